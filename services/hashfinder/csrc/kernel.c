@@ -1,0 +1,445 @@
+/* The kernel in portable vector types (GCC, Clang), compiled once for each instruction set with
+ *
+ *   VECTOR_BYTES  the size of a vector register: 16, 32 or 64
+ *   KERNEL_SCAN   the name of the function that this file defines
+ *
+ * The unit of work is a *block*: the 256 candidates that differ in their last byte alone. A block is
+ * searched in *groups* of VECTOR_BYTES candidates: four vectors of 32-bit words for SHA-1, and one
+ * vector of bytes for the score. Candidate j of a group is lane j / 4 of the vector j % 4, so that its
+ * bytes lie in order of position once the four are interleaved.
+ *
+ * docs/kernel.md explains the method. */
+
+#include "kernel.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the order of the candidates in a vector needs a little-endian CPU"
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum {
+    LANES = VECTOR_BYTES / 4,
+    BLOCK = 256,
+    VECTORS = BLOCK / LANES,      /* in a block */
+    ROWS = VECTORS / LANES,       /* vectors that hold one word for each vector of a block */
+    ROUNDS = 80,
+    SYMBOLS = KERNEL_TEXT_LENGTH,
+};
+
+typedef uint32_t words __attribute__((vector_size(VECTOR_BYTES)));
+typedef int8_t bytes __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t longs __attribute__((vector_size(VECTOR_BYTES)));
+
+INLINE words rotate(words x, int n) { return x << n | x >> (32 - n); }
+
+/* The bits of x where mask has ones, those of y elsewhere. */
+INLINE words select(words mask, words x, words y) { return y ^ (mask & (x ^ y)); }
+
+/* ---- The message schedule --------------------------------------------------------------------
+ *
+ * SHA-1 expands a message of 16 words to 80 by shifts and exclusive-or alone. Therefore the expansion
+ * of a message is the exclusive-or of the expansions of its parts: of the last byte's bits that tell
+ * lanes apart, of those that tell vectors apart, and of all the rest, which a block has in common. */
+
+/* Bit t is set if W[t] depends on message word 0, and on word 1: the last byte is in one of these. */
+#define DEPENDS_ON_0 ((unsigned __int128)0xdfdd << 64 | 0xffdfdd7dd3490001)
+#define DEPENDS_ON_1 ((unsigned __int128)0xbfbb << 64 | 0xffbfbafba6920002)
+
+INLINE bool varies(int word, int t) { return (word ? DEPENDS_ON_1 : DEPENDS_ON_0) >> t & 1; }
+
+static const uint32_t ROUND_CONSTANTS[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
+
+/* What all blocks of secrets of one length have in common. */
+struct layout {
+    unsigned length;             /* of the secrets in bytes, 0 to 8 */
+    int word;                    /* the message word that the last byte is in */
+    words lane[ROUNDS];          /* the lanes' part of W */
+    words vector[ROUNDS][ROWS];  /* the vectors' part, for each vector of a block */
+};
+
+/* What the vectors of one block need. */
+struct block {
+    words vector[ROUNDS][ROWS];  /* where W varies: W without the lanes' part, for each vector */
+    uint32_t constant[ROUNDS];   /* elsewhere: W plus the round's constant */
+};
+
+static void expand(words w[ROUNDS])
+{
+    for (int t = 16; t < ROUNDS; t++)
+        w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
+}
+
+static void make_layout(struct layout *layout, unsigned length)
+{
+    words parts[ROUNDS];
+    /* The empty string has no last byte: all of its "256 candidates" are the same. */
+    uint32_t unit = length ? (uint32_t)1 << (24 - (length - 1) % 4 * 8) : 0;
+
+    layout->length = length;
+    layout->word = length > 4;
+    memset(parts, 0, sizeof parts);
+    for (unsigned lane = 0; lane < LANES; lane++)
+        parts[layout->word][lane] = unit * (4 * lane);
+    expand(parts);
+    memcpy(layout->lane, parts, sizeof parts);
+    for (unsigned row = 0; row < ROWS; row++) {
+        for (unsigned i = 0; i < LANES; i++) {
+            unsigned vector = row * LANES + i;
+            parts[layout->word][i] = unit * (vector / 4 * VECTOR_BYTES + vector % 4);
+        }
+        expand(parts);
+        for (int t = 0; t < ROUNDS; t++)
+            layout->vector[t][row] = parts[t];
+    }
+}
+
+/* Expand the messages of LANES blocks at once: those from the secret whose bytes, as one number, are
+ * `value`. Sets common[t][i] to W[t] of block i, whose last byte is 0. */
+static void expand_blocks(const struct layout *layout, uint64_t value, words common[ROUNDS])
+{
+    unsigned bits = 8 * layout->length;
+
+    memset(common, 0, 16 * sizeof *common);
+    for (unsigned i = 0; i < LANES; i++, value += BLOCK) {
+        /* The secret, a one bit, zeros, and the length of the secret in bits. */
+        uint64_t head = bits ? value << (64 - bits) : 0;
+        head |= bits < 64 ? (uint64_t)1 << (63 - bits) : 0;
+        common[0][i] = (uint32_t)(head >> 32);
+        common[1][i] = (uint32_t)head;
+        common[2][i] = bits < 64 ? 0 : 0x80000000;
+        common[15][i] = bits;
+    }
+    expand(common);
+}
+
+static void make_block(struct block *block, const struct layout *layout,
+                       const words common[ROUNDS], unsigned i)
+{
+    for (int t = 0; t < ROUNDS; t++) {
+        uint32_t w = common[t][i];
+        block->constant[t] = w + ROUND_CONSTANTS[t / 20];
+        for (int row = 0; row < ROWS; row++)
+            block->vector[t][row] = layout->vector[t][row] ^ w;
+    }
+}
+
+/* ---- SHA-1 ----------------------------------------------------------------------------------- */
+
+INLINE words choose(words b, words c, words d) { return select(b, c, d); }
+INLINE words parity(words b, words c, words d) { return b ^ c ^ d; }
+INLINE words majority(words b, words c, words d) { return select(b ^ c, d, c); }
+
+/* W[t] plus the round's constant, for the block's vector v. */
+INLINE words addend(const words *lane, const struct block *block, unsigned v, int word, int t)
+{
+    const words zero = {0};
+
+    if (!varies(word, t))
+        return zero + block->constant[t];
+    return (lane[t] ^ ((const uint32_t *)block->vector[t])[v]) + ROUND_CONSTANTS[t / 20];
+}
+
+/* The sum of what is known early comes first: only `a` is fresh from the round before. */
+#define ROUND(f, a, b, c, d, e, t)                                                                 \
+    e += addend(lane, block, v, word, t);                                                          \
+    e += f(b, c, d);                                                                               \
+    e += rotate(a, 5);                                                                             \
+    b = rotate(b, 30)
+
+#define ROUNDS_5(f, t)                                                                             \
+    ROUND(f, a, b, c, d, e, t);                                                                    \
+    ROUND(f, e, a, b, c, d, t + 1);                                                                \
+    ROUND(f, d, e, a, b, c, t + 2);                                                                \
+    ROUND(f, c, d, e, a, b, t + 3);                                                                \
+    ROUND(f, b, c, d, e, a, t + 4)
+
+#define ROUNDS_20(f, t) ROUNDS_5(f, t); ROUNDS_5(f, t + 5); ROUNDS_5(f, t + 10); ROUNDS_5(f, t + 15)
+
+/* Hash the candidates of the block's vector v. `word` must be a literal. */
+INLINE void hash(const words *lane, const struct block *block, unsigned v, int word, words digest[5])
+{
+    const words zero = {0};
+    words a = zero + 0x67452301, b = zero + 0xefcdab89, c = zero + 0x98badcfe;
+    words d = zero + 0x10325476, e = zero + 0xc3d2e1f0;
+
+    ROUNDS_20(choose, 0);
+    ROUNDS_20(parity, 20);
+    ROUNDS_20(majority, 40);
+    ROUNDS_20(parity, 60);
+    digest[0] = a + 0x67452301;
+    digest[1] = b + 0xefcdab89;
+    digest[2] = c + 0x98badcfe;
+    digest[3] = d + 0x10325476;
+    digest[4] = e + 0xc3d2e1f0;
+}
+
+/* ---- The score -------------------------------------------------------------------------------
+ *
+ * The text is never made. For each of its characters there is a vector of bytes, one candidate a
+ * byte, that tells the character's *class*: 0 to 25 for a letter of either case, 26 to 35 for a digit,
+ * 36 for '+', 37 for '/', 38 for '='. */
+
+/* Regroup the bytes of four vectors: planes[k] gets byte k, from the most significant, of all. */
+INLINE void interleave(const words digests[4][5], int word, words planes[4])
+{
+    const words zero = {0}, even = zero + 0x00ff00ff, low = zero + 0x0000ffff;
+    words x0 = digests[0][word], x1 = digests[1][word], x2 = digests[2][word], x3 = digests[3][word];
+    words even_01 = select(even, x0, x1 << 8), odd_01 = select(even, x0 >> 8, x1);
+    words even_23 = select(even, x2, x3 << 8), odd_23 = select(even, x2 >> 8, x3);
+
+    planes[0] = select(low, odd_01 >> 16, odd_23);
+    planes[1] = select(low, even_01 >> 16, even_23);
+    planes[2] = select(low, odd_01, odd_23 << 16);
+    planes[3] = select(low, even_01, even_23 << 16);
+}
+
+/* The bytes of x where mask has ones, those of y elsewhere. */
+INLINE bytes select_bytes(bytes mask, bytes x, bytes y) { return y ^ (mask & (x ^ y)); }
+
+/* Base64 has the capitals in 0 to 25 and the small letters in 26 to 51, then digits, '+' and '/'. */
+INLINE bytes fold(words sextets)
+{
+    bytes symbols = (bytes)(sextets & 0x3f3f3f3f);
+
+    return select_bytes(symbols > 25, symbols - 26, symbols);
+}
+
+INLINE void classify(const words digests[4][5], bytes classes[SYMBOLS])
+{
+    const words zero = {0}, low_4 = zero + 0x0f0f0f0f, low_2 = zero + 0x03030303;
+    words planes[21];
+
+    for (int word = 0; word < 5; word++)
+        interleave(digests, word, &planes[4 * word]);
+    planes[20] = zero;
+    for (int i = 0; i < 7; i++) {
+        words x = planes[3 * i], y = planes[3 * i + 1], z = planes[3 * i + 2];
+        classes[4 * i] = fold(x >> 2);
+        classes[4 * i + 1] = fold(select(low_4, y >> 4, x << 4));
+        classes[4 * i + 2] = fold(select(low_2, z >> 6, y << 2));
+        classes[4 * i + 3] = fold(z);
+    }
+    classes[SYMBOLS - 1] = (bytes)zero + 38;
+}
+
+/* The name as vectors, and what a hit is at this moment. */
+struct matcher {
+    bytes name[SYMBOLS];  /* the class of each character in all lanes; -1 matches none */
+    int length;
+    int offsets;          /* where in the text the name can stand: 0 to offsets - 1 */
+    unsigned result_distance;
+    unsigned limit;       /* the largest distance of a hit */
+};
+
+static int8_t class_of(uint8_t character)
+{
+    static const char symbols[] = "abcdefghijklmnopqrstuvwxyz0123456789+/=";
+    const char *found = character ? strchr(symbols, character) : NULL;
+
+    return found ? (int8_t)(found - symbols) : -1;
+}
+
+/* Tell the matcher the smallest distance known. */
+static void lower_limit(struct matcher *matcher, unsigned best_distance)
+{
+    matcher->limit = matcher->result_distance;
+    if (best_distance > matcher->limit + 1)
+        matcher->limit = best_distance - 1;
+    if (matcher->limit > (unsigned)matcher->length)
+        matcher->limit = matcher->length;
+}
+
+static void make_matcher(struct matcher *matcher, const struct kernel_query *query)
+{
+    const bytes zero = {0};
+
+    matcher->length = query->length;
+    matcher->offsets = SYMBOLS - matcher->length + 1;
+    for (int i = 0; i < matcher->length; i++)
+        matcher->name[i] = zero + class_of(query->pattern[i]);
+    matcher->result_distance = query->result_distance;
+    lower_limit(matcher, query->best_distance);
+}
+
+INLINE bytes count_if(bytes condition, bytes counts)
+{
+#ifdef __AVX512BW__
+    return select_bytes(condition, counts + 1, counts);  /* one masked addition */
+#else
+    return counts - condition;  /* a condition that holds is -1 */
+#endif
+}
+
+/* Add to `counts` how many characters of the name match the text at `offset`. */
+INLINE bytes count(const struct matcher *matcher, const bytes *classes, int offset, bytes counts)
+{
+    for (int i = 0; i < matcher->length; i++)
+        counts = count_if(classes[offset + i] == matcher->name[i], counts);
+    return counts;
+}
+
+/* Return bytes whose sign bit tells which candidates are within the limit. */
+INLINE bytes find_hits(const struct matcher *matcher, const bytes classes[SYMBOLS])
+{
+    enum { STEP = 4 };  /* offsets at a time, so that each character is loaded once for four */
+    /* A count that starts here gets its sign bit with the last match that it needs. */
+    const bytes start = (bytes){0} + (int8_t)(128 - (matcher->length - (int)matcher->limit));
+    bytes hits = {0};
+    int offset = 0;
+
+    for (; offset < matcher->offsets - (STEP - 1); offset += STEP) {
+        bytes counts_0 = start, counts_1 = start, counts_2 = start, counts_3 = start;
+        const bytes *part = classes + offset;
+        for (int i = 0; i < matcher->length; i++, part++) {
+            bytes character = matcher->name[i];
+            counts_0 = count_if(part[0] == character, counts_0);
+            counts_1 = count_if(part[1] == character, counts_1);
+            counts_2 = count_if(part[2] == character, counts_2);
+            counts_3 = count_if(part[3] == character, counts_3);
+        }
+        hits |= counts_0 | counts_1 | counts_2 | counts_3;
+    }
+    for (; offset < matcher->offsets; offset++)
+        hits |= count(matcher, classes, offset, start);
+    return hits;
+}
+
+/* Return the candidates' distances. */
+static bytes distances(const struct matcher *matcher, const bytes classes[SYMBOLS])
+{
+    const bytes zero = {0};
+    bytes most = zero;
+
+    for (int offset = 0; offset < matcher->offsets; offset++) {
+        bytes counts = count(matcher, classes, offset, zero);
+        most += (counts - most) & (counts > most);
+    }
+    return (int8_t)matcher->length - most;
+}
+
+/* ---- The scan -------------------------------------------------------------------------------- */
+
+struct scan {
+    struct matcher matcher;
+    unsigned ideal_distance;
+    uint64_t searched;  /* the last position searched, once `ended` */
+    bool ended;
+    struct kernel_hit *hits;
+    size_t count, capacity;
+};
+
+INLINE bool any_sign(bytes x)
+{
+    longs parts = (longs)x;
+    uint64_t all = 0;
+
+    for (int i = 0; i < VECTOR_BYTES / 8; i++)
+        all |= parts[i];
+    return all & 0x8080808080808080;
+}
+
+/* Record the hits among the candidates low to high of a group whose first is at `position`. */
+static __attribute__((noinline)) void record(struct scan *scan, const bytes classes[SYMBOLS],
+                                             uint64_t position, unsigned low, unsigned high)
+{
+    bytes all = distances(&scan->matcher, classes);
+
+    for (unsigned j = low; j <= high; j++) {
+        unsigned distance = (unsigned)all[j];
+        if (distance > scan->matcher.limit)
+            continue;
+        scan->hits[scan->count++] = (struct kernel_hit){position + j, distance};
+        lower_limit(&scan->matcher, distance);
+        if (distance <= scan->ideal_distance || scan->count == scan->capacity) {
+            scan->searched = position + j;
+            scan->ended = true;
+            return;
+        }
+    }
+}
+
+/* Search the candidates low to high of a block whose first is at `position`. */
+INLINE void scan_block(struct scan *scan, const struct layout *layout, const struct block *block,
+                       int word, uint64_t position, unsigned low, unsigned high)
+{
+    for (unsigned group = low / VECTOR_BYTES; group <= high / VECTOR_BYTES; group++) {
+        unsigned first = group * VECTOR_BYTES, last = first + VECTOR_BYTES - 1;
+        words digests[4][5];
+        bytes classes[SYMBOLS];
+
+        for (unsigned i = 0; i < 4; i++)
+            hash(layout->lane, block, group * 4 + i, word, digests[i]);
+        classify((const words(*)[5])digests, classes);
+        if (any_sign(find_hits(&scan->matcher, classes))) {
+            record(scan, classes, position + first, low > first ? low - first : 0,
+                   (high < last ? high : last) - first);
+            if (scan->ended)
+                return;
+        }
+    }
+}
+
+static void scan_block_0(struct scan *scan, const struct layout *layout, const struct block *block,
+                         uint64_t position, unsigned low, unsigned high)
+{
+    scan_block(scan, layout, block, 0, position, low, high);
+}
+
+static void scan_block_1(struct scan *scan, const struct layout *layout, const struct block *block,
+                         uint64_t position, unsigned low, unsigned high)
+{
+    scan_block(scan, layout, block, 1, position, low, high);
+}
+
+/* Search the secrets of one length from `value` to `last`, which are their bytes as one number. The
+ * first secret of this length is at the position `origin`. */
+static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uint64_t value,
+                        uint64_t last)
+{
+    struct layout layout;
+    struct block block;
+    words common[ROUNDS];
+
+    make_layout(&layout, length);
+    for (unsigned i = 0; !scan->ended; i = (i + 1) % LANES) {
+        uint64_t first = value - value % BLOCK;
+        unsigned low = value - first, high = last - first < BLOCK ? last - first : BLOCK - 1;
+
+        if (i == 0)
+            expand_blocks(&layout, first, common);
+        make_block(&block, &layout, common, i);
+        (layout.word ? scan_block_1 : scan_block_0)(scan, &layout, &block, origin + first, low, high);
+        if (last - first < BLOCK)
+            return;
+        value = first + BLOCK;
+    }
+}
+
+size_t KERNEL_SCAN(const struct kernel_query *query, uint64_t first, uint64_t last,
+                   struct kernel_hit *hits, size_t capacity, uint64_t *searched)
+{
+    struct scan scan = {.ideal_distance = query->ideal_distance, .searched = last, .hits = hits,
+                        .capacity = capacity};
+    uint64_t origin = 0, size = 1;  /* of the secrets of one length: the first position, the number */
+
+    make_matcher(&scan.matcher, query);
+    for (unsigned length = 0; !scan.ended; length++) {
+        /* The keyspace ends among the secrets of 8 bytes, whose number does not fit 64 bits. */
+        uint64_t end = length < 8 ? origin + (size - 1) : UINT64_MAX;
+        if (first <= end) {
+            uint64_t stop = last < end ? last : end;
+            scan_length(&scan, length, origin, first - origin, stop - origin);
+            if (last <= end)
+                break;
+            first = end + 1;
+        }
+        origin += size;
+        size *= BLOCK;
+    }
+    *searched = scan.searched;
+    return scan.count;
+}

@@ -1,0 +1,45 @@
+/* The kernel: searches a range of positions. See docs/kernel.md. */
+
+#ifndef HASHFINDER_KERNEL_H
+#define HASHFINDER_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KERNEL_TEXT_LENGTH = 28 };  /* base64 of a SHA-1, its '=' included */
+
+/* What to search for, and what is known already. */
+struct kernel_query {
+    const uint8_t *pattern;    /* the name, letters in lower case; 0 matches no character */
+    unsigned length;           /* of the name: 1 to KERNEL_TEXT_LENGTH */
+    unsigned ideal_distance;   /* a candidate within it ends the scan */
+    unsigned result_distance;  /* a candidate within it is a hit */
+    unsigned best_distance;    /* so is one below this, and below all hits before it */
+};
+
+struct kernel_hit {
+    uint64_t position;
+    unsigned distance;
+};
+
+/* Search the positions `first` to `last`, both included, in order, until the first hit within
+ * `ideal_distance` or the `capacity`-th hit (at least 1). Writes the hits, sets `*searched` to the
+ * last position searched, and returns the number of hits. */
+typedef size_t kernel_scan(const struct kernel_query *query, uint64_t first, uint64_t last,
+                           struct kernel_hit *hits, size_t capacity, uint64_t *searched);
+
+/* The kernel compiled for one instruction set. */
+struct kernel_variant {
+    const char *name;
+    const char *const *features;  /* the CPU features it needs; ends with NULL */
+    kernel_scan *scan;
+};
+
+/* All variants of this build, the fastest first; ends with a NULL name. */
+extern const struct kernel_variant kernel_variants[];
+
+/* Whether the CPU has the feature, by a name that occurs in `kernel_variants`, and the operating
+ * system lets programs use it. */
+int kernel_cpu_has(const char *feature);
+
+#endif

@@ -1,0 +1,47 @@
+/* Which instruction sets the kernel was compiled for, and which of them the CPU has. */
+
+#include "kernel.h"
+
+#include <string.h>
+
+kernel_scan kernel_scan_baseline;
+
+static const char *const nothing[] = {NULL};
+
+#ifdef __x86_64__
+
+kernel_scan kernel_scan_avx2, kernel_scan_avx512;
+
+static const char *const avx2[] = {"avx2", NULL};
+static const char *const avx512[] = {"avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl", NULL};
+
+const struct kernel_variant kernel_variants[] = {
+    {"avx512", avx512, kernel_scan_avx512},
+    {"avx2", avx2, kernel_scan_avx2},
+    {"baseline", nothing, kernel_scan_baseline},
+    {NULL, NULL, NULL},
+};
+
+int kernel_cpu_has(const char *feature)
+{
+    __builtin_cpu_init();
+    /* The built-in takes literals only. It also asks the operating system. */
+#define HAS(name) (!strcmp(feature, name) && __builtin_cpu_supports(name))
+    return HAS("avx2") || HAS("avx512f") || HAS("avx512bw") || HAS("avx512dq") || HAS("avx512vl");
+#undef HAS
+}
+
+#else
+
+const struct kernel_variant kernel_variants[] = {
+    {"baseline", nothing, kernel_scan_baseline},
+    {NULL, NULL, NULL},
+};
+
+int kernel_cpu_has(const char *feature)
+{
+    (void)feature;
+    return 0;
+}
+
+#endif

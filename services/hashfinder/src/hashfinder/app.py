@@ -1,0 +1,157 @@
+"""The composition root: builds every part from the settings, owns the order of start and stop."""
+
+import time
+from importlib.metadata import version
+
+import structlog
+
+from hashfinder.config import Settings
+from hashfinder.domain.errors import HashFinderError
+from hashfinder.kernel import Kernel
+from hashfinder.lifecycle import DrainTimes, Lifecycle
+from hashfinder.observability.exposition import MetricsEndpoint
+from hashfinder.observability.metrics import Metrics, create_registry
+from hashfinder.scheduling.admission import Admission, Limits, draining_error
+from hashfinder.scheduling.cores import usable_cores
+from hashfinder.scheduling.quota import Quota
+from hashfinder.scheduling.scheduler import Scheduler
+from hashfinder.scheduling.session import SearchService
+from hashfinder.transport.identity import ClientIdentity, identify_by
+from hashfinder.transport.server import Server, ServerOptions
+from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_JOIN_SECONDS = 2.0
+
+
+class WorkersStuckError(HashFinderError):
+    """A worker did not leave its chunk when the server stopped: a fault of a kernel. We act."""
+
+
+class Application:
+    """The whole server, from its settings. Create it on the event loop that shall run it."""
+
+    def __init__(self, settings: Settings, kernel: Kernel) -> None:
+        """Build all parts and bind both ports; nothing is served or searched before `start`.
+
+        Raises:
+            BindError, MetricsBindError: an address cannot be listened on.
+        """
+        registry = create_registry()
+        metrics = Metrics(registry)
+        clock = time.monotonic
+        quota = Quota(settings.client_hash_rate, settings.client_hash_burst, clock)
+        self._scheduler = scheduler = Scheduler(
+            kernel,
+            settings.workers or usable_cores(),
+            quota,
+            metrics,
+            chunk_seconds=settings.chunk_seconds,
+            clock=clock,
+        )
+        limits = Limits(
+            searches=settings.maximum_searches,
+            searches_per_client=settings.maximum_searches_per_client,
+            waiting=settings.maximum_waiting,
+            wait_seconds=settings.wait_seconds,
+        )
+        self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
+        servicer = SearchServicer(
+            SearchService(admission, scheduler),
+            identify_by(ClientIdentity(settings.client_identity)),
+            settings.maximum_hashes,
+        )
+        options = ServerOptions(
+            settings.host,
+            settings.port,
+            pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
+            keepalive_seconds=settings.keepalive_seconds,
+        )
+        self._server = Server(servicer, metrics, options)
+        self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
+        self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
+        self.backend = kernel.backend
+        self._describe(metrics)
+
+    @property
+    def address(self) -> str:
+        """Where gRPC is served, as HOST:PORT."""
+        return self._server.address
+
+    @property
+    def metrics_address(self) -> str:
+        """Where metrics are served, as HOST:PORT."""
+        return self._endpoint.address
+
+    @property
+    def workers(self) -> int:
+        """The number of threads that search."""
+        return self._scheduler.workers
+
+    async def start(self) -> None:
+        """Begin to search and to serve."""
+        self._scheduler.start()
+        await self._server.start()
+        _log.info(
+            "serving",
+            grpc=self.address,
+            metrics=self.metrics_address,
+            kernel=self.backend,
+            workers=self.workers,
+            version=version("hashfinder"),
+        )
+
+    async def refuse_traffic(self) -> None:
+        """Step 1 of the drain: NOT_SERVING."""
+        await self._server.refuse_traffic()
+
+    def refuse_searches(self) -> None:
+        """Step 2: no new searches, and those that wait are turned away."""
+        self._admission.close()
+
+    async def stop_listening(self, grace: float) -> None:
+        """Step 3: no new connections or RPCs."""
+        await self._server.stop(grace)
+
+    async def searches_ended(self) -> None:
+        """Step 4: wait for the searches under way."""
+        await self._server.searches_ended()
+
+    def stop_searches(self) -> None:
+        """Step 5: tell the clients of those that are left where to resume."""
+        self._scheduler.stop_all(draining_error)
+
+    async def release(self) -> None:
+        """Step 6: join the workers, close the metrics.
+
+        Raises:
+            WorkersStuckError: a worker is still scanning.
+        """
+        joined = self._scheduler.close(_JOIN_SECONDS)
+        self._endpoint.close()
+        if not joined:
+            message = f"a worker was still scanning {_JOIN_SECONDS:g} s after the last search ended"
+            raise WorkersStuckError(message)
+
+    def _describe(self, metrics: Metrics) -> None:
+        metrics.announce(SERVICE, METHODS)
+        metrics.describe_build(version("hashfinder"), self.backend)
+        statistics = self._scheduler.statistics
+        for name, text, read in (
+            ("searches_active", "Searches under way.", lambda: statistics().active),
+            (
+                "searches_parked",
+                "Searches whose client does not read.",
+                lambda: statistics().parked,
+            ),
+            ("searches_queued", "Searches that wait for a slot.", lambda: self._admission.waiting),
+            ("workers", "Threads that search.", lambda: self.workers),
+            ("workers_busy", "Threads that are scanning.", lambda: statistics().workers_busy),
+            (
+                "draining",
+                "1 while the server drains.",
+                lambda: float(self.lifecycle.state == "draining"),
+            ),
+        ):
+            metrics.gauge(name, text, read)

@@ -1,0 +1,105 @@
+"""The settings: the only reader of the environment and of the server's arguments."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+
+from hashfinder.domain.errors import HashFinderError
+
+_PREFIX = "HASHFINDER_"
+
+
+class SettingsInvalidError(HashFinderError):
+    """A flag or an environment variable has no valid value. The operator acts."""
+
+
+class Settings(BaseSettings):
+    """Serve HashFinder. Each flag is also an environment variable: --port is HASHFINDER_PORT."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        frozen=True,
+        cli_kebab_case=True,
+        cli_prog_name="hashfinder-server",
+        cli_hide_none_type=True,
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+    )
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address to listen on, for gRPC and metrics."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 50051
+    """The port for gRPC; 0 for any free one."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9464
+    """The port for Prometheus; 0 for any free one."""
+
+    maximum_hashes: Annotated[int, Field(ge=1, le=2**64 - 1)] = 20_000_000_000
+    """The largest budget of one search, in hashes."""
+    maximum_searches: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    """How many searches run at once."""
+    maximum_searches_per_client: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """How many searches one client has at once, waiting ones included."""
+    maximum_waiting: Annotated[int, Field(ge=0, le=100_000)] = 1024
+    """How many searches wait for one under way to end."""
+    wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    """How long a search waits."""
+    client_hash_rate: Annotated[int, Field(ge=0, le=10**15)] = 0
+    """How many hashes a second one client may use on average; 0 for any number."""
+    client_hash_burst: Annotated[int, Field(ge=1, le=2**64 - 1)] = 10_000_000_000
+    """How many hashes a client may use at once after a rest."""
+    client_identity: Literal["address", "connection"] = "address"
+    """What is one client: an IP address, or a connection (behind one proxy or balancer)."""
+
+    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """How many threads search; the number of usable cores where not given."""
+    kernel: Annotated[str, Field(min_length=1)] = "auto"
+    """The kernel: auto, native, python, or one of its backends by name."""
+    chunk_seconds: Annotated[float, Field(ge=0.0001, le=1)] = 0.001
+    """How long a worker searches before it looks up: the bound on stopping, in CPU seconds."""
+
+    drain_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds between NOT_SERVING and refusing searches, for load balancers to notice."""
+    drain_grace: Annotated[float, Field(ge=0, le=86400)] = 5.0
+    """Seconds for the searches under way to end by themselves when the server goes away."""
+    keepalive_seconds: Annotated[float, Field(ge=1, le=7200)] = 20.0
+    """After how many seconds of silence a connection is probed, and how long it has to answer."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """How log lines look; auto is console on a terminal and json elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe log lines to write."""
+
+
+def load_settings(arguments: list[str]) -> Settings:
+    """Return the settings from `arguments` and the environment.
+
+    Raises:
+        SettingsInvalidError: with a line for each: its flag, variable and allowed range.
+        SystemExit: after ``--help``, or on an unknown flag.
+    """
+    try:
+        return CliApp.run(Settings, cli_args=arguments)
+    except ValidationError as error:
+        lines = [_sentence(str(each["loc"][0]), each["input"]) for each in error.errors()]
+        raise SettingsInvalidError("\n".join(lines)) from None
+    except SettingsError as error:
+        raise SettingsInvalidError(str(error)) from None
+
+
+def _sentence(name: str, value: object) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    return f"{flag} ({_PREFIX}{name.upper()}) must be {_allowed(name)}, not {value!r}"
+
+
+def _allowed(name: str) -> str:
+    """Return what a setting may be, in words, from its own definition."""
+    schema = Settings.model_json_schema()["properties"][name]
+    schema = schema.get("anyOf", [schema])[0]
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if schema["type"] == "string":
+        return "a text"
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    return f"{kind} from {schema['minimum']} to {schema['maximum']}"

@@ -1,0 +1,1 @@
+"""Plain values and rules of the search. Standard library only; imports no other room."""

@@ -1,0 +1,127 @@
+"""The one tree of errors. Each class says who has to act.
+
+`transport.status` maps those that end an RPC to a status; nothing else does.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from hashfinder.domain.progress import Progress
+
+
+class Cause(StrEnum):
+    """Why a search was stopped before it was done. The label of the metric."""
+
+    CLIENT_CANCEL = "client_cancel"
+    DEADLINE = "deadline"
+    DISCONNECT = "disconnect"
+    BUDGET = "budget"
+    QUOTA = "quota"
+    OVERLOAD = "overload"
+    SHUTDOWN = "shutdown"
+
+
+class HashFinderError(Exception):
+    """The base of every error that HashFinder raises on purpose."""
+
+
+class KernelUnavailableError(HashFinderError):
+    """The kernel asked for is not built, or this CPU cannot run it. The operator acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong with a request."""
+
+    field: str
+    """The path of the field in the request, as in the .proto."""
+    description: str
+    """What is allowed and what came, as a sentence."""
+
+
+class InvalidRequestError(HashFinderError):
+    """The request breaks the contract. Its sender acts; a retry cannot help."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        """Take every violation, at least one."""
+        self.violations = violations
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+
+
+class UndecodableRequestError(HashFinderError):
+    """The request's bytes are no message of the expected type. Its sender acts."""
+
+
+class StoppedError(HashFinderError):
+    """A search was stopped before it was done, or refused before it began."""
+
+    cause: ClassVar[Cause]
+    progress: Progress | None = None
+    """How far the search had come; None if it was refused before it began."""
+
+
+class AbandonedError(StoppedError):
+    """Nobody waits for the answer any more: nobody has to act."""
+
+    # The exact cause (cancel, deadline or disconnect) is found out after the worker is free.
+    cause = Cause.CLIENT_CANCEL
+
+
+class BudgetExhaustedError(StoppedError):
+    """Every position of the range was searched. The client raises its budget, or resumes."""
+
+    cause = Cause.BUDGET
+
+    def __init__(self, maximum_hashes: int) -> None:
+        """Take the number of positions that the search was allowed."""
+        self.limit = maximum_hashes
+        super().__init__(f"nothing was found within the budget of {maximum_hashes} hashes")
+
+
+class RetryableError(StoppedError):
+    """The same request can succeed later, or on another server."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        """Take the text for the client, and after how many seconds a retry makes sense."""
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class LimitError(RetryableError):
+    """A limit was reached. The client comes back later; the operator may raise the limit."""
+
+    def __init__(self, message: str, retry_after: float, limit: int) -> None:
+        """Take the text, the delay in seconds, and the limit's value."""
+        self.limit = limit
+        super().__init__(message, retry_after)
+
+
+class ClientQuotaExhaustedError(LimitError):
+    """The client has used up its hash rate."""
+
+    cause = Cause.QUOTA
+
+    def __init__(self, retry_after: float, rate: int) -> None:
+        """Take the delay in seconds, and the rate that the client may use, in hashes a second."""
+        super().__init__(
+            f"this client has used up its quota of {rate} hashes a second", retry_after, rate
+        )
+
+
+class TooManySearchesError(LimitError):
+    """The client has as many searches under way as one client may have."""
+
+    cause = Cause.QUOTA
+
+
+class ServerOverloadedError(LimitError):
+    """The server has as many searches as it takes, and nobody made room in time."""
+
+    cause = Cause.OVERLOAD
+
+
+class ServerDrainingError(RetryableError):
+    """The server is going away. The client goes on elsewhere."""
+
+    cause = Cause.SHUTDOWN

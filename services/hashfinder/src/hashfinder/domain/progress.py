@@ -1,0 +1,19 @@
+"""How far a search has come."""
+
+from dataclasses import dataclass
+
+from hashfinder.domain.candidate import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A snapshot of a search."""
+
+    hashes: int
+    """The number of positions searched, all from the first without a gap."""
+    next_position: int
+    """The first position not yet searched; 2^64 after the last one."""
+    seconds: float
+    """The time since the search began, its waiting included."""
+    best: Candidate | None
+    """The first candidate of the smallest distance so far; None before the first position."""

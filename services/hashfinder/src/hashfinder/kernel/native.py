@@ -1,0 +1,40 @@
+"""The kernel in C, one for each instruction set that it was compiled for."""
+
+from hashfinder.domain.query import Query
+from hashfinder.kernel import _native
+from hashfinder.kernel.interface import Scan
+
+
+class NativeKernel:
+    """A `Kernel` in C for one instruction set. Scans with the GIL released."""
+
+    def __init__(self, variant: str) -> None:
+        """Take the kernel compiled as `variant`, one of `supported_variants`."""
+        self._variant = variant
+
+    @property
+    def backend(self) -> str:
+        """The implementation and instruction set, as in ``native-avx512``."""
+        return f"native-{self._variant}"
+
+    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+        """Search the positions from `start` up to, not including, `stop`. See `Kernel.scan`."""
+        if start == stop:
+            return Scan(stop, [])
+        last, hits = _native.scan(
+            self._variant,
+            query.pattern,
+            query.ideal_distance,
+            query.result_distance,
+            start,
+            stop - 1,  # 2^64 itself does not fit the 64 bits of a position
+            best_distance,
+            capacity,
+        )
+        return Scan(last + 1, hits)
+
+
+def supported_variants() -> list[str]:
+    """Return the variants that this CPU can run, the fastest first."""
+    present = _native.cpu_features()
+    return [name for name, needed in _native.VARIANTS if present.issuperset(needed)]

@@ -1,0 +1,161 @@
+"""Prometheus metrics on a registry of our own.
+
+The ``grpc_server_*`` metrics have the names and labels of go-grpc-middleware, with codes in Go's
+spelling, so that dashboards made for Go services work.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from hashfinder.domain.errors import Cause
+
+_RPC_LABELS = ("grpc_type", "grpc_service", "grpc_method")
+_RPC_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200)
+_LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+_GO_NAMES = {"OK": "OK", "CANCELLED": "Canceled"}
+
+
+def create_registry() -> CollectorRegistry:
+    """Return an empty registry. Metrics of this process have no ``_created`` series from now on."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    return CollectorRegistry()
+
+
+class RpcLabels(Protocol):
+    """What names an RPC."""
+
+    @property
+    def type(self) -> str:
+        """``unary``, ``server_stream`` or ``bidi_stream``."""
+
+    @property
+    def service(self) -> str:
+        """The full name of its service."""
+
+    @property
+    def method(self) -> str:
+        """Its method."""
+
+
+class Metrics:
+    """Counts what transport and scheduler tell. Safe from any thread."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register all metrics."""
+        self._registry = registry
+        ProcessCollector(registry=registry)
+        self._started = Counter(
+            "grpc_server_started", "RPCs started on the server.", _RPC_LABELS, registry=registry
+        )
+        self._handled = Counter(
+            "grpc_server_handled",
+            "RPCs completed on the server, whatever their outcome.",
+            (*_RPC_LABELS, "grpc_code"),
+            registry=registry,
+        )
+        self._received = Counter(
+            "grpc_server_msg_received",
+            "Messages received by the server.",
+            _RPC_LABELS,
+            registry=registry,
+        )
+        self._sent = Counter(
+            "grpc_server_msg_sent", "Messages sent by the server.", _RPC_LABELS, registry=registry
+        )
+        self._seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "How long the server took for an RPC, from its start to its end.",
+            _RPC_LABELS,
+            buckets=_RPC_BUCKETS,
+            registry=registry,
+        )
+        self._cancellations = Counter(
+            "hashfinder_cancellations",
+            "Searches stopped before they were done, or refused, by cause.",
+            ("method", "cause"),
+            registry=registry,
+        )
+        self._hashes = Counter(
+            "hashfinder_hashes", "Positions scanned, of all searches.", registry=registry
+        )
+        self._cancel_latency = Histogram(
+            "hashfinder_cancel_latency_seconds",
+            "From the moment a search is told to stop until it uses no CPU.",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+
+    def announce(self, service: str, methods: dict[str, str]) -> None:
+        """Make the series of a service's methods exist from the start: rates see the first event.
+
+        Args:
+            service: the service's full name.
+            methods: the RPC type by method.
+        """
+        for method, rpc_type in methods.items():
+            labels = (rpc_type, service, method)
+            for metric in (self._started, self._received, self._sent, self._seconds):
+                metric.labels(*labels)
+            for code in grpc.StatusCode:
+                self._handled.labels(*labels, _go_name(code))
+            for cause in Cause:
+                self._cancellations.labels(method, cause)
+
+    def describe_build(self, version: str, backend: str) -> None:
+        """Tell which build and which kernel run."""
+        Info("hashfinder_build", "The build that runs.", registry=self._registry).info(
+            {"version": version}
+        )
+        Info("hashfinder_kernel", "The kernel in use.", registry=self._registry).info(
+            {"backend": backend}
+        )
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Register a gauge ``hashfinder_<name>`` that is read on every scrape."""
+        Gauge(f"hashfinder_{name}", text, registry=self._registry).set_function(read)
+
+    def started(self, rpc: RpcLabels) -> None:
+        """Count an RPC's start."""
+        self._started.labels(rpc.type, rpc.service, rpc.method).inc()
+
+    def received(self, rpc: RpcLabels) -> None:
+        """Count a message from the client."""
+        self._received.labels(rpc.type, rpc.service, rpc.method).inc()
+
+    def sent(self, rpc: RpcLabels) -> None:
+        """Count a message to the client."""
+        self._sent.labels(rpc.type, rpc.service, rpc.method).inc()
+
+    def handled(self, rpc: RpcLabels, code: grpc.StatusCode, seconds: float) -> None:
+        """Count an RPC's end with `code`, `seconds` after its start."""
+        labels = (rpc.type, rpc.service, rpc.method)
+        self._handled.labels(*labels, _go_name(code)).inc()
+        self._seconds.labels(*labels).observe(seconds)
+
+    def stopped(self, rpc: RpcLabels, cause: Cause) -> None:
+        """Count a stopped search."""
+        self._cancellations.labels(rpc.method, cause).inc()
+
+    def hashed(self, count: int) -> None:
+        """Count scanned positions."""
+        self._hashes.inc(count)
+
+    def freed(self, seconds: float) -> None:
+        """Observe how long a stopped search went on."""
+        self._cancel_latency.observe(seconds)
+
+
+def _go_name(code: grpc.StatusCode) -> str:
+    """Return a status code as Go spells it: ``ResourceExhausted``."""
+    return _GO_NAMES.get(code.name) or code.name.title().replace("_", "")

@@ -1,0 +1,1 @@
+"""Who searches when: admission, the fair queue, and the worker threads."""

@@ -1,0 +1,245 @@
+"""The worker threads: each takes the fairest next chunk, scans it, and gives it back.
+
+Chunks last about a millisecond of CPU, so that a stopped search frees its workers, and a new one
+gets its turn, within about that time. A search alone has chunks on all workers at once.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from hashfinder.domain.errors import ClientQuotaExhaustedError, StoppedError
+from hashfinder.domain.progress import Progress
+from hashfinder.kernel import Kernel, Scan
+from hashfinder.scheduling.fair_queue import FairQueue
+from hashfinder.scheduling.quota import Quota
+from hashfinder.search.engine import BLOCK, Chunk, Search
+
+_LARGEST_CHUNK = 2**20
+_SMOOTHING = 0.25
+"""The weight of the newest chunk in a search's estimated rate."""
+
+
+class SchedulerObserver(Protocol):
+    """Is told what the workers do, from their threads."""
+
+    def hashed(self, count: int) -> None:
+        """`count` positions were scanned."""
+
+    def freed(self, seconds: float) -> None:
+        """A stopped search left its last worker, `seconds` after it was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStatistics:
+    """A snapshot of the scheduler."""
+
+    active: int
+    """Searches under way, the parked ones included."""
+    parked: int
+    """Searches that wait for their client to read."""
+    workers_busy: int
+    """Workers that are scanning a chunk."""
+
+
+class Scheduler:
+    """Runs searches on `workers` threads."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        workers: int,
+        quota: Quota,
+        observer: SchedulerObserver,
+        *,
+        chunk_seconds: float = 0.001,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the kernel to scan with; nothing runs before `start`."""
+        self.clock = clock
+        self.workers = workers
+        self._kernel = kernel
+        self._quota = quota
+        self._observer = observer
+        self._chunk_seconds = chunk_seconds
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._queue: FairQueue[Job] = FairQueue()
+        self._jobs: set[Job] = set()
+        self._busy = 0
+        self._rate = 1e6  # of the last chunk, in positions a second; the guess for a new search
+        self._closing = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"hashfinder-worker-{n}", daemon=True)
+            for n in range(workers)
+        ]
+
+    def start(self) -> None:
+        """Start the workers."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self, timeout: float) -> bool:
+        """End the workers after the chunks in hand; say whether all ended within `timeout` s."""
+        with self._work:
+            self._closing = True
+            self._work.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def submit(self, client: str, search: Search, notify: Callable[[], object]) -> "Job":
+        """Run `search` in the share of `client`.
+
+        `notify` is called from a worker, holding the lock, when there are results to take or the
+        search has ended: it must return at once and must not call back.
+        """
+        with self._work:
+            job = Job(client, search, notify, self._rate)
+            self._jobs.add(job)
+            self._enqueue(job)
+            return job
+
+    def stop_all(self, make_error: Callable[[], StoppedError]) -> None:
+        """Stop every search, each for a reason of its own from `make_error`."""
+        with self._lock:
+            for job in self._jobs:
+                self._stop(job, make_error())
+
+    def statistics(self) -> SchedulerStatistics:
+        """Return what is under way now."""
+        with self._lock:
+            parked = sum(job.search.parked for job in self._jobs)
+            return SchedulerStatistics(len(self._jobs), parked, self._busy)
+
+    def quota_delay(self, client: str) -> float:
+        """Return for how many seconds `client` is out of quota."""
+        with self._lock:
+            return self._quota.delay(client)
+
+    def take(self, job: "Job") -> "Taken":
+        """Take the results that wait, in order; a parked search goes on."""
+        with self._work:
+            search = job.search
+            taken = Taken(
+                search.take_results(), search.progress(self.clock()), search.found, search.error
+            )
+            job.notified = False
+            self._enqueue(job)
+            return taken
+
+    def close_job(self, job: "Job", error: StoppedError) -> None:
+        """Forget a job; stop its search for the reason `error` if it has not ended."""
+        with self._lock:
+            self._jobs.discard(job)
+            self._stop(job, error)
+
+    def _enqueue(self, job: "Job") -> None:
+        if not job.queued and job.search.runnable:
+            job.queued = True
+            self._queue.push(job.client, job)
+            self._work.notify()
+
+    def _stop(self, job: "Job", error: Exception) -> None:
+        if job.search.stop(error):
+            job.stopped_at = self.clock()
+            self._tell(job)
+
+    def _tell(self, job: "Job") -> None:
+        search = job.search
+        if job.stopped_at is not None and search.idle:
+            self._observer.freed(self.clock() - job.stopped_at)
+            job.stopped_at = None
+        if (search.ended or search.has_results) and not job.notified and job in self._jobs:
+            job.notified = True
+            job.notify()
+
+    def _run(self) -> None:
+        while (work := self._next()) is not None:
+            job, chunk = work
+            fault = None
+            began = time.thread_time()
+            try:
+                scan = self._kernel.scan(
+                    job.search.query,
+                    chunk.start,
+                    chunk.stop,
+                    chunk.best_distance,
+                    job.search.bounds.hits_per_chunk,
+                )
+            except Exception as error:  # noqa: BLE001  # a fault ends its search, never the worker
+                scan, fault = Scan(chunk.start, []), error
+            self._give_back(job, chunk, scan, time.thread_time() - began, fault)
+
+    def _next(self) -> "tuple[Job, Chunk] | None":
+        with self._work:
+            while not self._closing:
+                while self._queue:
+                    job = self._queue.pop()
+                    job.queued = False
+                    if job.search.runnable:
+                        chunk = job.search.claim(job.chunk_size(self._chunk_seconds))
+                        self._busy += 1
+                        self._enqueue(job)
+                        return job, chunk
+                self._work.wait()
+            return None
+
+    def _give_back(
+        self, job: "Job", chunk: Chunk, scan: Scan, seconds: float, fault: Exception | None
+    ) -> None:
+        hashes = scan.stop - chunk.start
+        self._observer.hashed(hashes)
+        with self._work:
+            self._busy -= 1
+            self._rate = job.measured(hashes, seconds)
+            self._quota.charge(job.client, hashes)
+            if fault is not None:
+                self._stop(job, fault)
+            job.search.give_back(chunk, scan)
+            if delay := self._quota.delay(job.client):
+                self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
+            self._tell(job)
+            self._enqueue(job)
+
+
+class Taken(NamedTuple):
+    """What a search had to say."""
+
+    results: list[int]
+    """The positions of the results since the last time, in order."""
+    progress: Progress
+    """How far the search has come: every result before `next_position` has been taken."""
+    found: bool
+    """Whether the search has ended with the ideal candidate, the last of the results."""
+    error: Exception | None
+    """Why it ended otherwise."""
+
+
+class Job:
+    """A search in the scheduler's hands; `scheduler` alone touches its attributes."""
+
+    def __init__(
+        self, client: str, search: Search, notify: Callable[[], object], rate: float
+    ) -> None:
+        """Begin with a guess of the rate, in positions a second."""
+        self.client = client
+        self.search = search
+        self.notify = notify
+        self.notified = False
+        self.queued = False
+        self.stopped_at: float | None = None
+        self._rate = rate
+
+    def chunk_size(self, seconds: float) -> int:
+        """Return how many positions take about `seconds`."""
+        return max(BLOCK, min(_LARGEST_CHUNK, int(self._rate * seconds)))
+
+    def measured(self, hashes: int, seconds: float) -> float:
+        """Correct the estimated rate by one more chunk, and return it."""
+        if hashes and seconds:
+            self._rate += _SMOOTHING * (hashes / seconds - self._rate)
+        return self._rate

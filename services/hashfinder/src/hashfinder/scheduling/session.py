@@ -1,0 +1,101 @@
+"""Searches as the event loop sees them: admitted, awaited, and stopped on every way out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from hashfinder.domain.errors import AbandonedError, StoppedError
+from hashfinder.domain.query import Query
+from hashfinder.scheduling.admission import Admission
+from hashfinder.scheduling.scheduler import Scheduler, Taken
+from hashfinder.search.engine import Bounds, Search
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A query and where to search."""
+
+    query: Query
+    start: int
+    """The first position."""
+    maximum_hashes: int
+    """How many positions to search at the most."""
+
+
+class Session:
+    """One search under way."""
+
+    def __init__(self, scheduler: Scheduler, client: str, search: Search) -> None:
+        """Hand the search to the scheduler; the running event loop is told of its results."""
+        self._scheduler = scheduler
+        self._search = search
+        self._news = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._job = scheduler.submit(
+            client, search, lambda: loop.call_soon_threadsafe(self._news.set)
+        )
+
+    async def take(self, patience: float | None = None) -> Taken:
+        """Wait for results, or the search's end, or `patience` seconds, and take what there is.
+
+        Raises:
+            StoppedError: the search was stopped, and all its results have been taken.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+        taken = self._scheduler.take(self._job)
+        if taken.error is None:
+            return taken
+        if taken.results:
+            self._news.set()  # the error is next
+            return taken
+        if isinstance(taken.error, StoppedError):
+            taken.error.progress = taken.progress
+        raise taken.error
+
+    def close(self) -> Exception | None:
+        """Stop the search if it has not ended; return the error it ended with, None if it found."""
+        self._scheduler.close_job(self._job, AbandonedError())
+        return self._search.error
+
+
+class SearchService:
+    """Admits searches and runs them."""
+
+    def __init__(self, admission: Admission, scheduler: Scheduler) -> None:
+        """Take who decides and who works."""
+        self._admission = admission
+        self._scheduler = scheduler
+        self._bounds = Bounds(chunks=4 * scheduler.workers)
+
+    @asynccontextmanager
+    async def open(self, client: str, request: SearchRequest) -> AsyncIterator[Session]:
+        """Run a search while the context lasts, in the share of `client`.
+
+        However the context ends, the search is stopped and its slot is free. When the task is
+        cancelled, the `CancelledError` has the error that had stopped the search before as its
+        cause: the first reason counts.
+
+        Raises:
+            StoppedError: it was refused; see `Admission.slot`.
+        """
+        async with self._admission.slot(client):
+            search = Search(
+                request.query,
+                request.start,
+                request.maximum_hashes,
+                bounds=self._bounds,
+                now=self._scheduler.clock(),
+            )
+            session = Session(self._scheduler, client, search)
+            try:
+                yield session
+            except asyncio.CancelledError as cancelled:
+                raise cancelled from session.close()
+            finally:
+                session.close()

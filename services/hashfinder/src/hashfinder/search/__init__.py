@@ -1,0 +1,1 @@
+"""From ranges of positions to ordered results: one search, without threads or clocks of its own."""

@@ -1,0 +1,1 @@
+"""The only room that knows gRPC: from wire to search and back."""

@@ -1,0 +1,268 @@
+"""What happens around every RPC, in one visible order.
+
+`_observe` counts and logs, `_translate` turns exceptions into statuses, the handler runs inside.
+All handlers become coroutines that write to the context: an async generator that is cancelled at
+its ``yield`` would be closed later, in another task.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from hashfinder.domain.errors import AbandonedError, Cause, StoppedError, UndecodableRequestError
+from hashfinder.transport.abandonment import Abandonment
+from hashfinder.transport.status import is_expected, to_status
+
+REQUEST_ID_KEY = "x-request-id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_GrpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class Rpc(NamedTuple):
+    """What is called, in the words of go-grpc-middleware's metrics."""
+
+    type: str
+    """``unary``, ``server_stream`` or ``bidi_stream``."""
+    service: str
+    method: str
+
+
+class RpcReporter(Protocol):
+    """Is told what happens to RPCs, on the event loop."""
+
+    def started(self, rpc: Rpc) -> None:
+        """An RPC began."""
+
+    def received(self, rpc: Rpc) -> None:
+        """A message came in."""
+
+    def sent(self, rpc: Rpc) -> None:
+        """A message went out."""
+
+    def handled(self, rpc: Rpc, code: grpc.StatusCode, seconds: float) -> None:
+        """An RPC ended with `code`, after `seconds`."""
+
+    def stopped(self, rpc: Rpc, cause: Cause) -> None:
+        """An RPC's search was stopped, or refused, for `cause`. At most once for each RPC."""
+
+
+@dataclass
+class _Call:
+    """One RPC under way, and how it ends."""
+
+    rpc: Rpc
+    context: "_Context"
+    request_id: str
+    initial_remaining: float | None
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    cause: Cause | None = None
+
+
+class _Undecodable:
+    """Stands for a request whose bytes are no message of its type."""
+
+
+class _Context:
+    """A servicer context that counts the messages it writes."""
+
+    def __init__(self, context: _GrpcContext, sent: Callable[[], None]) -> None:
+        self._context = context
+        self._sent = sent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def write(self, message: object) -> None:
+        await self._context.write(message)
+        self._sent()
+
+
+class RpcInterceptor(grpc.aio.ServerInterceptor):
+    """Surrounds every handler of the server."""
+
+    def __init__(self, reporter: RpcReporter, searching: str) -> None:
+        """Take who is told, and the name of the service whose stops are counted by cause."""
+        self._reporter = reporter
+        self._searching = searching
+        self._abandonment = Abandonment()
+        self._searches = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def searches_ended(self) -> None:
+        """Return when no RPC of the searching service is under way."""
+        await self._idle.wait()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler | None:
+        """Return the method's handler, surrounded; None for an unknown method."""
+        handler = await continuation(handler_call_details)
+        if handler is None:  # gRPC answers UNIMPLEMENTED
+            return None
+        service, method = handler_call_details.method.removeprefix("/").split("/")
+        kind, handle, rebuild = _shape(handler)
+        return rebuild(
+            self._around(Rpc(kind, service, method), handle),
+            _tolerant(handler.request_deserializer),
+            handler.response_serializer,
+        )
+
+    def _around(self, rpc: Rpc, handle: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        async def behaviour(request: Any, grpc_context: _GrpcContext) -> Any:
+            request_id = _request_id(grpc_context)
+            grpc_context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+            context = _Context(grpc_context, lambda: self._reporter.sent(rpc))
+            call = _Call(rpc, context, request_id, grpc_context.time_remaining())
+            return await self._observe(call, lambda: self._translate(call, handle, request))
+
+        return behaviour
+
+    async def _observe(self, call: _Call, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        began = time.monotonic()
+        self._reporter.started(call.rpc)
+        self._count(call.rpc, 1)
+        try:
+            return await proceed()
+        finally:
+            self._count(call.rpc, -1)
+            seconds = time.monotonic() - began
+            self._reporter.handled(call.rpc, call.code, seconds)
+            if call.cause is not None:
+                self._reporter.stopped(call.rpc, call.cause)
+            log = _log.info if call.rpc.service == self._searching else _log.debug
+            log(
+                "rpc ended",
+                method=call.rpc.method,
+                code=call.code.name,
+                cause=call.cause,
+                seconds=round(seconds, 6),
+                peer=call.context.peer(),
+                request_id=call.request_id,
+            )
+
+    def _count(self, rpc: Rpc, change: int) -> None:
+        if rpc.service == self._searching:
+            self._searches += change
+            if self._searches:
+                self._idle.clear()
+            else:
+                self._idle.set()
+
+    async def _translate(self, call: _Call, handle: Callable[..., Any], request: object) -> Any:
+        try:
+            return await self._handle(call, handle, request)
+        except grpc.aio.AbortError:
+            call.code = _status_code(call.context.code())
+            raise
+        except asyncio.CancelledError as cancelled:
+            await self._abandoned(call, cancelled.__cause__)
+            raise
+        except Exception as error:
+            if call.context.done():  # a write failed because nobody reads any more
+                await self._abandoned(call, error.__cause__)
+                raise asyncio.CancelledError from error
+            await self._abort(call, error)
+
+    async def _handle(self, call: _Call, handle: Callable[..., Any], request: object) -> Any:
+        if isinstance(request, _Undecodable):
+            message = "the request is not a message of the method's request type"
+            raise UndecodableRequestError(message)
+        if call.rpc.type == "bidi_stream":
+            answer = handle(self._counted(call.rpc, request), call.context)
+        else:
+            self._reporter.received(call.rpc)
+            answer = handle(request, call.context)
+        if isinstance(answer, AsyncIterator):
+            async for message in answer:
+                await call.context.write(message)
+            return None
+        message = await answer
+        if call.rpc.type == "unary":
+            self._reporter.sent(call.rpc)
+        return message
+
+    async def _counted(self, rpc: Rpc, requests: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            self._reporter.received(rpc)
+            yield request
+
+    async def _abandoned(self, call: _Call, earlier: BaseException | None) -> None:
+        """Note why gRPC cancelled the RPC, unless the search had a reason to stop before."""
+        call.code = grpc.StatusCode.CANCELLED
+        if call.rpc.service != self._searching:
+            return
+        if isinstance(earlier, StoppedError) and not isinstance(earlier, AbandonedError):
+            call.cause = earlier.cause
+            return
+        call.cause = Cause.CLIENT_CANCEL  # should finding out be cancelled, too
+        call.cause = await self._abandonment.cause(
+            call.context.peer(), call.context.time_remaining(), call.initial_remaining
+        )
+        if call.cause is Cause.DEADLINE:
+            call.code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+    async def _abort(self, call: _Call, error: Exception) -> None:
+        if isinstance(error, StoppedError):
+            call.cause = error.cause
+        elif not is_expected(error):
+            _log.error("internal error", request_id=call.request_id, exc_info=error)
+        status = to_status(error, call.request_id)
+        call.code = status.code
+        metadata = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
+        await call.context.abort(status.code, status.details, metadata)
+
+
+def _shape(handler: Any) -> tuple[str, Callable[..., Any], Callable[..., _Handler]]:
+    """Return a handler's RPC type, its behaviour, and what makes such a handler."""
+    if not handler.response_streaming:
+        return "unary", handler.unary_unary, grpc.unary_unary_rpc_method_handler
+    if not handler.request_streaming:
+        return "server_stream", handler.unary_stream, grpc.unary_stream_rpc_method_handler
+    return "bidi_stream", handler.stream_stream, grpc.stream_stream_rpc_method_handler
+
+
+def _request_id(context: _GrpcContext) -> str:
+    """Return the id that the client gave, where it is fit for a log, or a new one."""
+    given = dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY, "")
+    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        return given
+    return uuid.uuid4().hex
+
+
+def _tolerant(
+    deserialize: Callable[[bytes], Any] | None,
+) -> Callable[[bytes], Any] | None:
+    """Return a deserializer that never fails: gRPC would answer UNKNOWN with the failure's text."""
+    if deserialize is None:
+        return None
+
+    def tolerant(serialized: bytes) -> Any:
+        try:
+            return deserialize(serialized)
+        except DecodeError:
+            return _Undecodable()
+
+    return tolerant
+
+
+def _status_code(code: grpc.StatusCode | int) -> grpc.StatusCode:
+    """Return the code that an aio context tells, as a number in some versions."""
+    for known in grpc.StatusCode:
+        if code in (known, known.value[0]):
+            return known
+    return grpc.StatusCode.UNKNOWN

@@ -1,0 +1,67 @@
+"""The service: validate, delegate, map."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import grpc
+
+from hashfinder.domain.candidate import Candidate
+from hashfinder.scheduling.session import SearchService
+from hashfinder.transport.mapping import progress_message, result_message
+from hashfinder.transport.validation import parse_request, progress_interval
+from hashfinder_proto import hash_name_pb2 as pb
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderServicer
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[pb.HashNameRequest, pb.HashNameResponse]"
+
+SERVICE = pb.DESCRIPTOR.services_by_name["HashFinder"].full_name
+METHODS = {"Find": "unary", "FindRange": "server_stream"}
+"""The service's methods with their types, as the metrics name them."""
+
+
+class SearchServicer(HashFinderServicer):
+    """`hash_name.HashFinder`. Errors leave as exceptions; the interceptor makes statuses."""
+
+    def __init__(
+        self,
+        searches: SearchService,
+        identify: Callable[[str], str],
+        maximum_hashes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take who searches, how a peer becomes a client, and the largest budget."""
+        self._searches = searches
+        self._identify = identify
+        self._maximum_hashes = maximum_hashes
+        self._clock = clock
+
+    async def Find(self, request: pb.HashNameRequest, context: _Context) -> pb.HashNameResponse:
+        """Return the first candidate within the ideal distance."""
+        wanted = parse_request(request, self._maximum_hashes)
+        query = replace(wanted.query, interesting_distance=0)
+        client = self._identify(context.peer())
+        async with self._searches.open(client, replace(wanted, query=query)) as session:
+            while not (taken := await session.take()).results:
+                pass
+        return result_message(Candidate.at(taken.results[0], query))
+
+    async def FindRange(  # type: ignore[override]  # the stubs know async generators only
+        self, request: pb.HashNameRequest, context: _Context
+    ) -> None:
+        """Stream the candidates within the interesting distance, up to the first ideal one."""
+        wanted = parse_request(request, self._maximum_hashes)
+        interval = progress_interval(request)
+        due = self._clock() + interval if interval else None
+        client = self._identify(context.peer())
+        async with self._searches.open(client, wanted) as session:
+            found = False
+            while not found:
+                taken = await session.take(due and due - self._clock())
+                found = taken.found
+                for position in taken.results:
+                    await context.write(result_message(Candidate.at(position, wanted.query)))
+                if interval and due and not found and self._clock() >= due:
+                    await context.write(progress_message(taken.progress))
+                    due = self._clock() + interval
