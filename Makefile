@@ -1,0 +1,123 @@
+# The front door. `make help` lists the targets; CI calls the same ones.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := proto services/hashfinder clients/cli
+TYPED := services/hashfinder/src clients/cli/src proto/generate.py $(wildcard deploy/*.py) tests
+
+# Tools that are no Python packages: each in a folder named by its version.
+BUF_VERSION := 1.75.0
+BUF := .cache/buf-$(BUF_VERSION)/node_modules/.bin/buf
+GRPCURL_VERSION := 1.9.4
+GRPCURL := .cache/grpcurl-$(GRPCURL_VERSION)/grpcurl
+
+# What set-up is made of. A stamp is newer than all that it was made from, or set-up runs again.
+REQUIREMENTS_STAMP := $(VENV)/.requirements
+PACKAGES_STAMP := $(VENV)/.packages
+PACKAGE_SOURCES := $(DISTRIBUTIONS:%=%/pyproject.toml) services/hashfinder/setup.py \
+	$(wildcard services/hashfinder/csrc/*)
+# The C compiler that Python builds its extensions with, and the folder of its headers.
+COMPILER := 'import os, sysconfig; v = sysconfig.get_config_var; print(os.getenv("CC", v("CC")), "-I" + v("INCLUDEPY"))'
+BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-tools bench-kernel lint format types proto proto-check lock tools clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Set up and run ---
+
+setup: $(PACKAGES_STAMP) ## Make .venv: the locked requirements, the kernel, the three distributions
+
+demo: setup ## Start a server on free ports and show it: finds, streams, cancels, budgets, metrics
+	@$(BIN)/python deploy/demo.py
+
+# --- Test and check ---
+
+test: setup ## Run the tests that need nothing but `make setup` (PYTEST_ARGS="-k name")
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-tools: setup tools ## Run the tests that need the programs of `make tools`
+	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m tools $(PYTEST_ARGS)
+
+bench-kernel: setup ## Measure the kernel against OpenSSL
+	$(BIN)/python tests/bench/bench_kernel.py
+
+lint: setup ## Check style, format and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+format: setup ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: setup ## Check the types
+	$(BIN)/mypy $(TYPED)
+
+# --- Generate and maintain ---
+
+proto: setup ## Generate hashfinder_proto from proto/hash_name.proto
+	$(BIN)/python proto/generate.py
+
+proto-check: setup $(BUF) ## Check that hashfinder_proto is up to date, and lint the contract
+	$(BIN)/python proto/generate.py --check
+	$(BUF) lint proto
+
+# Later locks follow the first, which holds everything: a package has one version in all of them.
+# An existing pin stays while it fits; `make lock LOCK_ARGS=--upgrade` renews all.
+lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)
+	$(UV_LOCK) requirements/dev.txt requirements/dev.in requirements/build.in $(DISTRIBUTIONS:%=%/pyproject.toml)
+	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/server.txt services/hashfinder/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
+UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
+
+tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
+
+clean: ## Remove all that make has made
+	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(foreach d,$(DISTRIBUTIONS),$(d)/build $(d)/src/*.egg-info) $(BUILT_KERNEL)
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# --- Files ---
+
+$(REQUIREMENTS_STAMP): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'HashFinder needs Python 3.11 or newer; "$(PYTHON)" is none. Name one: make setup PYTHON=python3.13' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo '"$(PYTHON)" cannot make virtual environments. On Debian: apt install python3-venv' >&2; exit 1; }
+	@echo 'Installing the locked requirements into $(VENV)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(PACKAGES_STAMP): $(REQUIREMENTS_STAMP) $(PACKAGE_SOURCES)
+	@echo 'Building the kernel and installing the distributions into $(VENV)'
+	@[ '$(HASHFINDER_BUILD_KERNEL)' = python ] || echo '#include <Python.h>' | $$($(BIN)/python -c $(COMPILER)) -fsyntax-only -x c - 2>/dev/null || { \
+	  echo "The kernel needs a C compiler, the C library's headers and Python's. On Debian: apt install gcc libc6-dev python3-dev" >&2; \
+	  echo 'Or do without it, and search some thousand times slower: make setup HASHFINDER_BUILD_KERNEL=python' >&2; exit 1; }
+	@rm -f $(BUILT_KERNEL)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(DISTRIBUTIONS:%=--editable %)
+	@$(BIN)/pip check
+	@echo '$(HASHFINDER_BUILD_KERNEL)' >$@
+
+# Another kernel asked for than the one that was built, as in `make setup HASHFINDER_BUILD_KERNEL=native`.
+ifdef HASHFINDER_BUILD_KERNEL
+ifneq ($(HASHFINDER_BUILD_KERNEL),$(shell cat $(PACKAGES_STAMP) 2>/dev/null))
+$(PACKAGES_STAMP): FORCE
+endif
+endif
+FORCE:
+
+$(BUF):
+	npm install --prefix .cache/buf-$(BUF_VERSION) --no-save --no-package-lock --ignore-scripts --no-audit --no-fund @bufbuild/buf@$(BUF_VERSION)
+
+$(GRPCURL):
+	GOBIN="$(CURDIR)/$(dir $@)" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v$(GRPCURL_VERSION)

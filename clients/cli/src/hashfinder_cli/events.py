@@ -1,0 +1,66 @@
+"""What can happen to a search, and the one queue that it all comes out of."""
+
+import threading
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeAlias
+
+import grpc
+from google.rpc.status_pb2 import Status
+
+from hashfinder_proto.hash_name_pb2 import HashNameResponse
+
+READ_AHEAD = 64
+"""Messages that may wait in the queue. With no limit, a slow reader of stdout would fill memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The RPC has ended. The last event of a call."""
+
+    code: grpc.StatusCode
+    text: str = ""
+    rich: Status | None = None
+    """The details; None where the server sent none that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A signal asks the program to stop."""
+
+    signum: int
+
+
+Event: TypeAlias = HashNameResponse | Ended | Interrupted
+
+
+class EventQueue:
+    """A queue from threads and signal handlers to the main thread."""
+
+    def __init__(self) -> None:
+        """Make an empty one."""
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._slots = threading.Semaphore(READ_AHEAD)
+
+    def put(self, event: Ended | Interrupted) -> None:
+        """Add `event`. Never blocks, and may be called from a signal handler.
+
+        `SimpleQueue.put` is reentrant by contract; of other locks and queues, hardly any is.
+        """
+        self._events.put(event)
+
+    def put_message(self, message: HashNameResponse) -> None:
+        """Add `message`; blocks while `READ_AHEAD` messages wait, which parks the search."""
+        self._slots.acquire()
+        self._events.put(message)
+
+    def get(self, timeout: float) -> Event:
+        """Return the next event.
+
+        Raises:
+            queue.Empty: there is none within `timeout` seconds.
+        """
+        event = self._events.get(timeout=timeout)
+        if isinstance(event, HashNameResponse):
+            self._slots.release()
+        return event

@@ -1,0 +1,135 @@
+"""The check of every result on this side: a result that is shown is true.
+
+The rules are those of the contract (``hash_name.proto``), written once more with `hashlib` and
+`base64` alone: the command line shares no code with the server that it checks.
+"""
+
+import binascii
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from hashlib import sha1
+from string import ascii_lowercase, ascii_uppercase
+
+from hashfinder_cli.search import Search
+from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
+
+HASHED_NAME_LENGTH = 28
+_FOLD = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+class UntrueResultError(Exception):
+    """The server sent something that is not so. Its operator acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A byte string whose hash resembles the name, checked."""
+
+    secret: bytes
+    hashed_name: str
+    distance: int
+    position: int
+    offset: int
+    """Where in `hashed_name` the part begins that resembles the name; the first such part."""
+
+    @property
+    def secret_text(self) -> str:
+        """The secret in base64."""
+        return b64encode(self.secret).decode()
+
+
+def fold(text: str) -> str:
+    """Return `text` with A-Z, and no other character, in lower case."""
+    return text.translate(_FOLD)
+
+
+def score(name: str, hashed_name: str) -> tuple[int, int]:
+    """Return the smallest distance of `name` from a part of `hashed_name`, and where that begins.
+
+    Raises:
+        UntrueResultError: the name is longer than the text.
+    """
+    name, text = fold(name), fold(hashed_name)
+    alignments = range(len(text) - len(name) + 1)
+    if not alignments:
+        message = f"no hash can resemble a name of {len(name)} characters"
+        raise UntrueResultError(message)
+    return min((sum(a != b for a, b in zip(name, text[i:], strict=False)), i) for i in alignments)
+
+
+def position_of(secret: bytes) -> int:
+    """Return the position of `secret` in the keyspace: the shorter ones, then its rank."""
+    shorter: int = (256 ** len(secret) - 1) // 255
+    return shorter + int.from_bytes(secret)
+
+
+def check(name: str, claim: HashNameResponse | Candidate) -> Result:
+    """Return what the server claims of one byte string, computed anew.
+
+    A response without a position, as of a server that knows only the classic fields, gets it here.
+
+    Raises:
+        UntrueResultError: the claim differs from the truth.
+    """
+    try:
+        secret = b64decode(claim.secret, validate=True)
+    except binascii.Error as error:
+        message = f"the secret {claim.secret!r:.100} is not base64"
+        raise UntrueResultError(message) from error
+    hashed_name = b64encode(sha1(secret, usedforsecurity=False).digest()).decode()
+    _expect("hash", hashed_name, claim.hashed_name)
+    distance, offset = score(name, hashed_name)
+    _expect("distance", distance, claim.hamming_distance)
+    position = position_of(secret)
+    if isinstance(claim, Candidate) or claim.HasField("position"):
+        _expect("position", position, claim.position)
+    return Result(secret, hashed_name, distance, position, offset)
+
+
+class Verifier:
+    """Checks the results of one search: each by itself, and that they answer what was asked."""
+
+    def __init__(self, search: Search) -> None:
+        """Take the search that the results belong to."""
+        self._search = search
+        self._first = search.first_position
+
+    def result(self, response: HashNameResponse) -> Result:
+        """Return the checked result of `response`.
+
+        Raises:
+            UntrueResultError: it is not true, not close enough, outside the range or out of order.
+        """
+        result = check(self._search.name, response)
+        if result.distance > self._search.result_distance:
+            message = f"its distance, {result.distance}, is more than was asked for"
+            raise UntrueResultError(message)
+        # A server of the classic contract knows no positions, and so no range and no order.
+        if response.HasField("position"):
+            self._check_range(result.position)
+        return result
+
+    def candidate(self, candidate: Candidate) -> Result:
+        """Return the checked `candidate`, which may be at any distance.
+
+        Raises:
+            UntrueResultError: it is not true.
+        """
+        return check(self._search.name, candidate)
+
+    def _check_range(self, position: int) -> None:
+        search = self._search
+        if position < self._first:
+            message = f"its position, {position}, is before {self._first}, where it may be"
+            raise UntrueResultError(message)
+        maximum = search.maximum_hashes
+        if maximum is not None and position >= search.first_position + maximum:
+            message = f"its position, {position}, is beyond the {maximum} hashes asked for"
+            raise UntrueResultError(message)
+        self._first = position + 1
+
+
+def _expect(what: str, expected: object, actual: object) -> None:
+    if expected != actual:
+        message = f"its {what} is {expected!r}, the server says {actual!r:.100}"
+        raise UntrueResultError(message)

@@ -1,0 +1,39 @@
+"""The locks in `requirements/`: what an installer may rely on."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
+
+# One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
+# address, no path. Continuation lines are joined.
+PINNED = re.compile(
+    r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-z_]+ [!=]= '[^'/]+')?( +--hash=sha256:[0-9a-f]{64})+"
+)
+
+
+def requirements(lock: Path) -> list[str]:
+    """Return the lines of `lock` that tell an installer something."""
+    text = re.sub(r"^\s*#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return text.replace("\\\n", "").splitlines()
+
+
+def test_there_is_a_lock_for_each_purpose() -> None:
+    """An image installs its runtime and nothing else; a developer installs everything."""
+    assert ["build.txt", "cli.txt", "dev.txt", "server.txt"] == [lock.name for lock in LOCKS]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_lock_pins_every_requirement_with_hashes_and_names_no_index(lock: Path) -> None:
+    """A lock installs from whatever index the machine uses, and only what was locked."""
+    assert [] == [line for line in requirements(lock) if not PINNED.fullmatch(line.strip())]
+
+
+def test_locks_agree() -> None:
+    """What is tested, the versions of `dev.txt`, is what the other locks install."""
+    everything = set(requirements(next(lock for lock in LOCKS if lock.name == "dev.txt")))
+
+    for lock in LOCKS:
+        assert set() == set(requirements(lock)) - everything, lock.name
