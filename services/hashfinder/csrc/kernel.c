@@ -45,11 +45,14 @@ INLINE words select(words mask, words x, words y) { return y ^ (mask & (x ^ y));
  * of a message is the exclusive-or of the expansions of its parts: of the last byte's bits that tell
  * lanes apart, of those that tell vectors apart, and of all the rest, which a block has in common. */
 
-/* Bit t is set if W[t] depends on message word 0, and on word 1: the last byte is in one of these. */
-#define DEPENDS_ON_0 ((unsigned __int128)0xdfdd << 64 | 0xffdfdd7dd3490001)
-#define DEPENDS_ON_1 ((unsigned __int128)0xbfbb << 64 | 0xffbfbafba6920002)
+/* The last byte is in message word 0 or 1. Bit t is set where W[t] depends on message word 0; words that
+ * depend on message word 1 are the same one round later. */
+#define VARYING ((unsigned __int128)0xdfdd << 64 | 0xffdfdd7dd3490001)
+/* Where, moreover, the lanes' part and the vectors' part have no bit in common. */
+#define SEPARABLE ((unsigned __int128)0x8648 << 64 | 0xa286486c93490001)
 
-INLINE bool varies(int word, int t) { return (word ? DEPENDS_ON_1 : DEPENDS_ON_0) >> t & 1; }
+INLINE bool is_varying(int word, int t) { return t >= word && VARYING >> (t - word) & 1; }
+INLINE bool is_separable(int word, int t) { return t >= word && SEPARABLE >> (t - word) & 1; }
 
 static const uint32_t ROUND_CONSTANTS[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
 
@@ -59,12 +62,15 @@ struct layout {
     int word;                    /* the message word that the last byte is in */
     words lane[ROUNDS];          /* the lanes' part of W */
     words vector[ROUNDS][ROWS];  /* the vectors' part, for each vector of a block */
+    uint32_t mask[ROUNDS];       /* where W is separable: the bits that the lanes' part can set */
+    uint32_t constant[ROUNDS];   /* where W is separable: the round's constant */
 };
 
-/* What the vectors of one block need. */
+/* What one block adds in each round. */
 struct block {
-    words vector[ROUNDS][ROWS];  /* where W varies: W without the lanes' part, for each vector */
-    uint32_t constant[ROUNDS];   /* elsewhere: W plus the round's constant */
+    uint32_t constant[ROUNDS];   /* W plus the round's constant, where W does not vary */
+    words lane[ROUNDS];          /* the lanes' part of W, with all bits of the mask */
+    words vector[ROUNDS][ROWS];  /* the rest of W, plus layout.constant, for each vector */
 };
 
 static void expand(words w[ROUNDS])
@@ -85,7 +91,15 @@ static void make_layout(struct layout *layout, unsigned length)
     for (unsigned lane = 0; lane < LANES; lane++)
         parts[layout->word][lane] = unit * (4 * lane);
     expand(parts);
-    memcpy(layout->lane, parts, sizeof parts);
+    for (int t = 0; t < ROUNDS; t++) {
+        layout->lane[t] = parts[t];
+        layout->mask[t] = layout->constant[t] = 0;
+        if (is_separable(layout->word, t)) {
+            layout->constant[t] = ROUND_CONSTANTS[t / 20];
+            for (int lane = 0; lane < LANES; lane++)
+                layout->mask[t] |= parts[t][lane];
+        }
+    }
     for (unsigned row = 0; row < ROWS; row++) {
         for (unsigned i = 0; i < LANES; i++) {
             unsigned vector = row * LANES + i;
@@ -120,10 +134,11 @@ static void make_block(struct block *block, const struct layout *layout,
                        const words common[ROUNDS], unsigned i)
 {
     for (int t = 0; t < ROUNDS; t++) {
-        uint32_t w = common[t][i];
+        uint32_t w = common[t][i], mask = layout->mask[t];
         block->constant[t] = w + ROUND_CONSTANTS[t / 20];
+        block->lane[t] = layout->lane[t] ^ (w & mask);
         for (int row = 0; row < ROWS; row++)
-            block->vector[t][row] = layout->vector[t][row] ^ w;
+            block->vector[t][row] = (layout->vector[t][row] ^ (w & ~mask)) + layout->constant[t];
     }
 }
 
@@ -134,18 +149,21 @@ INLINE words parity(words b, words c, words d) { return b ^ c ^ d; }
 INLINE words majority(words b, words c, words d) { return select(b ^ c, d, c); }
 
 /* W[t] plus the round's constant, for the block's vector v. */
-INLINE words addend(const words *lane, const struct block *block, unsigned v, int word, int t)
+INLINE words addend(const struct block *block, unsigned v, int word, int t)
 {
     const words zero = {0};
+    uint32_t vector = ((const uint32_t *)block->vector[t])[v];
 
-    if (!varies(word, t))
+    if (!is_varying(word, t))
         return zero + block->constant[t];
-    return (lane[t] ^ ((const uint32_t *)block->vector[t])[v]) + ROUND_CONSTANTS[t / 20];
+    if (is_separable(word, t))
+        return block->lane[t] + vector;
+    return (block->lane[t] ^ vector) + ROUND_CONSTANTS[t / 20];
 }
 
 /* The sum of what is known early comes first: only `a` is fresh from the round before. */
 #define ROUND(f, a, b, c, d, e, t)                                                                 \
-    e += addend(lane, block, v, word, t);                                                          \
+    e += addend(block, v, word, t);                                                                \
     e += f(b, c, d);                                                                               \
     e += rotate(a, 5);                                                                             \
     b = rotate(b, 30)
@@ -160,7 +178,7 @@ INLINE words addend(const words *lane, const struct block *block, unsigned v, in
 #define ROUNDS_20(f, t) ROUNDS_5(f, t); ROUNDS_5(f, t + 5); ROUNDS_5(f, t + 10); ROUNDS_5(f, t + 15)
 
 /* Hash the candidates of the block's vector v. `word` must be a literal. */
-INLINE void hash(const words *lane, const struct block *block, unsigned v, int word, words digest[5])
+INLINE void hash(const struct block *block, unsigned v, int word, words digest[5])
 {
     const words zero = {0};
     words a = zero + 0x67452301, b = zero + 0xefcdab89, c = zero + 0x98badcfe;
@@ -363,8 +381,8 @@ static __attribute__((noinline)) void record(struct scan *scan, const bytes clas
 }
 
 /* Search the candidates low to high of a block whose first is at `position`. */
-INLINE void scan_block(struct scan *scan, const struct layout *layout, const struct block *block,
-                       int word, uint64_t position, unsigned low, unsigned high)
+INLINE void scan_block(struct scan *scan, const struct block *block, int word, uint64_t position,
+                       unsigned low, unsigned high)
 {
     for (unsigned group = low / VECTOR_BYTES; group <= high / VECTOR_BYTES; group++) {
         unsigned first = group * VECTOR_BYTES, last = first + VECTOR_BYTES - 1;
@@ -372,7 +390,7 @@ INLINE void scan_block(struct scan *scan, const struct layout *layout, const str
         bytes classes[SYMBOLS];
 
         for (unsigned i = 0; i < 4; i++)
-            hash(layout->lane, block, group * 4 + i, word, digests[i]);
+            hash(block, group * 4 + i, word, digests[i]);
         classify((const words(*)[5])digests, classes);
         if (any_sign(find_hits(&scan->matcher, classes))) {
             record(scan, classes, position + first, low > first ? low - first : 0,
@@ -383,16 +401,16 @@ INLINE void scan_block(struct scan *scan, const struct layout *layout, const str
     }
 }
 
-static void scan_block_0(struct scan *scan, const struct layout *layout, const struct block *block,
-                         uint64_t position, unsigned low, unsigned high)
+static void scan_block_0(struct scan *scan, const struct block *block, uint64_t position,
+                         unsigned low, unsigned high)
 {
-    scan_block(scan, layout, block, 0, position, low, high);
+    scan_block(scan, block, 0, position, low, high);
 }
 
-static void scan_block_1(struct scan *scan, const struct layout *layout, const struct block *block,
-                         uint64_t position, unsigned low, unsigned high)
+static void scan_block_1(struct scan *scan, const struct block *block, uint64_t position,
+                         unsigned low, unsigned high)
 {
-    scan_block(scan, layout, block, 1, position, low, high);
+    scan_block(scan, block, 1, position, low, high);
 }
 
 /* Search the secrets of one length from `value` to `last`, which are their bytes as one number. The
@@ -412,7 +430,7 @@ static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uin
         if (i == 0)
             expand_blocks(&layout, first, common);
         make_block(&block, &layout, common, i);
-        (layout.word ? scan_block_1 : scan_block_0)(scan, &layout, &block, origin + first, low, high);
+        (layout.word ? scan_block_1 : scan_block_0)(scan, &block, origin + first, low, high);
         if (last - first < BLOCK)
             return;
         value = first + BLOCK;

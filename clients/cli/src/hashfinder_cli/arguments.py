@@ -198,3 +198,14 @@ def health(
     from hashfinder_cli.health import health as run  # noqa: PLC0415 - gRPC takes time to import
 
     raise typer.Exit(run(server, service, timeout))
+
+
+@app.command(epilog=_EXIT_CODES)
+def tour(*, server: Server = "127.0.0.1:50051") -> None:
+    """Show what a server can do: finds, streams, Ctrl-C, a budget, a deadline, a refusal.
+
+    Takes less than a minute; exit 0 if every search ended as it should.
+    """
+    from hashfinder_cli.tour import tour as run  # noqa: PLC0415 - gRPC takes time to import
+
+    raise typer.Exit(run(server))

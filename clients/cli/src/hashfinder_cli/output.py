@@ -178,7 +178,7 @@ def quantity(value: float) -> str:
     """Return `value` in three or four digits with a decimal prefix, such as ``84.1 M``."""
     for prefix in ("", "k", "M", "G", "T"):
         if value < 1000:  # noqa: PLR2004 - the step from one prefix to the next
-            return f"{value:.1f} {prefix}" if prefix else f"{value:.0f} "
+            return f"{value:.1f} {prefix}" if prefix else f"{value:.0f}"
         value /= 1000
     return f"{value:.1f} P"
 

@@ -68,7 +68,7 @@ class Application:
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
             keepalive_seconds=settings.keepalive_seconds,
         )
-        self._server = Server(servicer, metrics, options)
+        self._server = Server(servicer, metrics, options, kernel.backend)
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
         self.backend = kernel.backend

@@ -22,6 +22,7 @@ from hashfinder.transport.abandonment import Abandonment
 from hashfinder.transport.status import is_expected, to_status
 
 REQUEST_ID_KEY = "x-request-id"
+KERNEL_KEY = "x-hashfinder-kernel"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -66,6 +67,7 @@ class _Call:
     rpc: Rpc
     context: "_Context"
     request_id: str
+    trailer: tuple[tuple[str, str], ...]
     initial_remaining: float | None
     code: grpc.StatusCode = grpc.StatusCode.OK
     cause: Cause | None = None
@@ -93,9 +95,10 @@ class _Context:
 class RpcInterceptor(grpc.aio.ServerInterceptor):
     """Surrounds every handler of the server."""
 
-    def __init__(self, reporter: RpcReporter, searching: str) -> None:
-        """Take who is told, and the name of the service whose stops are counted by cause."""
+    def __init__(self, reporter: RpcReporter, searching: str, backend: str) -> None:
+        """Take who is told, the service whose stops are counted by cause, the kernel's name."""
         self._reporter = reporter
+        self._backend = backend
         self._searching = searching
         self._abandonment = Abandonment()
         self._searches = 0
@@ -126,9 +129,10 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     def _around(self, rpc: Rpc, handle: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def behaviour(request: Any, grpc_context: _GrpcContext) -> Any:
             request_id = _request_id(grpc_context)
-            grpc_context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+            trailer = ((REQUEST_ID_KEY, request_id), (KERNEL_KEY, self._backend))
+            grpc_context.set_trailing_metadata(trailer)
             context = _Context(grpc_context, lambda: self._reporter.sent(rpc))
-            call = _Call(rpc, context, request_id, grpc_context.time_remaining())
+            call = _Call(rpc, context, request_id, trailer, grpc_context.time_remaining())
             return await self._observe(call, lambda: self._translate(call, handle, request))
 
         return behaviour
@@ -224,8 +228,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             _log.error("internal error", request_id=call.request_id, exc_info=error)
         status = to_status(error, call.request_id)
         call.code = status.code
-        metadata = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
-        await call.context.abort(status.code, status.details, metadata)
+        trailer = (*status.trailing_metadata, *call.trailer)
+        await call.context.abort(status.code, status.details, trailer)
 
 
 def _shape(handler: Any) -> tuple[str, Callable[..., Any], Callable[..., _Handler]]:

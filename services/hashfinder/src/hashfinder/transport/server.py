@@ -42,15 +42,15 @@ class Server:
     """Serves searches, health and reflection on one port."""
 
     def __init__(
-        self, servicer: SearchServicer, reporter: RpcReporter, options: ServerOptions
+        self, servicer: SearchServicer, reporter: RpcReporter, options: ServerOptions, backend: str
     ) -> None:
-        """Bind the port; nothing is served before `start`.
+        """Bind the port; nothing is served before `start`. Every RPC's trailer names the `backend`.
 
         Raises:
             BindError: the address is in use, or not ours.
         """
         keepalive_ms = int(options.keepalive_seconds * 1000)
-        self._interceptor = RpcInterceptor(reporter, SERVICE)
+        self._interceptor = RpcInterceptor(reporter, SERVICE, backend)
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
             options=[
