@@ -10,6 +10,11 @@
  *
  * docs/kernel.md explains the method. */
 
+#if defined __GNUC__ && !defined __clang__
+/* GCC would reorder the additions of a round so that its result comes late. */
+#pragma GCC optimize("no-tree-reassoc")
+#endif
+
 #include "kernel.h"
 
 #include <stdbool.h>
@@ -62,15 +67,26 @@ struct layout {
     int word;                    /* the message word that the last byte is in */
     words lane[ROUNDS];          /* the lanes' part of W */
     words vector[ROUNDS][ROWS];  /* the vectors' part, for each vector of a block */
-    uint32_t mask[ROUNDS];       /* where W is separable: the bits that the lanes' part can set */
-    uint32_t constant[ROUNDS];   /* where W is separable: the round's constant */
+    int count;                   /* the number of rounds in which W varies */
+    struct {
+        int t;
+        uint32_t mask, constant; /* 0 unless separable: the lanes' bits, and the round's constant */
+    } varying[ROUNDS];
 };
 
-/* What one block adds in each round. */
+/* LANES consecutive blocks. */
+struct batch {
+    words common[ROUNDS];        /* element i of common[t]: W[t] of block i, whose last byte is 0 */
+    words sum[ROUNDS];           /* the same plus the round's constant */
+};
+
+/* One block: where W varies, its parts. */
 struct block {
-    uint32_t constant[ROUNDS];   /* W plus the round's constant, where W does not vary */
-    words lane[ROUNDS];          /* the lanes' part of W, with all bits of the mask */
-    words vector[ROUNDS][ROWS];  /* the rest of W, plus layout.constant, for each vector */
+    words lane[ROUNDS];          /* the lanes' part, with all bits of the mask */
+    words vector[ROUNDS][ROWS];  /* the rest, plus varying.constant, for each vector */
+    int word;                    /* the message word that the last byte is in */
+    const struct batch *batch;   /* and where W does not vary: the element `index` of batch->sum */
+    unsigned index;
 };
 
 static void expand(words w[ROUNDS])
@@ -91,15 +107,7 @@ static void make_layout(struct layout *layout, unsigned length)
     for (unsigned lane = 0; lane < LANES; lane++)
         parts[layout->word][lane] = unit * (4 * lane);
     expand(parts);
-    for (int t = 0; t < ROUNDS; t++) {
-        layout->lane[t] = parts[t];
-        layout->mask[t] = layout->constant[t] = 0;
-        if (is_separable(layout->word, t)) {
-            layout->constant[t] = ROUND_CONSTANTS[t / 20];
-            for (int lane = 0; lane < LANES; lane++)
-                layout->mask[t] |= parts[t][lane];
-        }
-    }
+    memcpy(layout->lane, parts, sizeof parts);
     for (unsigned row = 0; row < ROWS; row++) {
         for (unsigned i = 0; i < LANES; i++) {
             unsigned vector = row * LANES + i;
@@ -109,36 +117,55 @@ static void make_layout(struct layout *layout, unsigned length)
         for (int t = 0; t < ROUNDS; t++)
             layout->vector[t][row] = parts[t];
     }
+    layout->count = 0;
+    for (int t = 0; t < ROUNDS; t++) {
+        if (!is_varying(layout->word, t))
+            continue;
+        uint32_t mask = 0, constant = 0;
+        if (is_separable(layout->word, t)) {
+            constant = ROUND_CONSTANTS[t / 20];
+            for (int lane = 0; lane < LANES; lane++)
+                mask |= layout->lane[t][lane];
+        }
+        layout->varying[layout->count].t = t;
+        layout->varying[layout->count].mask = mask;
+        layout->varying[layout->count++].constant = constant;
+    }
 }
 
-/* Expand the messages of LANES blocks at once: those from the secret whose bytes, as one number, are
- * `value`. Sets common[t][i] to W[t] of block i, whose last byte is 0. */
-static void expand_blocks(const struct layout *layout, uint64_t value, words common[ROUNDS])
+/* Expand the messages of the blocks from the secret whose bytes, as one number, are `value`. */
+static void make_batch(struct batch *batch, const struct layout *layout, uint64_t value)
 {
     unsigned bits = 8 * layout->length;
 
-    memset(common, 0, 16 * sizeof *common);
+    memset(batch->common, 0, 16 * sizeof *batch->common);
     for (unsigned i = 0; i < LANES; i++, value += BLOCK) {
         /* The secret, a one bit, zeros, and the length of the secret in bits. */
         uint64_t head = bits ? value << (64 - bits) : 0;
         head |= bits < 64 ? (uint64_t)1 << (63 - bits) : 0;
-        common[0][i] = (uint32_t)(head >> 32);
-        common[1][i] = (uint32_t)head;
-        common[2][i] = bits < 64 ? 0 : 0x80000000;
-        common[15][i] = bits;
+        batch->common[0][i] = (uint32_t)(head >> 32);
+        batch->common[1][i] = (uint32_t)head;
+        batch->common[2][i] = bits < 64 ? 0 : 0x80000000;
+        batch->common[15][i] = bits;
     }
-    expand(common);
+    expand(batch->common);
+    for (int t = 0; t < ROUNDS; t++)
+        batch->sum[t] = batch->common[t] + ROUND_CONSTANTS[t / 20];
 }
 
-static void make_block(struct block *block, const struct layout *layout,
-                       const words common[ROUNDS], unsigned i)
+static void make_block(struct block *block, const struct layout *layout, const struct batch *batch,
+                       unsigned i)
 {
-    for (int t = 0; t < ROUNDS; t++) {
-        uint32_t w = common[t][i], mask = layout->mask[t];
-        block->constant[t] = w + ROUND_CONSTANTS[t / 20];
-        block->lane[t] = layout->lane[t] ^ (w & mask);
+    block->word = layout->word;
+    block->batch = batch;
+    block->index = i;
+    for (int n = 0; n < layout->count; n++) {
+        int t = layout->varying[n].t;
+        uint32_t w = batch->common[t][i], masked = w & layout->varying[n].mask;
+        block->lane[t] = layout->lane[t] ^ masked;
         for (int row = 0; row < ROWS; row++)
-            block->vector[t][row] = (layout->vector[t][row] ^ (w & ~mask)) + layout->constant[t];
+            block->vector[t][row] =
+                (layout->vector[t][row] ^ (w ^ masked)) + layout->varying[n].constant;
     }
 }
 
@@ -152,10 +179,10 @@ INLINE words majority(words b, words c, words d) { return select(b ^ c, d, c); }
 INLINE words addend(const struct block *block, unsigned v, int word, int t)
 {
     const words zero = {0};
-    uint32_t vector = ((const uint32_t *)block->vector[t])[v];
+    uint32_t vector = block->vector[t][v / LANES][v % LANES];
 
     if (!is_varying(word, t))
-        return zero + block->constant[t];
+        return zero + block->batch->sum[t][block->index];
     if (is_separable(word, t))
         return block->lane[t] + vector;
     return (block->lane[t] ^ vector) + ROUND_CONSTANTS[t / 20];
@@ -193,6 +220,17 @@ INLINE void hash(const struct block *block, unsigned v, int word, words digest[5
     digest[2] = c + 0x98badcfe;
     digest[3] = d + 0x10325476;
     digest[4] = e + 0xc3d2e1f0;
+}
+
+/* Not inline: the compiler would copy the parts of W to the stack for the next vectors. */
+static __attribute__((noinline)) void hash_0(const struct block *block, unsigned v, words digest[5])
+{
+    hash(block, v, 0, digest);
+}
+
+static __attribute__((noinline)) void hash_1(const struct block *block, unsigned v, words digest[5])
+{
+    hash(block, v, 1, digest);
 }
 
 /* ---- The score -------------------------------------------------------------------------------
@@ -307,12 +345,18 @@ INLINE bytes find_hits(const struct matcher *matcher, const bytes classes[SYMBOL
     /* A count that starts here gets its sign bit with the last match that it needs. */
     const bytes start = (bytes){0} + (int8_t)(128 - (matcher->length - (int)matcher->limit));
     bytes hits = {0};
-    int offset = 0;
 
-    for (; offset < matcher->offsets - (STEP - 1); offset += STEP) {
+    if (matcher->offsets < STEP) {
+        for (int offset = 0; offset < matcher->offsets; offset++)
+            hits |= count(matcher, classes, offset, start);
+        return hits;
+    }
+    for (int next = 0; next < matcher->offsets; next += STEP) {
+        /* The last four overlap the four before. */
+        int offset = next < matcher->offsets - STEP ? next : matcher->offsets - STEP;
         bytes counts_0 = start, counts_1 = start, counts_2 = start, counts_3 = start;
-        const bytes *part = classes + offset;
-        for (int i = 0; i < matcher->length; i++, part++) {
+        for (int i = 0; i < matcher->length; i++) {
+            const bytes *part = classes + offset + i;
             bytes character = matcher->name[i];
             counts_0 = count_if(part[0] == character, counts_0);
             counts_1 = count_if(part[1] == character, counts_1);
@@ -321,8 +365,6 @@ INLINE bytes find_hits(const struct matcher *matcher, const bytes classes[SYMBOL
         }
         hits |= counts_0 | counts_1 | counts_2 | counts_3;
     }
-    for (; offset < matcher->offsets; offset++)
-        hits |= count(matcher, classes, offset, start);
     return hits;
 }
 
@@ -381,7 +423,7 @@ static __attribute__((noinline)) void record(struct scan *scan, const bytes clas
 }
 
 /* Search the candidates low to high of a block whose first is at `position`. */
-INLINE void scan_block(struct scan *scan, const struct block *block, int word, uint64_t position,
+static void scan_block(struct scan *scan, const struct block *block, uint64_t position,
                        unsigned low, unsigned high)
 {
     for (unsigned group = low / VECTOR_BYTES; group <= high / VECTOR_BYTES; group++) {
@@ -390,7 +432,7 @@ INLINE void scan_block(struct scan *scan, const struct block *block, int word, u
         bytes classes[SYMBOLS];
 
         for (unsigned i = 0; i < 4; i++)
-            hash(block, group * 4 + i, word, digests[i]);
+            (block->word ? hash_1 : hash_0)(block, group * 4 + i, digests[i]);
         classify((const words(*)[5])digests, classes);
         if (any_sign(find_hits(&scan->matcher, classes))) {
             record(scan, classes, position + first, low > first ? low - first : 0,
@@ -401,18 +443,6 @@ INLINE void scan_block(struct scan *scan, const struct block *block, int word, u
     }
 }
 
-static void scan_block_0(struct scan *scan, const struct block *block, uint64_t position,
-                         unsigned low, unsigned high)
-{
-    scan_block(scan, block, 0, position, low, high);
-}
-
-static void scan_block_1(struct scan *scan, const struct block *block, uint64_t position,
-                         unsigned low, unsigned high)
-{
-    scan_block(scan, block, 1, position, low, high);
-}
-
 /* Search the secrets of one length from `value` to `last`, which are their bytes as one number. The
  * first secret of this length is at the position `origin`. */
 static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uint64_t value,
@@ -420,7 +450,7 @@ static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uin
 {
     struct layout layout;
     struct block block;
-    words common[ROUNDS];
+    struct batch batch;
 
     make_layout(&layout, length);
     for (unsigned i = 0; !scan->ended; i = (i + 1) % LANES) {
@@ -428,9 +458,9 @@ static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uin
         unsigned low = value - first, high = last - first < BLOCK ? last - first : BLOCK - 1;
 
         if (i == 0)
-            expand_blocks(&layout, first, common);
-        make_block(&block, &layout, common, i);
-        (layout.word ? scan_block_1 : scan_block_0)(scan, &block, origin + first, low, high);
+            make_batch(&batch, &layout, first);
+        make_block(&block, &layout, &batch, i);
+        scan_block(scan, &block, origin + first, low, high);
         if (last - first < BLOCK)
             return;
         value = first + BLOCK;

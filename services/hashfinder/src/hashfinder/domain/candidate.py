@@ -3,7 +3,6 @@
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha1
-from operator import ne
 from typing import Self
 
 from hashfinder.domain.keyspace import secret_at
@@ -22,7 +21,7 @@ def distance_between(pattern: bytes, text: bytes) -> int:
     """
     folded = text.lower()
     return min(
-        sum(map(ne, pattern, folded[offset:]))
+        sum(map(int.__ne__, pattern, folded[offset:]))
         for offset in range(HASHED_NAME_LENGTH - len(pattern) + 1)
     )
 

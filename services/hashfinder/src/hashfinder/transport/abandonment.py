@@ -1,12 +1,12 @@
 """Who stopped an RPC that gRPC cancelled: the client, its deadline, or its connection.
 
 gRPC for Python tells a handler of all three in the same way, by cancelling its task, so the cause
-is found out afterwards, when the worker is free again:
+is found out afterwards, when the worker is free again and the handler has ended:
 
 * The deadline has passed where hardly any time remains. Clients round a deadline up by up to 1 % on
   the wire, so that the server's own view of it comes that much later.
 * Otherwise the connection decides. A client that cancels keeps it; one that lost it, or died, does
-  not, and gRPC's own bookkeeping (channelz) forgets its socket within milliseconds.
+  not, and gRPC's own books (channelz) forget its socket when its last handler has ended.
 
 Behind a proxy the peer is the proxy, which keeps its connection when one of its clients loses its
 own: such a loss counts as a cancel. A client that cancels and closes its channel at once may count
@@ -14,41 +14,47 @@ as a disconnect.
 """
 
 import asyncio
+from typing import Any
 
 from grpc_channelz.v1 import channelz_pb2
 from grpc_channelz.v1.channelz import ChannelzServicer
-
-from hashfinder.domain.errors import Cause
 
 _DEADLINE_SLACK_SECONDS = 0.025
 _DEADLINE_SLACK_RATIO = 0.01
 _SETTLE_SECONDS = 0.05
 """How long a lost connection may take to vanish from channelz."""
 
+# The servicer needs a context only to refuse what we do not ask.
+_NO_CONTEXT: Any = None
 
-class Abandonment:
-    """Finds the cause of a cancelled RPC. Needs a server with ``grpc.enable_channelz``."""
+
+def deadline_passed(remaining: float | None, initial_remaining: float | None) -> bool:
+    """Return whether an RPC that gRPC cancelled had come to its deadline.
+
+    Args:
+        remaining: how many seconds are left, when the handler was cancelled; None for no deadline.
+        initial_remaining: how many were left when it began.
+    """
+    if remaining is None or initial_remaining is None:
+        return False
+    return remaining <= _DEADLINE_SLACK_SECONDS + _DEADLINE_SLACK_RATIO * initial_remaining
+
+
+class Connections:
+    """Knows which peers are still connected. Needs a server with ``grpc.enable_channelz``."""
 
     def __init__(self) -> None:
         """Begin without a snapshot."""
         self._snapshot: asyncio.Task[set[str]] | None = None
 
-    async def cause(
-        self, peer: str, remaining: float | None, initial_remaining: float | None
-    ) -> Cause:
-        """Return `deadline`, `client_cancel` or `disconnect`.
+    async def is_open(self, peer: str) -> bool:
+        """Return whether `peer` is connected, a little later, when a lost connection has vanished.
 
-        Args:
-            peer: the client's address, as gRPC tells it.
-            remaining: how many seconds are left to the deadline; None for no deadline.
-            initial_remaining: how many were left when the RPC began.
+        To be asked when none of the peer's handlers runs any more: as long as one does, gRPC keeps
+        the socket in its books.
         """
-        if remaining is not None and initial_remaining is not None:
-            slack = _DEADLINE_SLACK_SECONDS + _DEADLINE_SLACK_RATIO * initial_remaining
-            if remaining <= slack:
-                return Cause.DEADLINE
         await asyncio.sleep(_SETTLE_SECONDS)
-        return Cause.CLIENT_CANCEL if peer in await self._peers() else Cause.DISCONNECT
+        return peer in await self._peers()
 
     async def _peers(self) -> set[str]:
         # All RPCs that ask in the same turn of the loop share one snapshot: a storm costs little.
@@ -65,7 +71,7 @@ class Abandonment:
 
 
 def _servers() -> list[int]:
-    response = ChannelzServicer.GetServers(channelz_pb2.GetServersRequest(), None)
+    response = ChannelzServicer.GetServers(channelz_pb2.GetServersRequest(), _NO_CONTEXT)
     return [server.ref.server_id for server in response.server]
 
 
@@ -74,7 +80,7 @@ def _sockets(server_id: int) -> list[channelz_pb2.SocketRef]:
     while True:
         next_id = sockets[-1].socket_id + 1 if sockets else 0
         request = channelz_pb2.GetServerSocketsRequest(server_id=server_id, start_socket_id=next_id)
-        page = ChannelzServicer.GetServerSockets(request, None)
+        page = ChannelzServicer.GetServerSockets(request, _NO_CONTEXT)
         sockets.extend(page.socket_ref)
         if page.end or not page.socket_ref:
             return sockets

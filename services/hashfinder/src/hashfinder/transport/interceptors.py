@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import grpc
@@ -18,7 +18,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from hashfinder.domain.errors import AbandonedError, Cause, StoppedError, UndecodableRequestError
-from hashfinder.transport.abandonment import Abandonment
+from hashfinder.transport.abandonment import Connections, deadline_passed
 from hashfinder.transport.status import is_expected, to_status
 
 REQUEST_ID_KEY = "x-request-id"
@@ -69,8 +69,11 @@ class _Call:
     request_id: str
     trailer: tuple[tuple[str, str], ...]
     initial_remaining: float | None
+    peer: str
     code: grpc.StatusCode = grpc.StatusCode.OK
     cause: Cause | None = None
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
 
 
 class _Undecodable:
@@ -100,7 +103,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self._reporter = reporter
         self._backend = backend
         self._searching = searching
-        self._abandonment = Abandonment()
+        self._connections = Connections()
+        self._concluding: set[asyncio.Task[None]] = set()
         self._searches = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -132,33 +136,48 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             trailer = ((REQUEST_ID_KEY, request_id), (KERNEL_KEY, self._backend))
             grpc_context.set_trailing_metadata(trailer)
             context = _Context(grpc_context, lambda: self._reporter.sent(rpc))
-            call = _Call(rpc, context, request_id, trailer, grpc_context.time_remaining())
+            remaining = grpc_context.time_remaining()
+            call = _Call(rpc, context, request_id, trailer, remaining, grpc_context.peer())
             return await self._observe(call, lambda: self._translate(call, handle, request))
 
         return behaviour
 
     async def _observe(self, call: _Call, proceed: Callable[[], Awaitable[Any]]) -> Any:
-        began = time.monotonic()
         self._reporter.started(call.rpc)
         self._count(call.rpc, 1)
         try:
             return await proceed()
         finally:
-            self._count(call.rpc, -1)
-            seconds = time.monotonic() - began
-            self._reporter.handled(call.rpc, call.code, seconds)
-            if call.cause is not None:
-                self._reporter.stopped(call.rpc, call.cause)
-            log = _log.info if call.rpc.service == self._searching else _log.debug
-            log(
-                "rpc ended",
-                method=call.rpc.method,
-                code=call.code.name,
-                cause=call.cause,
-                seconds=round(seconds, 6),
-                peer=call.context.peer(),
-                request_id=call.request_id,
-            )
+            call.seconds = time.monotonic() - call.began
+            if call.cause is Cause.CLIENT_CANCEL:  # or a lost connection: known when we have ended
+                task = asyncio.ensure_future(self._find_out(call))
+                self._concluding.add(task)
+                task.add_done_callback(self._concluding.discard)
+            else:
+                self._conclude(call)
+
+    async def _find_out(self, call: _Call) -> None:
+        try:
+            if not await self._connections.is_open(call.peer):
+                call.cause = Cause.DISCONNECT
+        finally:
+            self._conclude(call)
+
+    def _conclude(self, call: _Call) -> None:
+        self._count(call.rpc, -1)
+        self._reporter.handled(call.rpc, call.code, call.seconds)
+        if call.cause is not None:
+            self._reporter.stopped(call.rpc, call.cause)
+        log = _log.info if call.rpc.service == self._searching else _log.debug
+        log(
+            "rpc ended",
+            method=call.rpc.method,
+            code=call.code.name,
+            cause=call.cause,
+            seconds=round(call.seconds, 6),
+            peer=call.peer,
+            request_id=call.request_id,
+        )
 
     def _count(self, rpc: Rpc, change: int) -> None:
         if rpc.service == self._searching:
@@ -175,11 +194,11 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             call.code = _status_code(call.context.code())
             raise
         except asyncio.CancelledError as cancelled:
-            await self._abandoned(call, cancelled.__cause__)
+            self._abandoned(call, cancelled.__cause__)
             raise
         except Exception as error:
             if call.context.done():  # a write failed because nobody reads any more
-                await self._abandoned(call, error.__cause__)
+                self._abandoned(call, error)
                 raise asyncio.CancelledError from error
             await self._abort(call, error)
 
@@ -206,19 +225,19 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             self._reporter.received(rpc)
             yield request
 
-    async def _abandoned(self, call: _Call, earlier: BaseException | None) -> None:
-        """Note why gRPC cancelled the RPC, unless the search had a reason to stop before."""
+    def _abandoned(self, call: _Call, earlier: BaseException | None) -> None:
+        """Note why gRPC cancelled the RPC, unless its search had a reason to stop before."""
         call.code = grpc.StatusCode.CANCELLED
         if call.rpc.service != self._searching:
             return
-        if isinstance(earlier, StoppedError) and not isinstance(earlier, AbandonedError):
+        if isinstance(earlier, StoppedError):
             call.cause = earlier.cause
-            return
-        call.cause = Cause.CLIENT_CANCEL  # should finding out be cancelled, too
-        call.cause = await self._abandonment.cause(
-            call.context.peer(), call.context.time_remaining(), call.initial_remaining
-        )
-        if call.cause is Cause.DEADLINE:
+        else:
+            call.cause = AbandonedError.cause
+        if call.cause is AbandonedError.cause and deadline_passed(
+            call.context.time_remaining(), call.initial_remaining
+        ):
+            call.cause = Cause.DEADLINE
             call.code = grpc.StatusCode.DEADLINE_EXCEEDED
 
     async def _abort(self, call: _Call, error: Exception) -> None:
