@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* Hits are handed over this many at a time, so that their memory is bounded by what Python holds. */
-enum { BATCH = 4096 };
+/* The kernel hands over its hits this many at a time, from the stack. */
+enum { BATCH = 1024 };
 
 static int is_supported(const struct kernel_variant *variant)
 {
@@ -28,10 +28,26 @@ static const struct kernel_variant *find_variant(const char *name)
     return NULL;
 }
 
+/* Return a new tuple that takes over the references; NULL, with an exception, if one of them is. */
+static PyObject *pair(PyObject *first, PyObject *second)
+{
+    PyObject *tuple = first && second ? PyTuple_New(2) : NULL;
+
+    if (!tuple) {
+        Py_XDECREF(first);
+        Py_XDECREF(second);
+        return NULL;
+    }
+    PyTuple_SetItem(tuple, 0, first);
+    PyTuple_SetItem(tuple, 1, second);
+    return tuple;
+}
+
 static int append_hits(PyObject *list, const struct kernel_hit *hits, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        PyObject *hit = Py_BuildValue("(KI)", hits[i].position, hits[i].distance);
+        PyObject *hit = pair(PyLong_FromUnsignedLongLong(hits[i].position),
+                             PyLong_FromUnsignedLong(hits[i].distance));
         if (!hit)
             return -1;
         int failed = PyList_Append(list, hit);
@@ -42,17 +58,26 @@ static int append_hits(PyObject *list, const struct kernel_hit *hits, size_t cou
     return 0;
 }
 
+/* A converter for PyArg_ParseTuple, whose own would drop the bits above 64. */
+static int to_position(PyObject *object, void *position)
+{
+    unsigned long long value = PyLong_AsUnsignedLongLong(object);
+
+    *(uint64_t *)position = value;
+    return !PyErr_Occurred();
+}
+
 static PyObject *scan(PyObject *module, PyObject *args)
 {
     const char *name;
     struct kernel_query query;
     Py_ssize_t length, capacity;
-    unsigned long long first, last;
+    uint64_t first, last;
     (void)module;
 
-    if (!PyArg_ParseTuple(args, "sy#IIKKIn:scan", &name, &query.pattern, &length,
-                          &query.ideal_distance, &query.result_distance, &first, &last,
-                          &query.best_distance, &capacity))
+    if (!PyArg_ParseTuple(args, "sy#IIO&O&In:scan", &name, &query.pattern, &length,
+                          &query.ideal_distance, &query.result_distance, to_position, &first,
+                          to_position, &last, &query.best_distance, &capacity))
         return NULL;
     const struct kernel_variant *variant = find_variant(name);
     if (!variant)
@@ -81,7 +106,7 @@ static PyObject *scan(PyObject *module, PyObject *args)
         capacity -= (Py_ssize_t)count;
         if (count < room || capacity == 0 || searched == last
             || hits[count - 1].distance <= query.ideal_distance)
-            return Py_BuildValue("(KN)", searched, list);
+            return pair(PyLong_FromUnsignedLongLong(searched), list);
         first = searched + 1;
         for (size_t i = 0; i < count; i++)
             if (hits[i].distance < query.best_distance)
@@ -106,19 +131,19 @@ static PyObject *cpu_features(PyObject *module, PyObject *ignored)
     return present;
 }
 
-/* Return the features as a tuple of str. */
-static PyObject *feature_names(const char *const *features)
+/* Return the names as a tuple of str. */
+static PyObject *name_tuple(const char *const *names)
 {
     Py_ssize_t count = 0;
-    while (features[count])
+    while (names[count])
         count++;
-    PyObject *names = PyTuple_New(count);
-    for (Py_ssize_t i = 0; names && i < count; i++) {
-        PyObject *name = PyUnicode_FromString(features[i]);
-        if (!name || PyTuple_SetItem(names, i, name) < 0)
-            Py_CLEAR(names);
+    PyObject *tuple = PyTuple_New(count);
+    for (Py_ssize_t i = 0; tuple && i < count; i++) {
+        PyObject *name = PyUnicode_FromString(names[i]);
+        if (!name || PyTuple_SetItem(tuple, i, name) < 0)
+            Py_CLEAR(tuple);
     }
-    return names;
+    return tuple;
 }
 
 static int add_variants(PyObject *module)
@@ -128,9 +153,9 @@ static int add_variants(PyObject *module)
         count++;
     PyObject *variants = PyTuple_New(count);
     for (Py_ssize_t i = 0; variants && i < count; i++) {
-        PyObject *pair = Py_BuildValue("(sN)", kernel_variants[i].name,
-                                       feature_names(kernel_variants[i].features));
-        if (!pair || PyTuple_SetItem(variants, i, pair) < 0)
+        PyObject *variant = pair(PyUnicode_FromString(kernel_variants[i].name),
+                                 name_tuple(kernel_variants[i].features));
+        if (!variant || PyTuple_SetItem(variants, i, variant) < 0)
             Py_CLEAR(variants);
     }
     int result = PyModule_AddObjectRef(module, "VARIANTS", variants);

@@ -1,5 +1,6 @@
 """The composition root: builds every part from the settings, owns the order of start and stop."""
 
+import asyncio
 import time
 from importlib.metadata import version
 
@@ -128,8 +129,8 @@ class Application:
         Raises:
             WorkersStuckError: a worker is still scanning.
         """
-        joined = self._scheduler.close(_JOIN_SECONDS)
-        self._endpoint.close()
+        joined = await asyncio.to_thread(self._scheduler.close, _JOIN_SECONDS)
+        await asyncio.to_thread(self._endpoint.close)
         if not joined:
             message = f"a worker was still scanning {_JOIN_SECONDS:g} s after the last search ended"
             raise WorkersStuckError(message)

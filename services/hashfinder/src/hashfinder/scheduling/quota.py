@@ -9,14 +9,17 @@ from dataclasses import dataclass
 class _Bucket:
     hashes: float
     updated: float
+    overdrawn: bool = False
 
 
 class Quota:
     """Token buckets of `burst` hashes, refilled at `rate` hashes a second; one for each client.
 
     A bucket may go below empty by the chunks that were in flight. Memory is bounded: a full bucket
-    is the same as none, and of more than `clients` the one unused for longest is forgotten. Not
-    thread-safe.
+    is the same as none, and of more than `clients` the one unused for longest is forgotten.
+
+    A client that has emptied its bucket waits until a tenth of it is filled again, so that it does
+    not come back for crumbs. Not thread-safe.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class Quota:
         """Take the refill rate in hashes a second (0: no limit) and the size of a bucket."""
         self.rate = rate
         self._burst = burst
+        self._enough = burst / 10
         self._clock = clock
         self._clients = clients
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
@@ -35,21 +39,18 @@ class Quota:
             return
         bucket = self._refilled(client) or _Bucket(self._burst, self._clock())
         bucket.hashes -= hashes
+        bucket.overdrawn |= bucket.hashes <= 0
         self._buckets[client] = bucket
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._clients:
             self._buckets.popitem(last=False)
 
     def delay(self, client: str) -> float:
-        """Return after how many seconds the client may search again; 0 for now.
-
-        A client that has overdrawn its bucket waits until a tenth of it is filled again, so that it
-        does not come back for crumbs.
-        """
+        """Return after how many seconds the client may search again; 0 for now."""
         bucket = self._refilled(client)
-        if bucket is None or bucket.hashes > 0:
+        if bucket is None or not bucket.overdrawn:
             return 0.0
-        return (self._burst / 10 - bucket.hashes) / self.rate
+        return (self._enough - bucket.hashes) / self.rate
 
     def _refilled(self, client: str) -> _Bucket | None:
         bucket = self._buckets.get(client)
@@ -58,6 +59,7 @@ class Quota:
         now = self._clock()
         bucket.hashes = min(self._burst, bucket.hashes + (now - bucket.updated) * self.rate)
         bucket.updated = now
+        bucket.overdrawn &= bucket.hashes < self._enough
         if bucket.hashes == self._burst:
             del self._buckets[client]
             return None

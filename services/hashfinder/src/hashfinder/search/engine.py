@@ -104,17 +104,12 @@ class Search:
     @property
     def runnable(self) -> bool:
         """Whether `claim` has something to hand out."""
-        return (
-            not self.ended
-            and not self.parked
-            and (
-                bool(self._returned)
-                or (
-                    self._unclaimed < self._limit
-                    and self._claimed + len(self._scans) < self.bounds.chunks
-                )
-            )
-        )
+        if self.ended or self.parked:
+            return False
+        if self._claimed + len(self._scans) >= self.bounds.chunks:
+            # Without this one, nothing that waits to be merged could be.
+            return bool(self._returned) and self._returned[0][0] == self._merged
+        return bool(self._returned) or self._unclaimed < self._limit
 
     def claim(self, size: int) -> Chunk:
         """Hand out the next chunk, of about `size` positions. Only while `runnable`."""

@@ -8,7 +8,8 @@ is found out afterwards, when the worker is free again and the handler has ended
 * Otherwise the connection decides. A client that cancels keeps it; one that lost it, or died, does
   not, and gRPC's own books (channelz) forget its socket when its last handler has ended.
 
-Behind a proxy the peer is the proxy, which keeps its connection when one of its clients loses its
+A server that drains closes its connections itself: then such a stop counts as a cancel. Behind a
+proxy the peer is the proxy, which keeps its connection when one of its clients loses its
 own: such a loss counts as a cancel. A client that cancels and closes its channel at once may count
 as a disconnect.
 """
@@ -46,6 +47,11 @@ class Connections:
     def __init__(self) -> None:
         """Begin without a snapshot."""
         self._snapshot: asyncio.Task[set[str]] | None = None
+        self._hanging_up = False
+
+    def hang_up(self) -> None:
+        """Take every peer for connected from now on: the server itself closes the connections."""
+        self._hanging_up = True
 
     async def is_open(self, peer: str) -> bool:
         """Return whether `peer` is connected, a little later, when a lost connection has vanished.
@@ -54,7 +60,7 @@ class Connections:
         the socket in its books.
         """
         await asyncio.sleep(_SETTLE_SECONDS)
-        return peer in await self._peers()
+        return self._hanging_up or peer in await self._peers()
 
     async def _peers(self) -> set[str]:
         # All RPCs that ask in the same turn of the loop share one snapshot: a storm costs little.

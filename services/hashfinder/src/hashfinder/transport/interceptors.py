@@ -113,6 +113,10 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """Return when no RPC of the searching service is under way."""
         await self._idle.wait()
 
+    def hang_up(self) -> None:
+        """Be told that the server closes its connections from now on."""
+        self._connections.hang_up()
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_MaybeHandler]],
@@ -245,7 +249,11 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             call.cause = error.cause
         elif not is_expected(error):
             _log.error("internal error", request_id=call.request_id, exc_info=error)
-        status = to_status(error, call.request_id)
+        try:
+            status = to_status(error, call.request_id)
+        except Exception as fault:
+            _log.exception("no status for an error", request_id=call.request_id)
+            status = to_status(fault, call.request_id)
         call.code = status.code
         trailer = (*status.trailing_metadata, *call.trailer)
         await call.context.abort(status.code, status.details, trailer)

@@ -96,4 +96,5 @@ class Server:
 
     async def stop(self, grace: float) -> None:
         """Take no new connections or RPCs, and cancel those still under way after `grace` s."""
+        self._interceptor.hang_up()
         await self._server.stop(grace)

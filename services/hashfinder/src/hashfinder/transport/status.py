@@ -28,6 +28,7 @@ from hashfinder.domain.errors import (
 from hashfinder.transport.mapping import search_progress
 
 ERROR_DOMAIN = "hashfinder"
+_LARGEST_INT64 = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _details(error: Exception, row: _Row, request_id: str) -> list[Message]:
             api_service="hash_name.HashFinder",
             quota_metric=f"{ERROR_DOMAIN}/{row.quota_metric}",
             quota_id=row.quota_id,
-            quota_value=error.limit,
+            quota_value=min(error.limit, _LARGEST_INT64),
         )
         details.append(failure)
     if isinstance(error, RetryableError):

@@ -89,8 +89,11 @@ def _interval_violations(request: HashNameRequest) -> list[Violation]:
     if not request.HasField("progress_interval"):
         return []
     duration = request.progress_interval
+    if not 0 <= duration.nanos < 10**9:
+        description = f"must have nanos of 0 to 999999999, not {duration.nanos}"
+        return [Violation("progress_interval", description)]
     shortest, longest = SHORTEST_PROGRESS_INTERVAL, LONGEST_PROGRESS_INTERVAL
-    if 0 <= duration.nanos < 10**9 and shortest <= _seconds(duration) <= longest:
+    if shortest <= _seconds(duration) <= longest:
         return []
     description = f"must be {shortest:g} s to {longest:g} s, not {_seconds(duration):g} s"
     return [Violation("progress_interval", description)]
