@@ -24,7 +24,9 @@ def _cgroup_quota(cgroups: Path, own: Path) -> float:
     """Return the smallest CPU quota from our own cgroup up, in cores (cgroup v2 and v1)."""
     quota = float(2**31)
     for line in _read(own).splitlines():
-        _, controllers, path = line.split(":", 2)
+        # hierarchy:controllers:path; no controllers stand in the line of v2
+        _, _, entry = line.partition(":")
+        controllers, _, path = entry.partition(":")
         if controllers == "":
             root = cgroups
         elif "cpu" in controllers.split(","):
@@ -40,14 +42,18 @@ def _cgroup_quota(cgroups: Path, own: Path) -> float:
 
 
 def _quota_of(directory: Path) -> float:
-    v2 = _read(directory / "cpu.max").split()
-    v1 = [_read(directory / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
-    limit, period = v2 or v1
-    return int(limit) / int(period) if limit.isdecimal() else math.inf
+    """Return one cgroup's quota in cores; infinity where it has none, or none that makes sense."""
+    words = _read(directory / "cpu.max").split() or [
+        _read(directory / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")
+    ]
+    if len(words) != 2 or not all(word.isdecimal() for word in words):  # noqa: PLR2004
+        return math.inf
+    limit, period = (int(word) for word in words)
+    return limit / period if period else math.inf
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return os.fsdecode(path.read_bytes())
     except OSError:
         return ""

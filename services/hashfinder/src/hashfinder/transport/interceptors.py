@@ -251,7 +251,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             _log.error("internal error", request_id=call.request_id, exc_info=error)
         try:
             status = to_status(error, call.request_id)
-        except Exception as fault:
+        except (TypeError, ValueError) as fault:
             _log.exception("no status for an error", request_id=call.request_id)
             status = to_status(fault, call.request_id)
         call.code = status.code

@@ -1,0 +1,45 @@
+"""The README says what the programs do."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.server_process import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXCHANGES = re.findall(r"```console\n\$ (.*)\n((?:.*\n)*?)```", README)
+
+
+def run(command: str, server: str) -> str:
+    """Run a `hashfinder` command line against a server; return what it printed."""
+    program, *arguments = shlex.split(command)
+    assert program == "hashfinder"
+    completed = subprocess.run(
+        [sys.executable, "-m", "hashfinder_cli", *arguments, "--server", server],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=50,
+    )
+    return completed.stdout
+
+
+def test_exchange_is_real(server_process: Callable[..., ServerProcess]) -> None:
+    """Every terminal exchange of the README prints what it says."""
+    server = server_process()
+
+    assert EXCHANGES
+    for command, printed in EXCHANGES:
+        assert printed == run(command, server.address)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_links_lead_somewhere(target: str) -> None:
+    """Every file that the README links exists."""
+    assert (ROOT / target).exists()
