@@ -36,7 +36,8 @@ enum {
 };
 
 typedef uint32_t words __attribute__((vector_size(VECTOR_BYTES)));
-typedef int8_t bytes __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint8_t bytes __attribute__((vector_size(VECTOR_BYTES)));
+typedef int8_t signed_bytes __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint64_t longs __attribute__((vector_size(VECTOR_BYTES)));
 
 INLINE words rotate(words x, int n) { return x << n | x >> (32 - n); }
@@ -261,7 +262,7 @@ INLINE bytes fold(words sextets)
 {
     bytes symbols = (bytes)(sextets & 0x3f3f3f3f);
 
-    return select_bytes(symbols > 25, symbols - 26, symbols);
+    return select_bytes((bytes)((signed_bytes)symbols > 25), symbols - 26, symbols);
 }
 
 INLINE void classify(const words digests[4][5], bytes classes[SYMBOLS])
@@ -284,19 +285,19 @@ INLINE void classify(const words digests[4][5], bytes classes[SYMBOLS])
 
 /* The name as vectors, and what a hit is at this moment. */
 struct matcher {
-    bytes name[SYMBOLS];  /* the class of each character in all lanes; -1 matches none */
+    bytes name[SYMBOLS];  /* the class of each character in all lanes; 255 matches none */
     int length;
     int offsets;          /* where in the text the name can stand: 0 to offsets - 1 */
     unsigned result_distance;
     unsigned limit;       /* the largest distance of a hit */
 };
 
-static int8_t class_of(uint8_t character)
+static uint8_t class_of(uint8_t character)
 {
     static const char symbols[] = "abcdefghijklmnopqrstuvwxyz0123456789+/=";
     const char *found = character ? strchr(symbols, character) : NULL;
 
-    return found ? (int8_t)(found - symbols) : -1;
+    return found ? (uint8_t)(found - symbols) : 255;
 }
 
 /* Tell the matcher the smallest distance known. */
@@ -321,12 +322,14 @@ static void make_matcher(struct matcher *matcher, const struct kernel_query *que
     lower_limit(matcher, query->best_distance);
 }
 
-INLINE bytes count_if(bytes condition, bytes counts)
+/* Return the counts, one higher where x equals y. */
+INLINE bytes count_equal(bytes counts, bytes x, bytes y)
 {
+    bytes equal = (bytes)(x == y);
 #ifdef __AVX512BW__
-    return select_bytes(condition, counts + 1, counts);  /* one masked addition */
+    return select_bytes(equal, counts + 1, counts);  /* one masked addition */
 #else
-    return counts - condition;  /* a condition that holds is -1 */
+    return counts - equal;  /* what holds is 255, that is -1 */
 #endif
 }
 
@@ -334,7 +337,7 @@ INLINE bytes count_if(bytes condition, bytes counts)
 INLINE bytes count(const struct matcher *matcher, const bytes *classes, int offset, bytes counts)
 {
     for (int i = 0; i < matcher->length; i++)
-        counts = count_if(classes[offset + i] == matcher->name[i], counts);
+        counts = count_equal(counts, classes[offset + i], matcher->name[i]);
     return counts;
 }
 
@@ -343,7 +346,7 @@ INLINE bytes find_hits(const struct matcher *matcher, const bytes classes[SYMBOL
 {
     enum { STEP = 4 };  /* offsets at a time, so that each character is loaded once for four */
     /* A count that starts here gets its sign bit with the last match that it needs. */
-    const bytes start = (bytes){0} + (int8_t)(128 - (matcher->length - (int)matcher->limit));
+    const bytes start = (bytes){0} + (uint8_t)(128 - (matcher->length - (int)matcher->limit));
     bytes hits = {0};
 
     if (matcher->offsets < STEP) {
@@ -358,10 +361,10 @@ INLINE bytes find_hits(const struct matcher *matcher, const bytes classes[SYMBOL
         for (int i = 0; i < matcher->length; i++) {
             const bytes *part = classes + offset + i;
             bytes character = matcher->name[i];
-            counts_0 = count_if(part[0] == character, counts_0);
-            counts_1 = count_if(part[1] == character, counts_1);
-            counts_2 = count_if(part[2] == character, counts_2);
-            counts_3 = count_if(part[3] == character, counts_3);
+            counts_0 = count_equal(counts_0, part[0], character);
+            counts_1 = count_equal(counts_1, part[1], character);
+            counts_2 = count_equal(counts_2, part[2], character);
+            counts_3 = count_equal(counts_3, part[3], character);
         }
         hits |= counts_0 | counts_1 | counts_2 | counts_3;
     }
@@ -376,9 +379,9 @@ static bytes distances(const struct matcher *matcher, const bytes classes[SYMBOL
 
     for (int offset = 0; offset < matcher->offsets; offset++) {
         bytes counts = count(matcher, classes, offset, zero);
-        most += (counts - most) & (counts > most);
+        most = select_bytes((bytes)(counts > most), counts, most);
     }
-    return (int8_t)matcher->length - most;
+    return (uint8_t)matcher->length - most;
 }
 
 /* ---- The scan -------------------------------------------------------------------------------- */
@@ -409,7 +412,7 @@ static __attribute__((noinline)) void record(struct scan *scan, const bytes clas
     bytes all = distances(&scan->matcher, classes);
 
     for (unsigned j = low; j <= high; j++) {
-        unsigned distance = (unsigned)all[j];
+        unsigned distance = all[j];
         if (distance > scan->matcher.limit)
             continue;
         scan->hits[scan->count++] = (struct kernel_hit){position + j, distance};

@@ -111,17 +111,17 @@ class Application:
         """Step 2: no new searches, and those that wait are turned away."""
         self._admission.close()
 
-    async def stop_listening(self, grace: float) -> None:
-        """Step 3: no new connections or RPCs."""
-        await self._server.stop(grace)
-
     async def searches_ended(self) -> None:
-        """Step 4: wait for the searches under way."""
+        """Step 3: wait for the searches under way."""
         await self._server.searches_ended()
 
     def stop_searches(self) -> None:
-        """Step 5: tell the clients of those that are left where to resume."""
+        """Step 4: tell the clients of those that are left where to resume."""
         self._scheduler.stop_all(draining_error)
+
+    async def stop_serving(self) -> None:
+        """Step 5: hang up."""
+        await self._server.stop()
 
     async def release(self) -> None:
         """Step 6: join the workers, close the metrics.

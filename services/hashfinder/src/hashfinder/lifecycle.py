@@ -12,6 +12,12 @@ import structlog
 
 _log = structlog.stdlib.get_logger(__name__)
 
+_LINGER_SECONDS = 0.5
+"""How long a server refuses searches, at least, before it hangs up.
+
+gRPC answers RPCs that come while it hangs up with CANCELLED. Clients that were told when to come
+back send none then.
+"""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -33,14 +39,14 @@ class Drainable(Protocol):
     def refuse_searches(self) -> None:
         """Turn away new searches and those that wait."""
 
-    async def stop_listening(self, grace: float) -> None:
-        """Take no new connections; end with the last RPC, cancelled after `grace` seconds."""
-
     async def searches_ended(self) -> None:
         """Return when no search is under way."""
 
     def stop_searches(self) -> None:
         """Stop the searches under way; each client is told where to resume."""
+
+    async def stop_serving(self) -> None:
+        """Close the port and every connection."""
 
     async def release(self) -> None:
         """Join the workers and close what is left."""
@@ -99,12 +105,12 @@ class Lifecycle:
         await self._server.refuse_traffic()
         await asyncio.sleep(times.delay)
         self._server.refuse_searches()
-        stopping = asyncio.ensure_future(self._server.stop_listening(times.grace + times.margin))
+        lingering = asyncio.ensure_future(asyncio.sleep(min(_LINGER_SECONDS, times.grace)))
         if not await _within(times.grace, self._server.searches_ended()):
             self._server.stop_searches()
             await _within(times.margin, self._server.searches_ended())
-        await self._server.stop_listening(0)  # ends what is no search, a health watch above all
-        await stopping
+        await lingering
+        await self._server.stop_serving()
         await self._server.release()
 
     def _signalled(self, signum: signal.Signals) -> None:

@@ -1,6 +1,7 @@
 """The gRPC server: its options, its services, its port."""
 
 import asyncio
+import socket
 from dataclasses import dataclass
 
 import grpc
@@ -70,9 +71,11 @@ class Server:
         add_reflection(self._server, SERVICE, _HEALTH_SERVICE)
         host = f"[{options.host}]" if ":" in options.host else options.host
         try:
+            _check_bindable(options.host, options.port)
             self.port = self._server.add_insecure_port(f"{host}:{options.port}")
-        except RuntimeError as error:
-            message = f"cannot listen on {host}:{options.port}: {error}"
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            message = f"cannot listen on {host}:{options.port}: {reason}"
             raise BindError(message) from error
         self.address = f"{host}:{self.port}"
 
@@ -94,7 +97,13 @@ class Server:
         """Return when no search is under way, and every client has its status."""
         await self._interceptor.searches_ended()
 
-    async def stop(self, grace: float) -> None:
-        """Take no new connections or RPCs, and cancel those still under way after `grace` s."""
+    async def stop(self) -> None:
+        """Close the port and all connections; cancel what is left, a health watch above all."""
         self._interceptor.hang_up()
-        await self._server.stop(grace)
+        await self._server.stop(None)
+
+
+def _check_bindable(host: str, port: int) -> None:
+    """Raise an OSError that tells why an address cannot be listened on; gRPC's does not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, port), family=family).close()
