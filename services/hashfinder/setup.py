@@ -26,7 +26,7 @@ The HashFinder kernel could not be built: {error}
 
 It needs a C compiler (GCC or Clang) and the headers of the C library and of Python. On Debian:
     apt-get install gcc libc6-dev python3-dev
-Or build without it; searches are then about two thousand times slower:
+Or build without it; searches are then some thousand times slower:
     HASHFINDER_BUILD_KERNEL=python
 """
 

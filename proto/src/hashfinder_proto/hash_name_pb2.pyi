@@ -139,8 +139,8 @@ Global___HashNameResponse: _TypeAlias = HashNameResponse  # noqa: Y015
 
 @_typing.final
 class SearchProgress(_message.Message):
-    """How far a search has come. Also a detail of every error by which the server ends a search that had
-    begun: nothing already searched is lost.
+    """How far a search has come. Also a detail of every status by which the server stops a search that had
+    begun, for its budget, a quota or a drain: nothing already searched is lost.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

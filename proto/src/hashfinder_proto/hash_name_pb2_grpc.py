@@ -33,8 +33,9 @@ class HashFinderStub:
     it at the next chunk boundary, about a millisecond later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
-    and whose reason is named in capitals below, beside the details that are named with it. The trailing
-    metadata `x-request-id` names the RPC in the server's log.
+    and whose reason is named in capitals below, beside the details that are named with it. In the
+    trailing metadata, `x-request-id` names the RPC in the server's log, and `x-hashfinder-kernel` the
+    kernel that searches.
     """
 
     def __init__(self, channel):
@@ -63,8 +64,9 @@ class HashFinderServicer:
     it at the next chunk boundary, about a millisecond later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
-    and whose reason is named in capitals below, beside the details that are named with it. The trailing
-    metadata `x-request-id` names the RPC in the server's log.
+    and whose reason is named in capitals below, beside the details that are named with it. In the
+    trailing metadata, `x-request-id` names the RPC in the server's log, and `x-hashfinder-kernel` the
+    kernel that searches.
     """
 
     def Find(self, request, context):
@@ -147,8 +149,9 @@ class HashFinder:
     it at the next chunk boundary, about a millisecond later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
-    and whose reason is named in capitals below, beside the details that are named with it. The trailing
-    metadata `x-request-id` names the RPC in the server's log.
+    and whose reason is named in capitals below, beside the details that are named with it. In the
+    trailing metadata, `x-request-id` names the RPC in the server's log, and `x-hashfinder-kernel` the
+    kernel that searches.
     """
 
     @staticmethod

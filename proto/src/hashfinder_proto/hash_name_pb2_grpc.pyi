@@ -52,8 +52,9 @@ class HashFinderStub:
     it at the next chunk boundary, about a millisecond later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
-    and whose reason is named in capitals below, beside the details that are named with it. The trailing
-    metadata `x-request-id` names the RPC in the server's log.
+    and whose reason is named in capitals below, beside the details that are named with it. In the
+    trailing metadata, `x-request-id` names the RPC in the server's log, and `x-hashfinder-kernel` the
+    kernel that searches.
     """
 
     @_typing.overload
@@ -113,8 +114,9 @@ class HashFinderAsyncStub(HashFinderStub):
     it at the next chunk boundary, about a millisecond later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
-    and whose reason is named in capitals below, beside the details that are named with it. The trailing
-    metadata `x-request-id` names the RPC in the server's log.
+    and whose reason is named in capitals below, beside the details that are named with it. In the
+    trailing metadata, `x-request-id` names the RPC in the server's log, and `x-hashfinder-kernel` the
+    kernel that searches.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -170,8 +172,9 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
     it at the next chunk boundary, about a millisecond later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
-    and whose reason is named in capitals below, beside the details that are named with it. The trailing
-    metadata `x-request-id` names the RPC in the server's log.
+    and whose reason is named in capitals below, beside the details that are named with it. In the
+    trailing metadata, `x-request-id` names the RPC in the server's log, and `x-hashfinder-kernel` the
+    kernel that searches.
     """
 
     @_abc_1.abstractmethod

@@ -35,7 +35,7 @@ def main() -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     try:
         asyncio.run(_serve(settings))
-    except (HashFinderError, TimeoutError) as error:
+    except HashFinderError as error:
         structlog.stdlib.get_logger(__name__).error("failed", reason=str(error))
         return 1
     return 0
@@ -45,7 +45,7 @@ async def _serve(settings: Settings) -> None:
     kernel = load_kernel(settings.kernel)
     if kernel.backend == "python" and settings.kernel != "python":
         structlog.stdlib.get_logger(__name__).warning(
-            "the native kernel is not built: searching is about a thousand times slower"
+            "the native kernel is not built: searching is thousands of times slower"
         )
     application = Application(settings, kernel)
     application.lifecycle.watch_signals()

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import structlog
 
+from hashfinder.domain.errors import HashFinderError
+
 _log = structlog.stdlib.get_logger(__name__)
 
 _LINGER_SECONDS = 0.5
@@ -19,6 +21,10 @@ gRPC answers RPCs that come while it hangs up with CANCELLED. Clients that were 
 back send none then.
 """
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class DrainStuckError(HashFinderError):
+    """A step of the drain hung. We act: it is a fault of ours."""
 
 
 class State(StrEnum):
@@ -88,15 +94,17 @@ class Lifecycle:
         """Serve until asked to stop, then drain.
 
         Raises:
-            TimeoutError: a step of the drain hung, and its hard cap passed.
+            DrainStuckError: a step of the drain hung, and its hard cap passed.
         """
         self.state = State.SERVING
         await self._asked.wait()
         self.state = State.DRAINING
         times = self._times
         _log.info("draining", delay=times.delay, grace=times.grace)
-        async with asyncio.timeout(times.delay + times.grace + 3 * times.margin):
-            await self._drain()
+        cap = times.delay + times.grace + 3 * times.margin
+        if not await _within(cap, self._drain()):
+            message = f"the drain did not end within {cap:g} s"
+            raise DrainStuckError(message)
         self.state = State.STOPPED
         _log.info("stopped")
 

@@ -15,9 +15,9 @@ from hashfinder.domain.progress import Progress
 from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.fair_queue import FairQueue
 from hashfinder.scheduling.quota import Quota
-from hashfinder.search.engine import BLOCK, Chunk, Search
+from hashfinder.search.engine import Chunk, Search
 
-_LARGEST_CHUNK = 2**20
+_LARGEST_CHUNK = 2**24
 _SMOOTHING = 0.25
 """The weight of the newest chunk in a search's estimated rate."""
 
@@ -69,7 +69,7 @@ class Scheduler:
         self._queue: FairQueue[Job] = FairQueue()
         self._jobs: set[Job] = set()
         self._busy = 0
-        self._rate = 1e6  # of the last chunk, in positions a second; the guess for a new search
+        self._rate = 1e5  # of the last chunk, in positions a second; the guess for a new search
         self._closing = False
         self._threads = [
             threading.Thread(target=self._run, name=f"hashfinder-worker-{n}", daemon=True)
@@ -236,7 +236,7 @@ class Job:
 
     def chunk_size(self, seconds: float) -> int:
         """Return how many positions take about `seconds`."""
-        return max(BLOCK, min(_LARGEST_CHUNK, int(self._rate * seconds)))
+        return max(1, min(_LARGEST_CHUNK, int(self._rate * seconds)))
 
     def measured(self, hashes: int, seconds: float) -> float:
         """Correct the estimated rate by one more chunk, and return it."""

@@ -132,7 +132,7 @@ class Search:
         if scan.hits and scan.hits[-1][1] <= self.query.ideal_distance:
             self._limit = min(self._limit, scan.stop)
             self._returned = [rest for rest in self._returned if rest[0] < self._limit]
-        elif scan.stop < chunk.stop:
+        elif scan.stop < min(chunk.stop, self._limit):
             insort(self._returned, (scan.stop, chunk.stop))
         while self._merged in self._scans and not self._found:
             self._merge(self._scans.pop(self._merged))
@@ -169,6 +169,8 @@ class Search:
 
 
 def _block_end(start: int, size: int) -> int:
-    """Return an end `size` positions or a little more after `start`, at a block's border."""
+    """Return an end `size` positions after `start`, or a little later, at a block's border."""
+    if size < BLOCK:
+        return start + size
     # The first position of every length above 0 is 1 modulo 256.
     return start + size + (1 - start - size) % BLOCK
