@@ -22,10 +22,10 @@ def hit_probability(name: str, distance: int) -> float:
     """Return the probability that one random candidate is within `distance` of `name`.
 
     For each place where the name can stand, the probability is exact. The places are then taken as
-    independent: 1 - prod(1 - p). For names of different characters the relative error is below
-    about 1 % while the probability is below 0.001. A name that resembles itself when shifted hits
-    at several places together, and the true probability is smaller: for one letter repeated, by
-    a factor of up to 1 + `distance`.
+    independent: 1 - prod(1 - p). Against the exact probability of all places together, this is
+    less than 0.1 % off for names of different characters, while it is below 0.01. A name that
+    resembles itself when shifted hits at several places at once, so that this is too high: for
+    six times the same letter by 3 %, 25 % and 57 % at distances of 0, 1 and 2.
     """
     folded = fold(name)
     distance = min(distance, len(folded))

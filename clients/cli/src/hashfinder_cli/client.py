@@ -57,7 +57,8 @@ def ended_of(call: grpc.Call) -> Ended:
     # A ValueError: the details contradict the status, which then counts alone.
     with suppress(ValueError, DecodeError):
         rich = rpc_status.from_call(call)
-    return Ended(call.code(), call.details() or "", rich)
+    kernel = dict(call.trailing_metadata() or ()).get("x-hashfinder-kernel", "")
+    return Ended(call.code(), call.details() or "", rich, str(kernel))
 
 
 def _start_unary(stub: HashFinderStub, search: Search, events: EventQueue) -> Call:

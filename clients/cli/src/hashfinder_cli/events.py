@@ -22,6 +22,8 @@ class Ended:
     text: str = ""
     rich: Status | None = None
     """The details; None where the server sent none that can be read."""
+    kernel: str = ""
+    """The server's kernel; empty where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Ending:
     retry_after: float | None = None
     """Seconds."""
     request_id: str = ""
+    kernel: str = ""
+    """The server's kernel; empty where it does not say."""
 
 
 def explain(ended: Ended, search: Search, verifier: Verifier, next_position: int | None) -> Ending:

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from queue import Empty
 
 from hashfinder_cli.chance import chance_of_hit, hit_probability
@@ -11,7 +12,7 @@ from hashfinder_cli.client import Call, open_channel, start
 from hashfinder_cli.events import Ended, Event, EventQueue, Interrupted
 from hashfinder_cli.exit_codes import ExitCode, of_signal
 from hashfinder_cli.explain import Ending, explain, progress_advice, resume_advice
-from hashfinder_cli.output import Find, Output, Report, abandon, output_for, reader_is_gone
+from hashfinder_cli.output import Find, Output, Report, output_for, reader_is_gone
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.status_line import REFRESH, StatusLine
@@ -52,15 +53,17 @@ class Watch:
         self._next_position: int | None = None
         self._ending: Ending | None = None
         self._has_ended = False
+        self._was_cancelled = False
         self._give_up = math.inf
 
     def run(self) -> Ending:
         """Take events until the end is known and the RPC has ended; show and return the ending."""
         while self._ending is None or not (self._has_ended or self._seconds() > self._give_up):
             self._guarded(self._step)
+        if not self._has_ended:
+            self._cancel()
         self._guarded(self._show_end)
-        if not self._has_ended or self._ending.code >= ExitCode.UNTRUE:
-            self._call.cancel()
+        if self._was_cancelled:
             # While the connection is there, the server can tell a cancelled RPC from a lost peer.
             time.sleep(LINGER)
         return self._ending
@@ -73,8 +76,10 @@ class Watch:
             sentence = f"The server at {self._search.server} sent what is not true: {error}."
             self._stop(Ending(code=ExitCode.UNTRUE, sentence=sentence))
         except BrokenPipeError:
-            abandon(sys.stdout)
             self._stop(Ending(code=ExitCode.BROKEN_PIPE, sentence=""))
+        except OSError as error:
+            sentence = f"Cannot write the results: {error.strerror}."
+            self._stop(Ending(code=ExitCode.FAULT, sentence=sentence))
 
     def _step(self) -> None:
         """Take one event, waiting for it no longer than the spinner's next picture."""
@@ -93,9 +98,9 @@ class Watch:
         match event:
             case Ended():
                 self._has_ended = True
-                if self._ending is None:
-                    told = self._next_position
-                    self._ending = explain(event, self._search, self._verifier, told)
+                told = self._next_position
+                ending = self._ending or explain(event, self._search, self._verifier, told)
+                self._ending = replace(ending, kernel=event.kernel)
             case Interrupted():
                 self._stop(self._interrupted(event.signum))
             case HashNameResponse():
@@ -146,8 +151,8 @@ class Watch:
     def _show_end(self) -> None:
         ending = self._ending
         if ending is not None and ending.code != ExitCode.BROKEN_PIPE:
-            self._output.end(ending)
             self._status.say(ending.sentence, ending.advice)
+            self._output.end(ending)
 
     def _interrupted(self, signum: int) -> Ending:
         search, position = self._search, self._next_position
@@ -162,6 +167,10 @@ class Watch:
         """Cancel the RPC; it has `GRACE` to end. The first ending counts."""
         self._ending = self._ending or ending
         self._give_up = self._seconds() + GRACE
+        self._cancel()
+
+    def _cancel(self) -> None:
+        self._was_cancelled = True
         self._call.cancel()
 
     def _seconds(self) -> float:

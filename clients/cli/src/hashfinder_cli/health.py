@@ -12,7 +12,7 @@ from hashfinder_cli.explain import plain, unreachable
 
 
 def health(server: str, service: str, timeout: float) -> ExitCode:
-    """Print the status of `service` at `server`; return FOUND if it is SERVING, else UNAVAILABLE.
+    """Print the status of `service`, and the kernel; return FOUND if SERVING, else UNAVAILABLE.
 
     Args:
         server: HOST:PORT.
@@ -31,7 +31,9 @@ def health(server: str, service: str, timeout: float) -> ExitCode:
             sys.stderr.write(_sentence(ended, server, service, timeout) + "\n")
             return ExitCode.UNAVAILABLE
         answer = call.result()
-    sys.stdout.write(HealthCheckResponse.ServingStatus.Name(answer.status) + "\n")
+    kernel = f", kernel {plain(ended.kernel)}" if ended.kernel else ""
+    status = HealthCheckResponse.ServingStatus.Name(answer.status)
+    sys.stdout.write(f"{status}{kernel}\n")
     is_serving = answer.status == HealthCheckResponse.SERVING
     return ExitCode.FOUND if is_serving else ExitCode.UNAVAILABLE
 

@@ -5,7 +5,6 @@ A terminal gets a block per result; a pipe or a file one line of tab-separated f
 """
 
 import json
-import os
 import select
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -78,12 +77,6 @@ def reader_is_gone(stdout: TextIO) -> bool:
     return bool(poll.poll(0))
 
 
-def abandon(stdout: TextIO) -> None:
-    """Lead `stdout` nowhere, so that what is left in it fails no more."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device, not a path
-        os.dup2(nowhere.fileno(), stdout.fileno())
-
-
 class TabbedLines(Output):
     """``distance position secret hash``, separated by tabs; the secret in base64 may be empty."""
 
@@ -135,6 +128,7 @@ class JsonLines(Output):
             best_candidate=_as_json(ending.best) if ending.best else None,
             retry_after_seconds=ending.retry_after,
             request_id=ending.request_id or None,
+            kernel=ending.kernel or None,
         )
 
     def _write(self, kind: str, **fields: object) -> None:

@@ -72,7 +72,7 @@ class StatusLine:
             parts += [f"{quantity(report.rate)}/s", f"{quantity(report.hashes)} hashes"]
             parts += [] if report.next_position is None else [f"at {report.next_position}"]
             parts += [f"best {report.best.distance}"] if report.best else []
-            parts += [f"chance {report.chance:.1%}"]
+            parts += [f"chance {100 * report.chance:.3g} %"]
         return "  ".join(parts)
 
 

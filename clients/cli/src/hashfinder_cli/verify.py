@@ -4,7 +4,6 @@ The rules are those of the contract (``hash_name.proto``), written once more wit
 `base64` alone: the command line shares no code with the server that it checks.
 """
 
-import binascii
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import sha1
@@ -73,7 +72,7 @@ def check(name: str, claim: HashNameResponse | Candidate) -> Result:
     """
     try:
         secret = b64decode(claim.secret, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         message = f"the secret {claim.secret!r:.100} is not base64"
         raise UntrueResultError(message) from error
     hashed_name = b64encode(sha1(secret, usedforsecurity=False).digest()).decode()

@@ -1,0 +1,97 @@
+"""Real servers on loopback, and the real command line as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+
+from hashfinder_proto.hash_name_pb2_grpc import (
+    HashFinderServicer,
+    add_HashFinderServicer_to_server,
+)
+from tests.integration.cli.scripted import Run, ScriptedServicer, Serve, ServeScript, Start
+
+_UNSET = ("HASHFINDER_SERVER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "GRPC_VERBOSITY")
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start a server of a servicer; returns its address."""
+    servers = []
+
+    def serve(servicer: HashFinderServicer) -> str:
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+        add_HashFinderServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        return f"127.0.0.1:{port}"
+
+    yield serve
+    for server in servers:
+        server.stop(grace=None).wait()
+
+
+@pytest.fixture
+def serve_script(
+    serve: Serve,
+) -> ServeScript:
+    """Start a server that does what a script says; returns its address."""
+    return lambda script: serve(ScriptedServicer(script))
+
+
+@pytest.fixture
+def ended() -> threading.Event:
+    """Set by the scripts when their RPC has ended."""
+    return threading.Event()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start `hashfinder` with arguments; keywords as for Popen, and `variables` to set."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(
+        *arguments: str,
+        variables: dict[str, str] | None = None,
+        **keywords: Any,  # noqa: ANN401 - as for Popen
+    ) -> subprocess.Popen[str]:
+        kept = {k: v for k, v in os.environ.items() if k not in _UNSET and "proxy" not in k.lower()}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "hashfinder_cli", *arguments],
+            **{**streams, **keywords},
+            stdin=subprocess.DEVNULL,
+            env={**kept, "TERM": "xterm-256color", **(variables or {})},
+            text=True,
+            encoding="utf-8",
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def run(
+    start: Start,
+) -> Run:
+    """Run `hashfinder` to its end, in 30 seconds at the most."""
+
+    def run(*arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - likewise
+        process = start(*arguments, **keywords)
+        stdout, stderr = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+    return run

@@ -1,0 +1,197 @@
+"""The real server as a process of its own: flags and environment in; addresses, logs, metrics out."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import grpc
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+PROGRAM = (sys.executable, "-m", "hashfinder")
+
+_STOP_SECONDS = 20.0
+_ANNOUNCEMENT = re.compile(
+    r"hashfinder-server: grpc (?P<grpc>\S+:\d+), metrics (?P<metrics>http://\S+:\d+/metrics), "
+    r"kernel (?P<kernel>\S+), workers (?P<workers>\d+)\n"
+)
+
+Labels = frozenset[tuple[str, str]]
+
+
+class Samples(dict[tuple[str, Labels], float]):
+    """One scrape: the value of every series, by its name and labels."""
+
+    @classmethod
+    def of(cls, families: Iterable[Metric]) -> Self:
+        """Return the samples of some metrics."""
+        return cls(
+            {
+                (sample.name, frozenset(sample.labels.items())): sample.value
+                for family in families
+                for sample in family.samples
+            }
+        )
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the sum of the series `name` that have these labels, 0 where there are none."""
+        wanted = labels.items()
+        return sum(value for (n, have), value in self.items() if n == name and wanted <= have)
+
+    def moved(self, name: str, since: Self) -> dict[Labels, float]:
+        """Return by how much each series `name` moved, those that did not left out."""
+        moves = {
+            labels: value - since.get((n, labels), 0.0)
+            for (n, labels), value in self.items()
+            if n == name
+        }
+        return {labels: move for labels, move in moves.items() if move}
+
+
+def scrape(url: str) -> Samples:
+    """Return what the metrics endpoint at `url` says now."""
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own http address
+        text = response.read().decode()
+    return Samples.of(text_string_to_metric_families(text))
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    """Wait until `condition` holds; fail, naming `what` was waited for, after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.01)
+
+
+class ServerProcess:
+    """A server that was started and has announced its addresses."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path, announcement: str) -> None:
+        """Take the process, the file that its stderr goes to, and its first line on stdout."""
+        match = _ANNOUNCEMENT.fullmatch(announcement)
+        assert match, f"unexpected announcement {announcement!r}; the log: {log.read_text()}"
+        self.process = process
+        self.address = match["grpc"]
+        self.metrics_url = match["metrics"]
+        self.kernel = match["kernel"]
+        self.workers = int(match["workers"])
+        self.faults_expected = False
+        self._log = log
+
+    def logs(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Return the log lines so far, all or those of one event. Every line is JSON."""
+        lines = [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if event is None or line["event"] == event]
+
+    def samples(self) -> Samples:
+        """Return what /metrics says now."""
+        return scrape(self.metrics_url)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the value of one metric now."""
+        return self.samples().value(name, **labels)
+
+    def wait_until_idle(self, seconds: float = 10.0) -> None:
+        """Return when no search is under way and no worker is busy."""
+
+        def idle() -> bool:
+            samples = self.samples()
+            gauges = ("active", "queued")
+            return not any(samples.value(f"hashfinder_searches_{gauge}") for gauge in gauges) and (
+                not samples.value("hashfinder_workers_busy")
+            )
+
+        eventually(idle, "no search under way, no worker busy", seconds)
+
+    def wait_for_searches(self, count: int, seconds: float = 20.0) -> None:
+        """Return when `count` searches are under way."""
+        eventually(
+            lambda: self.metric("hashfinder_searches_active") == count,
+            f"{count} searches under way",
+            seconds,
+        )
+
+    @contextmanager
+    def stub(self, **options: int) -> Iterator[HashFinderStub]:
+        """Yield a stub on a channel and a connection of its own; `options` are gRPC's."""
+        with self.channel(**options) as channel:
+            yield HashFinderStub(channel)
+
+    @contextmanager
+    def channel(self, **options: int) -> Iterator[grpc.Channel]:
+        """Yield a channel with a connection of its own; `options` are gRPC's."""
+        named = {f"grpc.{name}": value for name, value in options.items()}
+        arguments = {"grpc.use_local_subchannel_pool": 1, **named}
+        with grpc.insecure_channel(self.address, options=list(arguments.items())) as channel:
+            yield channel
+
+    def send(self, signum: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(signum)
+
+    def wait(self, seconds: float = _STOP_SECONDS) -> int:
+        """Wait for the end of the process, and return its exit code."""
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+    """Run a server on free ports; stop it afterwards, unless the test has seen to that itself.
+
+    A process that dies by itself, a line on stderr that is no JSON, or an error in the log that the
+    test did not expect, fails the test.
+    """
+    with TemporaryDirectory() as folder:
+        log = Path(folder, "stderr.jsonl")
+        process = _start(*flags, env=env, log=log)
+        try:
+            assert process.stdout
+            server = ServerProcess(process, log, process.stdout.readline())
+            yield server
+            asked_to_end = process.returncode is not None
+            if not asked_to_end:
+                assert process.poll() is None, f"the server died by itself: {server.logs()}"
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(_STOP_SECONDS) == 0, server.logs()
+            faults = [line for line in server.logs() if line["level"] in {"error", "critical"}]
+            assert server.faults_expected or not faults
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
+def _start(*flags: str, env: Mapping[str, str] | None, log: Path) -> subprocess.Popen[str]:
+    with log.open("w") as stderr:
+        return subprocess.Popen(
+            server_command(*flags),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=server_environment(env),
+        )
+
+
+def server_command(*flags: str) -> list[str]:
+    """Return the command line of a server on free ports, that drains at once when it is told to."""
+    defaults = ("--port", "0", "--metrics-port", "0", "--drain-grace", "0")
+    return [*PROGRAM, *defaults, *flags]
+
+
+def server_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment, its settings of the server replaced by `env`."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("HASHFINDER_")}
+    return {**own, **(env or {})}

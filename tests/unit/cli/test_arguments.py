@@ -1,0 +1,39 @@
+"""What cannot even be sent is refused here; all else is for the server to judge."""
+
+import pytest
+from typer.testing import CliRunner
+
+from hashfinder_cli.arguments import app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        ([], "NAME"),
+        (["\udcff"], "NAME"),
+        (["x", "--ideal-distance", "1.5"], "--ideal-distance"),
+        (["x", "--ideal-distance", str(-(2**31) - 1)], "--ideal-distance"),
+        (["x", "--show-inferior", str(2**31)], "--show-inferior"),
+        (["x", "--start-position", "-1"], "--start-position"),
+        (["x", "--start-position", str(2**64)], "--start-position"),
+        (["x", "--maximum-hashes", str(2**64)], "--maximum-hashes"),
+        (["x", "--timeout", "0"], "--timeout"),
+        (["x", "--timeout", "nan"], "--timeout"),
+        (["x", "--timeout", "inf"], "--timeout"),
+        (["x", "--progress-interval", "nan"], "--progress-interval"),
+        (["x", "--server", "localhost"], "--server"),
+        (["x", "--server", "localhost:65536"], "--server"),
+        (["x", "--server", "localhost:0"], "--server"),
+        (["x", "--server", "localhost:\N{ARABIC-INDIC DIGIT SEVEN}"], "--server"),
+        (["x", "--server", ":50051"], "--server"),
+        (["x", "--server", "\x1b:50051"], "--server"),
+        (["x", "--fast"], "--fast"),
+    ],
+)
+def test_usage(arguments: list[str], culprit: str) -> None:
+    """The exit code is 2, and the message names the argument."""
+    done = CliRunner().invoke(app, ["find", *arguments])
+
+    assert (2, "") == (done.exit_code, done.stdout)
+    assert culprit in done.stderr.splitlines()[-1]
+    assert "\x1b" not in done.stderr

@@ -1,0 +1,49 @@
+"""The queue between threads, signal handlers and the main thread."""
+
+import threading
+from queue import Empty
+
+import pytest
+from grpc import StatusCode
+
+from hashfinder_cli.events import READ_AHEAD, Ended, EventQueue, Interrupted
+from hashfinder_proto.hash_name_pb2 import HashNameResponse
+
+
+def test_order() -> None:
+    """Events come out in the order in which they went in; then there is none."""
+    events = EventQueue()
+    events.put_message(HashNameResponse(hamming_distance=1))
+    events.put(Interrupted(2))
+    events.put(Ended(StatusCode.OK))
+
+    assert [HashNameResponse(hamming_distance=1), Interrupted(2), Ended(StatusCode.OK)] == [
+        events.get(timeout=0) for _ in range(3)
+    ]
+    with pytest.raises(Empty):
+        events.get(timeout=0)
+
+
+def test_backpressure() -> None:
+    """Messages beyond the read-ahead wait for a reader; a signal still gets in at once."""
+    events = EventQueue()
+    written = threading.Event()
+
+    def write() -> None:
+        for _ in range(READ_AHEAD):
+            events.put_message(HashNameResponse())
+        written.set()
+        events.put_message(HashNameResponse())
+        events.put(Ended(StatusCode.OK))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert written.wait(10)
+    events.put(Interrupted(2))
+    assert writer.is_alive()
+
+    taken = [events.get(timeout=10) for _ in range(READ_AHEAD + 3)]
+
+    writer.join(10)
+    assert Interrupted(2) == taken[READ_AHEAD]
+    assert [HashNameResponse(), Ended(StatusCode.OK)] == taken[READ_AHEAD + 1 :]

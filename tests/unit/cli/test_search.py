@@ -1,0 +1,101 @@
+"""The request that a command line becomes, and the command line that resumes it."""
+
+import shlex
+
+import pytest
+
+from hashfinder_cli.search import Search
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+
+
+def test_classic_request() -> None:
+    """Without options only the classic fields are set: any server understands that."""
+    assert HashNameRequest(desired_name="doctor") == Search(name="doctor", server="").message()
+
+
+def test_full_request() -> None:
+    """Every option becomes its field; a stream asks for progress, shown or not."""
+    search = Search(
+        name="doctor",
+        server="",
+        ideal_distance=1,
+        inferior_distance=2,
+        start_position=0,
+        maximum_hashes=2**64 - 1,
+    )
+
+    request = search.message()
+
+    assert (1, 2) == (request.ideal_hamming_distance, request.interesting_hamming_distance)
+    assert request.HasField("start_position")
+    assert 2**64 - 1 == request.maximum_hashes
+    assert 10**9 == request.progress_interval.ToNanoseconds()
+
+
+@pytest.mark.parametrize(
+    ("search", "streams"),
+    [
+        (Search(name="x", server=""), False),
+        (Search(name="x", server="", show_progress=True), True),
+        (Search(name="x", server="", inferior_distance=0), True),
+    ],
+)
+def test_streams(search: Search, *, streams: bool) -> None:
+    """Only progress and inferior results take a stream."""
+    assert streams == search.streams
+
+
+RESUMED = """
+hashfinder find --progress --json --server a:1 --ideal-distance 1 --show-inferior 0
+--progress-interval 0.5 --maximum-hashes 10 --timeout 2.5 --start-position 5 -- -x
+"""
+
+
+@pytest.mark.parametrize(
+    ("search", "command"),
+    [
+        (
+            Search(name="it's", server="a:1"),
+            ["hashfinder", "find", "--server", "a:1", "--start-position", "5", "it's"],
+        ),
+        (
+            Search(
+                name="-x",
+                server="a:1",
+                ideal_distance=1,
+                inferior_distance=0,
+                show_progress=True,
+                progress_interval=0.5,
+                start_position=3,
+                maximum_hashes=10,
+                timeout=2.5,
+                as_json=True,
+            ),
+            [
+                "hashfinder",
+                "find",
+                "--progress",
+                "--json",
+                "--server",
+                "a:1",
+                "--ideal-distance",
+                "1",
+                "--show-inferior",
+                "0",
+                "--progress-interval",
+                "0.5",
+                "--maximum-hashes",
+                "10",
+                "--timeout",
+                "2.5",
+                "--start-position",
+                "5",
+                "--",
+                "-x",
+            ],
+        ),
+    ],
+)
+def test_command(search: Search, command: list[str]) -> None:
+    """The command that resumes repeats every option given, but for the start."""
+    assert command == shlex.split(search.command(5))

@@ -1,0 +1,146 @@
+"""The check of results on the client's side."""
+
+from base64 import b64encode
+from hashlib import sha1
+
+import pytest
+
+from hashfinder_cli.search import Search
+from hashfinder_cli.verify import UntrueResultError, Verifier, check, position_of, score
+from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
+
+
+def true_response(secret: bytes, distance: int, position: int | None = None) -> HashNameResponse:
+    """Return a response about `secret` with a true hash."""
+    return HashNameResponse(
+        secret=b64encode(secret).decode(),
+        hashed_name=b64encode(sha1(secret, usedforsecurity=False).digest()).decode(),
+        hamming_distance=distance,
+        position=position,
+    )
+
+
+# The hash of b"" is 2jmj7l5rSw0yVb/vlWAYkK/YBwk=.
+@pytest.mark.parametrize(
+    ("name", "distance", "offset"),
+    [
+        ("2jmj7l5rSw0yVb/vlWAYkK/YBwk=", 0, 0),
+        ("2JMJ", 0, 0),
+        ("BWK=", 0, 24),
+        ("5rs", 0, 6),
+        ("5r+", 1, 6),
+        ("---", 3, 0),
+        ("\N{KELVIN SIGN}=", 1, 26),
+        ("ybwk\N{FULLWIDTH EQUALS SIGN}", 1, 23),
+    ],
+)
+def test_score(name: str, distance: int, offset: int) -> None:
+    """The distance is the smallest of all places, letters compared without case, ASCII only."""
+    assert (distance, offset) == score(name, "2jmj7l5rSw0yVb/vlWAYkK/YBwk=")
+
+
+@pytest.mark.parametrize(
+    ("secret", "position"),
+    [
+        (b"", 0),
+        (b"\0", 1),
+        (b"\xff", 256),
+        (b"\0\0", 257),
+        (b"\xff\xff", 65792),
+        (b"\xff" * 7, (256**8 - 1) // 255 - 1),
+    ],
+)
+def test_position(secret: bytes, position: int) -> None:
+    """Positions count byte strings by length, then in lexicographic order."""
+    assert position == position_of(secret)
+
+
+def test_true_results() -> None:
+    """What is true passes, with what follows from it."""
+    result = check("2JMX", true_response(b"", 1))
+
+    assert (b"", "", 1, 0, 0) == (
+        result.secret,
+        result.secret_text,
+        result.distance,
+        result.position,
+        result.offset,
+    )
+    assert result == check("2jmx", true_response(b"", 1, position=0))
+    hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
+    assert result == check("2jmx", Candidate(hashed_name=hashed_name, hamming_distance=1))
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (true_response(b"", 0), "its distance is 1"),
+        (true_response(b"", 1, position=1), "its position is 0"),
+        (HashNameResponse(), "its hash is"),
+    ],
+)
+def test_lies(response: HashNameResponse, message: str) -> None:
+    """What is not true is refused, with what is wrong."""
+    with pytest.raises(UntrueResultError, match=message):
+        check("2jmx", response)
+
+
+@pytest.mark.parametrize("secret", ["AAAA AAAA", "AAA", "\N{SNOWMAN}"])
+def test_no_base64(secret: str) -> None:
+    """A secret that is not base64 to the letter is refused, not read leniently."""
+    with pytest.raises(UntrueResultError, match="is not base64"):
+        check("2jmx", HashNameResponse(secret=secret))
+
+
+@pytest.mark.parametrize("name", ["x" * 29, "x" * 10_000])
+def test_name_too_long(name: str) -> None:
+    """No result can be true for a name that is longer than a hash."""
+    with pytest.raises(UntrueResultError, match="no hash can resemble"):
+        check(name, true_response(b"", 0))
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([9], "before 10"),
+        ([30], "beyond the 20 hashes"),
+        ([10, 10], "before 11"),
+        ([29, 28], "before 30"),
+    ],
+)
+def test_range_and_order(positions: list[int], message: str) -> None:
+    """Results come from the range asked for, in order of position."""
+    search = Search(name="=", server="", start_position=10, maximum_hashes=20)
+    verifier = Verifier(search)
+    responses = [true_response(bytes([p - 1]), 0, position=p) for p in positions]
+
+    for response in responses[:-1]:
+        verifier.result(response)
+    with pytest.raises(UntrueResultError, match=message):
+        verifier.result(responses[-1])
+
+
+def test_no_order_without_positions() -> None:
+    """A server that tells no positions owes no order."""
+    verifier = Verifier(Search(name="=", server="", start_position=10))
+
+    assert [7, 3] == [verifier.result(true_response(bytes([n]), 0)).position - 1 for n in (7, 3)]
+
+
+@pytest.mark.parametrize(
+    ("ideal", "inferior", "is_allowed"),
+    [(0, None, False), (1, None, True), (0, 1, True), (1, 0, True), (0, 0, False)],
+)
+def test_distance_asked_for(ideal: int, inferior: int | None, *, is_allowed: bool) -> None:
+    """A result is within the ideal or the inferior distance; a mere candidate need not be."""
+    search = Search(name="2jmx", server="", ideal_distance=ideal, inferior_distance=inferior)
+    verifier = Verifier(search)
+
+    if is_allowed:
+        assert 1 == verifier.result(true_response(b"", 1)).distance
+    else:
+        with pytest.raises(UntrueResultError, match="more than was asked for"):
+            verifier.result(true_response(b"", 1))
+    hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
+    candidate = Candidate(hashed_name=hashed_name, hamming_distance=1)
+    assert 1 == verifier.candidate(candidate).distance
