@@ -7,13 +7,20 @@ LOCK_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := proto services/hashfinder clients/cli
-TYPED := services/hashfinder/src clients/cli/src proto/generate.py $(wildcard deploy/*.py) tests
+TYPED := services/hashfinder/src clients/cli/src proto/generate.py examples docs/generate.py $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
 BUF_VERSION := 1.75.0
 BUF := .cache/buf-$(BUF_VERSION)/node_modules/.bin/buf
 GRPCURL_VERSION := 1.9.4
 GRPCURL := .cache/grpcurl-$(GRPCURL_VERSION)/grpcurl
+
+# The image, its labels, and the stack on it.
+IMAGE ?= hashfinder:dev
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/hashfinder/pyproject.toml)
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)
+SOURCE ?= unknown
+COMPOSE = HASHFINDER_IMAGE='$(IMAGE)' docker compose --file deploy/docker-compose.yml
 
 # What set-up is made of. A stamp is newer than all that it was made from, or set-up runs again.
 REQUIREMENTS_STAMP := $(VENV)/.requirements
@@ -26,7 +33,8 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools bench-kernel lint format types proto proto-check lock tools clean
+.PHONY: help setup demo test test-tools test-container bench-kernel lint format types \
+	image up down logs sbom proto proto-check docs lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +54,9 @@ test: setup ## Run the tests that need nothing but `make setup` (PYTEST_ARGS="-k
 test-tools: setup tools ## Run the tests that need the programs of `make tools`
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m tools $(PYTEST_ARGS)
 
+test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
+	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
+
 bench-kernel: setup ## Measure the kernel against OpenSSL
 	$(BIN)/python tests/bench/bench_kernel.py
 
@@ -61,6 +72,24 @@ format: setup ## Format the code and mend what ruff can mend
 types: setup ## Check the types
 	$(BIN)/mypy $(TYPED)
 
+# --- Image and stack ---
+
+image: ## Build the image (IMAGE=name:tag)
+	docker build --tag '$(IMAGE)' $(foreach a,VERSION REVISION SOURCE,--build-arg $(a)='$($(a))') .
+
+up: image ## Start server and Prometheus, and take a tour of them (PROFILE=grafana: dashboards, too)
+	$(COMPOSE) up --detach --wait server prometheus $(PROFILE)
+	$(COMPOSE) run --rm client
+
+down: ## Stop the stack and remove it, with what Prometheus has stored
+	$(COMPOSE) --profile grafana down --volumes --remove-orphans
+
+logs: ## Follow the logs of the stack
+	$(COMPOSE) --profile grafana logs --follow
+
+sbom: ## Print the image's software bill of materials (CycloneDX)
+	@$(PYTHON) deploy/sbom.py '$(IMAGE)'
+
 # --- Generate and maintain ---
 
 proto: setup ## Generate hashfinder_proto from proto/hash_name.proto
@@ -69,6 +98,9 @@ proto: setup ## Generate hashfinder_proto from proto/hash_name.proto
 proto-check: setup $(BUF) ## Check that hashfinder_proto is up to date, and lint the contract
 	$(BIN)/python proto/generate.py --check
 	$(BUF) lint proto
+
+docs: setup ## Write the tables of docs/operations.md that come from the code
+	$(BIN)/python docs/generate.py
 
 # Later locks follow the first, which holds everything: a package has one version in all of them.
 # An existing pin stays while it fits; `make lock LOCK_ARGS=--upgrade` renews all.

@@ -51,14 +51,22 @@ INLINE words select(words mask, words x, words y) { return y ^ (mask & (x ^ y));
  * of a message is the exclusive-or of the expansions of its parts: of the last byte's bits that tell
  * lanes apart, of those that tell vectors apart, and of all the rest, which a block has in common. */
 
-/* The last byte is in message word 0 or 1. Bit t is set where W[t] depends on message word 0; words that
- * depend on message word 1 are the same one round later. */
-#define VARYING ((unsigned __int128)0xdfdd << 64 | 0xffdfdd7dd3490001)
-/* Where, moreover, the lanes' part and the vectors' part have no bit in common. */
-#define SEPARABLE ((unsigned __int128)0x8648 << 64 | 0xa286486c93490001)
+/* The last byte is in message word 0 or 1. What follows holds for word 0; for word 1, all is the same
+ * one round later. The number of a bit is t. */
 
-INLINE bool is_varying(int word, int t) { return t >= word && VARYING >> (t - word) & 1; }
-INLINE bool is_separable(int word, int t) { return t >= word && SEPARABLE >> (t - word) & 1; }
+/* Where W[t] depends on the last byte. */
+INLINE bool is_varying(int word, int t)
+{
+    int n = t - word;
+    return n >= 0 && (n < 64 ? 0xffdfdd7dd3490001 >> n : 0xdfddu >> (n - 64)) & 1;
+}
+
+/* Where, moreover, the lanes' part and the vectors' part of W[t] have no bit in common. */
+INLINE bool is_separable(int word, int t)
+{
+    int n = t - word;
+    return n >= 0 && (n < 64 ? 0xa286486c93490001 >> n : 0x8648u >> (n - 64)) & 1;
+}
 
 static const uint32_t ROUND_CONSTANTS[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
 
@@ -254,15 +262,19 @@ INLINE void interleave(const words digests[4][5], int word, words planes[4])
     planes[3] = select(low, even_01, even_23 << 16);
 }
 
-/* The bytes of x where mask has ones, those of y elsewhere. */
-INLINE bytes select_bytes(bytes mask, bytes x, bytes y) { return y ^ (mask & (x ^ y)); }
+/* The bytes of x where the comparison holds, those of y elsewhere. With the comparison's own type,
+ * GCC sees that mask registers can do it. */
+INLINE bytes select_bytes(signed_bytes comparison, bytes x, bytes y)
+{
+    return (bytes)((signed_bytes)y ^ (comparison & ((signed_bytes)x ^ (signed_bytes)y)));
+}
 
 /* Base64 has the capitals in 0 to 25 and the small letters in 26 to 51, then digits, '+' and '/'. */
 INLINE bytes fold(words sextets)
 {
     bytes symbols = (bytes)(sextets & 0x3f3f3f3f);
 
-    return select_bytes((bytes)((signed_bytes)symbols > 25), symbols - 26, symbols);
+    return select_bytes((signed_bytes)symbols > 25, symbols - 26, symbols);
 }
 
 INLINE void classify(const words digests[4][5], bytes classes[SYMBOLS])
@@ -325,11 +337,10 @@ static void make_matcher(struct matcher *matcher, const struct kernel_query *que
 /* Return the counts, one higher where x equals y. */
 INLINE bytes count_equal(bytes counts, bytes x, bytes y)
 {
-    bytes equal = (bytes)(x == y);
 #ifdef __AVX512BW__
-    return select_bytes(equal, counts + 1, counts);  /* one masked addition */
+    return select_bytes(x == y, counts + 1, counts);  /* one masked addition */
 #else
-    return counts - equal;  /* what holds is 255, that is -1 */
+    return counts - (bytes)(x == y);  /* a comparison that holds is -1 */
 #endif
 }
 
@@ -379,7 +390,7 @@ static bytes distances(const struct matcher *matcher, const bytes classes[SYMBOL
 
     for (int offset = 0; offset < matcher->offsets; offset++) {
         bytes counts = count(matcher, classes, offset, zero);
-        most = select_bytes((bytes)(counts > most), counts, most);
+        most = select_bytes(counts > most, counts, most);
     }
     return (uint8_t)matcher->length - most;
 }

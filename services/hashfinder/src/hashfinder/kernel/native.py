@@ -1,5 +1,7 @@
 """The kernel in C, one for each instruction set that it was compiled for."""
 
+from collections.abc import Set as AbstractSet
+
 from hashfinder.domain.query import Query
 from hashfinder.kernel import _native
 from hashfinder.kernel.interface import Scan
@@ -34,7 +36,12 @@ class NativeKernel:
         return Scan(last + 1, hits)
 
 
-def supported_variants() -> list[str]:
-    """Return the variants that this CPU can run, the fastest first."""
-    present = _native.cpu_features()
-    return [name for name, needed in _native.VARIANTS if present.issuperset(needed)]
+def supported_variants(features: AbstractSet[str] | None = None) -> list[str]:
+    """Return the variants that a CPU can run, the fastest first.
+
+    Args:
+        features: what the CPU has, in the names of `_native.VARIANTS`; None for this CPU.
+    """
+    if features is None:
+        features = _native.cpu_features()
+    return [name for name, needed in _native.VARIANTS if features >= set(needed)]

@@ -95,5 +95,5 @@ def _interval_violations(request: HashNameRequest) -> list[Violation]:
     shortest, longest = SHORTEST_PROGRESS_INTERVAL, LONGEST_PROGRESS_INTERVAL
     if shortest <= _seconds(duration) <= longest:
         return []
-    description = f"must be {shortest:g} s to {longest:g} s, not {_seconds(duration):g} s"
+    description = f"must be {shortest:g} s to {longest:g} s, not {_seconds(duration):.13g} s"
     return [Violation("progress_interval", description)]
