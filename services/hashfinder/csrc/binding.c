@@ -82,8 +82,15 @@ static PyObject *scan(PyObject *module, PyObject *args)
     const struct kernel_variant *variant = find_variant(name);
     if (!variant)
         return NULL;
-    if (length < 1 || length > KERNEL_TEXT_LENGTH || first > last || capacity < 1) {
-        PyErr_SetString(PyExc_ValueError, "the pattern, the range or the capacity is empty or too long");
+    if (length < 1 || length > KERNEL_TEXT_LENGTH)
+        return PyErr_Format(PyExc_ValueError, "the pattern must have 1 to %d bytes",
+                            KERNEL_TEXT_LENGTH);
+    if (first > last) {
+        PyErr_SetString(PyExc_ValueError, "the first position must not be above the last");
+        return NULL;
+    }
+    if (capacity < 1) {
+        PyErr_SetString(PyExc_ValueError, "the capacity must be at least 1");
         return NULL;
     }
     query.length = (unsigned)length;

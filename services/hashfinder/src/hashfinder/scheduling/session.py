@@ -77,9 +77,9 @@ class SearchService:
     async def open(self, client: str, request: SearchRequest) -> AsyncIterator[Session]:
         """Run a search while the context lasts, in the share of `client`.
 
-        However the context ends, the search is stopped and its slot is free. When the task is
-        cancelled, the `CancelledError` has the error that had stopped the search before as its
-        cause: the first reason counts.
+        However the context ends, the search is stopped and its slot is free. An exception that
+        ends it, a `CancelledError` above all, has the error that had stopped the search before as
+        its cause: the first reason counts.
 
         Raises:
             StoppedError: it was refused; see `Admission.slot`.
@@ -95,7 +95,10 @@ class SearchService:
             session = Session(self._scheduler, client, search)
             try:
                 yield session
-            except asyncio.CancelledError as cancelled:
-                raise cancelled from session.close()
+            except BaseException as error:
+                first = session.close()
+                if first is None or first is error or isinstance(first, AbandonedError):
+                    raise
+                raise error from first
             finally:
                 session.close()

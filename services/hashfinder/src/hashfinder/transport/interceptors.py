@@ -200,8 +200,11 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         except asyncio.CancelledError as cancelled:
             self._abandoned(call, cancelled.__cause__)
             raise
+        except grpc.aio.InternalError as error:  # a write failed: nobody reads any more
+            self._abandoned(call, error.__cause__)
+            raise asyncio.CancelledError from error
         except Exception as error:
-            if call.context.done():  # a write failed because nobody reads any more
+            if call.context.done():
                 self._abandoned(call, error)
                 raise asyncio.CancelledError from error
             await self._abort(call, error)
