@@ -3,6 +3,8 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
+BENCH_ARGS ?=
+MINUTES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +35,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container bench-kernel lint format types \
+.PHONY: help setup demo test test-tools test-container test-netns bench-kernel bench-stops soak lint format types \
 	image up down logs sbom proto proto-check docs lock tools clean
 
 help: ## List the targets
@@ -57,8 +59,17 @@ test-tools: setup tools ## Run the tests that need the programs of `make tools`
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
+test-netns: setup ## Run the tests that cut a network of their own (needs root, ip and iptables)
+	$(BIN)/pytest -m netns $(PYTEST_ARGS)
+
 bench-kernel: setup ## Measure the kernel against OpenSSL
 	$(BIN)/python tests/bench/bench_kernel.py
+
+bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
+	$(BIN)/python -m tests.bench.bench_stops $(BENCH_ARGS)
+
+soak: setup ## Stop searches in all ways at random for MINUTES=2, then check that nothing has leaked
+	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
 
 lint: setup ## Check style, format and the import rules
 	$(BIN)/ruff check

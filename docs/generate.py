@@ -72,11 +72,12 @@ def filled(text: str, tables: dict[str, str]) -> str:
         ValueError: the comments of a table are not there exactly once.
     """
     for name, table in tables.items():
-        between = re.compile(rf"(<!-- {name}: make docs -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        text, count = between.subn(lambda found, table=table: found[1] + table + found[2], text)
-        if count != 1:
-            message = f"expected the comments of the table {name!r} once, found them {count} times"
+        begin, end = f"<!-- {name}: make docs -->\n", f"<!-- {name}: end -->"
+        if (text.count(begin), text.count(end)) != (1, 1):
+            message = f"the comments around the table {name!r} must be there once"
             raise ValueError(message)
+        before, _, rest = text.partition(begin)
+        text = before + begin + table + end + rest.partition(end)[2]
     return text
 
 
@@ -94,11 +95,8 @@ def main() -> int:
     if not arguments.check:
         arguments.guide.write_text(new, encoding="utf-8")
         return 0
-    sys.stdout.writelines(
-        difflib.unified_diff(
-            old.splitlines(keepends=True), new.splitlines(keepends=True), "as it is", "as it should be"
-        )
-    )
+    is_, should_be = (text.splitlines(keepends=True) for text in (old, new))
+    sys.stdout.writelines(difflib.unified_diff(is_, should_be, "as it is", "as it should be"))
     if old != new:
         sys.stderr.write(f"{arguments.guide.name} is out of date. Run: make docs\n")
     return int(old != new)

@@ -4,17 +4,18 @@ Exit codes: 0 drained on a signal; 1 the server cannot start or stop; 2 invalid 
 143 a second SIGINT or SIGTERM.
 """
 
+from __future__ import annotations
+
 import asyncio
+import logging
+import os
+import signal
 import sys
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-import structlog
-
-from hashfinder.app import Application
-from hashfinder.config import Settings, SettingsInvalidError, load_settings
-from hashfinder.domain.errors import HashFinderError
-from hashfinder.kernel import load_kernel
-from hashfinder.observability.logs import LogFormat, configure_logging
+if TYPE_CHECKING:
+    from hashfinder.config import Settings
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread keeps the interpreter while the event loop waits. The Python kernel would."""
@@ -22,7 +23,17 @@ _SWITCH_INTERVAL_SECONDS = 0.0005
 
 def main() -> int:
     """Run the server; return its exit code."""
-    arguments = sys.argv[1:]
+    # The imports take a second, in which PID 1 of a container would ignore a signal.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: os._exit(0))
+    return _run(sys.argv[1:])
+
+
+def _run(arguments: list[str]) -> int:
+    from hashfinder.config import SettingsInvalidError, load_settings  # noqa: PLC0415
+    from hashfinder.domain.errors import HashFinderError  # noqa: PLC0415
+    from hashfinder.observability.logs import LogFormat, configure_logging  # noqa: PLC0415
+
     if arguments == ["--version"]:
         print(f"hashfinder-server {version('hashfinder')}")
         return 0
@@ -31,20 +42,26 @@ def main() -> int:
     except SettingsInvalidError as error:
         print(f"hashfinder-server: {error}", file=sys.stderr)
         return 2
-    configure_logging(_log_format(settings), settings.log_level)
+    log_format = settings.log_format
+    if log_format == "auto":
+        log_format = "console" if sys.stderr.isatty() else "json"
+    configure_logging(LogFormat(log_format), settings.log_level)
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     try:
         asyncio.run(_serve(settings))
     except HashFinderError as error:
-        structlog.stdlib.get_logger(__name__).error("failed", reason=str(error))
+        logging.getLogger(__name__).error("failed", extra={"reason": str(error)})  # noqa: TRY400
         return 1
     return 0
 
 
 async def _serve(settings: Settings) -> None:
+    from hashfinder.app import Application  # noqa: PLC0415
+    from hashfinder.kernel import load_kernel  # noqa: PLC0415
+
     kernel = load_kernel(settings.kernel)
     if kernel.backend == "python" and settings.kernel != "python":
-        structlog.stdlib.get_logger(__name__).warning(
+        logging.getLogger(__name__).warning(
             "the native kernel is not built: searching is thousands of times slower"
         )
     application = Application(settings, kernel)
@@ -57,12 +74,6 @@ async def _serve(settings: Settings) -> None:
         flush=True,
     )
     await application.lifecycle.run()
-
-
-def _log_format(settings: Settings) -> LogFormat:
-    if settings.log_format == "auto":
-        return LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON
-    return LogFormat(settings.log_format)
 
 
 if __name__ == "__main__":

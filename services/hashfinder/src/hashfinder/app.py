@@ -147,6 +147,7 @@ class Application:
                 lambda: statistics().parked,
             ),
             ("searches_queued", "Searches that wait for a slot.", lambda: self._admission.waiting),
+            ("clients", "Clients with a search under way.", lambda: statistics().clients),
             ("workers", "Threads that search.", lambda: self.workers),
             ("workers_busy", "Threads that are scanning.", lambda: statistics().workers_busy),
             (

@@ -19,8 +19,9 @@ def scan(
     capacity: int,
     /,
 ) -> tuple[int, list[tuple[int, int]]]:
-    """Search the positions `start` to `last`, both included; return the last searched, and the hits.
+    """Search the positions `start` to `last`, both included; return the last searched, and hits.
 
     Raises:
-        ValueError: an argument is out of its range, or the CPU cannot run the variant.
+        OverflowError: a position is outside the keyspace.
+        ValueError: another argument is out of its range, or the CPU cannot run the variant.
     """

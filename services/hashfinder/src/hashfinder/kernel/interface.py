@@ -32,6 +32,6 @@ class Kernel(Protocol):
             query: what to search for.
             start: the first position, 0 to `stop`.
             stop: one past the last position, at most 2^64.
-            best_distance: the smallest distance known so far; above the length of the name for none.
+            best_distance: the smallest distance known so far; for none, above the name's length.
             capacity: how many hits to return at the most, at least 1.
         """

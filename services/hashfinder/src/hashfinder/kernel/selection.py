@@ -46,7 +46,7 @@ def _factories() -> dict[str, Callable[[], Kernel]]:
     factories: dict[str, Callable[[], Kernel]] = {}
     # Looked for rather than tried: an extension that is there but does not load is a fault to show.
     if find_spec("hashfinder.kernel._native") is not None:
-        from hashfinder.kernel.native import NativeKernel, supported_variants
+        from hashfinder.kernel.native import NativeKernel, supported_variants  # noqa: PLC0415
 
         factories = {
             f"native-{variant}": partial(NativeKernel, variant) for variant in supported_variants()

@@ -40,6 +40,8 @@ class SchedulerStatistics:
     """Searches under way, the parked ones included."""
     parked: int
     """Searches that wait for their client to read."""
+    clients: int
+    """Clients with a search under way."""
     workers_busy: int
     """Workers that are scanning a chunk."""
 
@@ -113,7 +115,8 @@ class Scheduler:
         """Return what is under way now."""
         with self._lock:
             parked = sum(job.search.parked for job in self._jobs)
-            return SchedulerStatistics(len(self._jobs), parked, self._busy)
+            clients = len({job.client for job in self._jobs})
+            return SchedulerStatistics(len(self._jobs), parked, clients, self._busy)
 
     def quota_delay(self, client: str) -> float:
         """Return for how many seconds `client` is out of quota."""

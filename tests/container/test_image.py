@@ -1,0 +1,127 @@
+"""The image: what is in it, what is not, and how it behaves alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.container.stack import ROOT, docker, eventually
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+
+BASE = "python:3.13-slim-trixie"
+LARGEST_BYTES_OVER_BASE = 60_000_000
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
+
+
+def inspected(image: str) -> dict[str, Any]:
+    """Return what docker knows of an image."""
+    [known] = json.loads(docker("image", "inspect", image))
+    assert isinstance(known, dict)
+    return known
+
+
+def run(image: str, *command: str, options: tuple[str, ...] = HARDENED) -> str:
+    """Run a command in a container of its own, hardened unless told otherwise."""
+    return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
+
+
+def test_dockerfile_is_clean() -> None:
+    """The linter has nothing to say about the Dockerfile."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+
+    subprocess.run([hadolint, ROOT / "Dockerfile"], check=True)
+
+
+def test_image_is_small(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The image is less than 60 MB larger than its base; the log keeps the number."""
+    over_base = inspected(image)["Size"] - inspected(BASE)["Size"]
+    with capsys.disabled():
+        print(f"\nThe image is {over_base / 1e6:.1f} MB over its base.")  # noqa: T201
+
+    assert 0 < over_base < LARGEST_BYTES_OVER_BASE
+
+
+def test_image_says_what_it_is(image: str) -> None:
+    """The labels name version, revision and source; the entry point and the check need no shell."""
+    config = inspected(image)["Config"]
+
+    label = "org.opencontainers.image."
+    assert "1.2.3-test" == config["Labels"][f"{label}version"]
+    assert "0123456789abcdef" == config["Labels"][f"{label}revision"]
+    assert "unknown" == config["Labels"][f"{label}source"]
+    assert "Apache-2.0" == config["Labels"][f"{label}licenses"]
+    assert config["Labels"][f"{label}title"]
+    assert config["Labels"][f"{label}description"]
+    assert ["hashfinder-server"] == config["Entrypoint"]
+    assert "65532:65532" == config["User"]
+    check = ["CMD", "hashfinder", "health", "--server", "127.0.0.1:50051"]
+    assert check == config["Healthcheck"]["Test"]
+
+
+@pytest.mark.parametrize("program", ["gcc", "cc", "ld", "make"])
+def test_image_has_no_build_tool(image: str, program: str) -> None:
+    """No compiler, assembler or linker came along."""
+    found = run(image, "python", "-c", f"import shutil; print(shutil.which({program!r}))")
+
+    assert "None\n" == found
+
+
+def test_image_has_no_source_and_no_cache(image: str) -> None:
+    """There is no C source of ours, no tree of the repository, no pip in our environment."""
+    script = """
+from importlib.metadata import distributions
+from pathlib import Path
+here = Path('/opt/venv')
+print(*[path for path in here.rglob('*') if path.suffix in {'.c', '.o', '.whl'}])
+print(*[path for path in map(Path, ['/build', '/opt/builder', '/root/.cache']) if path.exists()])
+names = {d.name for d in distributions(path=[str(next(here.glob('lib/*/site-packages')))])}
+print(*sorted(names & {'pip', 'setuptools', 'wheel', 'pytest'}))
+"""
+    assert "\n\n\n" == run(image, "python", "-c", script, options=("--user=0:0",))
+
+
+def test_programs_run_hardened(image: str) -> None:
+    """Both programs start without a writable file system, capabilities or network."""
+    assert run(image, "hashfinder-server", "--version").startswith("hashfinder-server ")
+    assert run(image, "hashfinder", "--version").startswith("hashfinder ")
+
+
+def test_image_has_the_native_kernel(image: str) -> None:
+    """The kernel in C is there for this CPU, so that nothing falls back."""
+    script = "from hashfinder.kernel import load_kernel; print(load_kernel('auto').backend)"
+
+    assert run(image, "python", "-c", script).startswith("native-")
+
+
+def test_all_bytecode_is_in_the_image(image: str) -> None:
+    """Neither program compiles a module when it runs: a process that may write writes none."""
+    container = docker("run", "--detach", "--user=0:0", "--network=none", image).strip()
+    try:
+        check = ("hashfinder", "health", "--server", "127.0.0.1:50051")
+        eventually(lambda: succeeds("exec", container, *check), "the server answers")
+        docker("exec", container, "hashfinder", "find", "dad", "--show-inferior", "1")
+        docker("stop", "-t", "30", container)
+        changed = docker("diff", container)
+    finally:
+        docker("rm", "--force", container)
+
+    assert [] == [line for line in changed.splitlines() if ".pyc" in line]
+
+
+def test_wrong_setting_is_told(image: str) -> None:
+    """A wrong environment variable ends the container with a line that names it, and exit 2."""
+    command = ["docker", "run", "--rm", *HARDENED, "--env=HASHFINDER_WORKERS=many", image]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert 2 == done.returncode
+    assert "--workers (HASHFINDER_WORKERS) must be" in done.stderr
+
+
+def succeeds(*command: str) -> bool:
+    """Tell whether docker does a command without an error."""
+    program = ["docker", *command]
+    return subprocess.run(program, check=False, capture_output=True).returncode == 0

@@ -1,0 +1,204 @@
+"""The stack: the client job, the way in from the host, hardening, restart and drain."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from hashfinder_cli.exit_codes import ExitCode
+from tests.container.conftest import Job
+from tests.container.stack import Stack, eventually
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+
+HOPELESS = "abcdefghijklmnop"
+Line = dict[str, Any]
+
+
+def find(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
+    """Start `hashfinder find` in a container beside the server; it writes lines of JSON."""
+    fixed = ("find", "--server=server:50051", "--json", "--timeout=120")
+    return stack.start("run", "--rm", "-T", "--no-deps", "client", *fixed, *arguments)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, list[Line]]:
+    """Wait for a search; return its exit code and its lines, the last of which tells the end."""
+    output, errors = process.communicate(timeout=150)
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert lines, errors
+    assert "end" == lines[-1]["type"], errors
+    return process.returncode, lines
+
+
+def results(lines: list[Line]) -> list[tuple[int, str]]:
+    """Return the position and the hash of each result."""
+    return [(each["position"], each["hashed_name"]) for each in lines if each["type"] == "result"]
+
+
+def wait_for_search(stack: Stack) -> None:
+    """Return when the server says that one search is under way."""
+    url = f"http://{stack.address('server', 9464)}/metrics"
+
+    def is_under_way() -> bool:
+        with urlopen(url, timeout=10) as response:
+            text = response.read().decode()
+        return re.search(r"^hashfinder_searches_active 1\.0$", text, re.MULTILINE) is not None
+
+    eventually(is_under_way, "the search is under way")
+
+
+def test_client_job_ends_well_and_tells_what_it_did(job: Job) -> None:
+    """The job shows a find, a stream, a cancelled search, a budget and a deadline; exit 0."""
+    assert 0 == job.exit_code, job.log
+    titles = [line for line in job.log.splitlines() if line.startswith("# ")]
+    for word in ("finds", "stream", "cancelled", "budget", "deadline"):
+        assert 1 == sum(word in title for title in titles), word
+    assert "Sp0dOCTORuYUE/jHhX6sk5+8rvA=" in job.log
+
+
+def test_prometheus_scrapes_the_server(stack: Stack) -> None:
+    """The server is the one target, and it is up."""
+    [target] = stack.prometheus("targets", state="active")["activeTargets"]
+
+    assert ("up", "") == (target["health"], target["lastError"])
+    assert "http://server:9464/metrics" == target["scrapeUrl"]
+
+
+def test_counters_moved_by_what_the_job_did_and_no_more(stack: Stack, job: Job) -> None:
+    """One count for each search of the job, by its method and its end, and one for each cause."""
+    handled = stack.query(
+        'grpc_server_handled_total{grpc_service="hash_name.HashFinder"} > 0', at=job.ended
+    )
+    assert {
+        ("Find", "OK"): 1,
+        ("Find", "ResourceExhausted"): 1,
+        ("Find", "DeadlineExceeded"): 1,
+        ("Find", "InvalidArgument"): 1,
+        ("FindRange", "OK"): 1,
+        ("FindRange", "Canceled"): 1,
+    } == {(each.labels["grpc_method"], each.labels["grpc_code"]): each.value for each in handled}
+
+    stopped = stack.query("hashfinder_cancellations_total > 0", at=job.ended)
+    assert {
+        ("Find", "budget"): 1,
+        ("Find", "deadline"): 1,
+        ("FindRange", "client_cancel"): 1,
+    } == {(each.labels["method"], each.labels["cause"]): each.value for each in stopped}
+
+    [freed] = stack.query("hashfinder_cancel_latency_seconds_count", at=job.ended)
+    assert 2 == freed.value, "the cancelled search, and the one whose deadline passed"
+    [hashes] = stack.query("hashfinder_hashes_total", at=job.ended)
+    assert hashes.value > 100_000_000, "the budget alone"
+
+
+@pytest.mark.parametrize("service", ["server", "client", "prometheus"])
+def test_containers_are_hardened(stack: Stack, service: str) -> None:
+    """A read-only root, no capability, no way to a privilege."""
+    host = stack.inspect(service)["HostConfig"]
+
+    assert host["ReadonlyRootfs"]
+    assert ["ALL"] == host["CapDrop"]
+    assert not host["CapAdd"]
+    assert ["no-new-privileges:true"] == host["SecurityOpt"]
+    assert not host["Privileged"]
+
+
+def test_server_process_has_no_privilege(stack: Stack) -> None:
+    """PID 1 is the server and runs as 65532, without capabilities; it cannot write anywhere."""
+    script = r"""
+import os
+with open('/proc/1/status') as file:
+    status = dict(line.rstrip('\n').split(':\t', 1) for line in file)
+for name in ('Name', 'Uid', 'Gid', 'CapEff', 'CapBnd', 'NoNewPrivs'):
+    print(status[name].replace('\t', ' '))
+print(*(os.access(path, os.W_OK) for path in ('/', '/tmp', '/opt/venv', '/opt/bytecode')))
+"""
+    told = stack.compose("exec", "-T", "server", "python", "-c", script).splitlines()
+
+    ids, none = "65532 65532 65532 65532", "0" * 16
+    unwritable = "False False False False"
+    assert ["hashfinder-serv", ids, ids, none, none, "1", unwritable] == told
+
+
+def test_server_is_limited(stack: Stack) -> None:
+    """Memory, processes and CPU are limited, and the server has the workers that this leaves."""
+    host = stack.inspect("server")["HostConfig"]
+    assert (256 * 2**20, 100) == (host["Memory"], host["PidsLimit"])
+    assert 1_500_000_000 == host["NanoCpus"]
+
+    [workers] = stack.query("hashfinder_workers")
+    assert 1 == workers.value
+
+
+@pytest.mark.parametrize("service", ["server", "prometheus"])
+def test_ports_are_published_on_this_machine_alone(stack: Stack, service: str) -> None:
+    """No other machine reaches a port of the stack."""
+    published = stack.inspect(service)["NetworkSettings"]["Ports"].values()
+
+    assert {"127.0.0.1"} == {each["HostIp"] for bindings in published for each in bindings or []}
+
+
+def test_grpcurl_reaches_the_server_from_the_host(stack: Stack) -> None:
+    """By reflection, grpcurl knows the contract, and gets a result."""
+    grpcurl = shutil.which("grpcurl")
+    assert grpcurl, "grpcurl is not on the PATH: `make test-container` puts it there"
+    call = ("-d", '{"desired_name": "doctor"}', stack.address("server", 50051))
+
+    answer = subprocess.run(
+        [grpcurl, "-plaintext", *call, "hash_name.HashFinder/Find"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+    assert {
+        "secret": "pO0G",
+        "hashed_name": "Sp0dOCTORuYUE/jHhX6sk5+8rvA=",
+        "position": "10874375",
+    } == json.loads(answer)
+
+
+def test_client_resumes_after_a_restart_of_the_server(stack: Stack) -> None:
+    """A restart tells the client where to go on, and both parts have the results of the whole."""
+    search = (HOPELESS, "--show-inferior=10")
+    with find(stack, *search) as process:
+        wait_for_search(stack)
+        stack.compose("restart", "server")
+        exit_code, before = ended(process)
+    assert ExitCode.UNAVAILABLE == exit_code, before[-1]
+    resume = before[-1]["next_position"]
+    stack.wait_until_healthy("server")
+
+    stop = resume + 10_000_000
+    with find(stack, *search, f"--start-position={resume}", "--maximum-hashes=10000000") as process:
+        exit_code, after = ended(process)
+    assert (ExitCode.BUDGET_SPENT, stop) == (exit_code, after[-1]["next_position"])
+
+    with find(stack, *search, f"--maximum-hashes={stop}") as process:
+        _, whole = ended(process)
+    assert results(before), "too short a search to prove anything"
+    assert results(whole) == results(before) + results(after)
+
+
+def test_server_drains_on_sigterm(stack: Stack) -> None:
+    """`docker stop` lets the search under way know, and the server exits 0 before it is killed."""
+    with find(stack, HOPELESS) as process:
+        wait_for_search(stack)
+        stopping = threading.Thread(target=stack.compose, args=("stop", "server"))
+        stopping.start()
+        exit_code, lines = ended(process)
+        stopping.join()
+    state = stack.inspect("server")["State"]
+    log = stack.logs("server")
+    stack.compose("start", "server")
+    stack.wait_until_healthy("server")
+
+    assert ExitCode.UNAVAILABLE == exit_code, lines[-1]
+    assert (0, False) == (state["ExitCode"], state["OOMKilled"])
+    events = [json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")]
+    assert ["signal", "draining", "rpc ended", "stopped"] == events[-4:]

@@ -1,0 +1,103 @@
+"""The operator's guide says what the code says, and each alert leads to what it says about it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/operations.md"
+PROMETHEUS = ROOT / "deploy/prometheus"
+DASHBOARD = ROOT / "deploy/grafana/dashboards/hashfinder.json"
+
+
+def check(guide: Path) -> subprocess.CompletedProcess[str]:
+    """Compare the tables of a guide with the code and a live server."""
+    command = [sys.executable, str(ROOT / "docs/generate.py"), "--check", str(guide)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def anchors(guide: str) -> set[str]:
+    """Return the anchors of a guide's headings."""
+    headings = re.findall(r"^#+ (.+)$", guide, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def alerts() -> list[str]:
+    """Return the text of each alert, from its name on."""
+    return re.split(r"- alert: ", (PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))[1:]
+
+
+def test_tables_are_up_to_date() -> None:
+    """Settings and metrics are those of the code and of a live exposition."""
+    done = check(GUIDE)
+
+    assert (0, "") == (done.returncode, done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("row", ["| `HASHFINDER_CHUNK_SECONDS` ", "| `hashfinder_hashes_total` "])
+def test_drift_is_noticed(tmp_path: Path, row: str) -> None:
+    """A row that is missing fails the check, which says what to do."""
+    lines = GUIDE.read_text(encoding="utf-8").splitlines(keepends=True)
+    copy = tmp_path / "operations.md"
+    copy.write_text("".join(line for line in lines if not line.startswith(row)), encoding="utf-8")
+
+    done = check(copy)
+
+    assert 1 == done.returncode
+    assert f"+{row}" in done.stdout
+    assert "make docs" in done.stderr
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert).split(maxsplit=1)[0])
+def test_alert_says_what_is_wrong_and_where_to_read_on(alert: str) -> None:
+    """An alert has a severity, a summary, a description, and a section of its own in the guide."""
+    name = alert.split(maxsplit=1)[0]
+
+    assert re.search(r"severity: (critical|warning|info)\b", alert)
+    assert re.search(r"^ +summary: .+$", alert, re.MULTILINE)
+    assert re.search(r"^ +description: .+$", alert, re.MULTILINE)
+    assert f"runbook_url: docs/operations.md#{name.lower()}\n" in alert
+    assert name.lower() in anchors(GUIDE.read_text(encoding="utf-8"))
+
+
+def test_every_alert_is_shown_to_fire_and_not_to_fire() -> None:
+    """The unit tests of the rules hold for each alert a time when it fires and one when not."""
+    tests = (PROMETHEUS / "alerts_test.yml").read_text(encoding="utf-8")
+    shown = re.findall(r"alertname: (\w+)\n +eval_time: \S+\n( +exp_alerts:)?", tests)
+
+    for alert in alerts():
+        name = alert.split(maxsplit=1)[0]
+        assert {True, False} == {bool(fires) for each, fires in shown if each == name}, name
+
+
+def test_guide_names_every_recording_rule() -> None:
+    """The table of recorded series has those of the rules, in their order."""
+    rules = (PROMETHEUS / "recording.yml").read_text(encoding="utf-8")
+    guide = GUIDE.read_text(encoding="utf-8")
+
+    recorded = re.findall(r"record: (\S+)", rules)
+    assert recorded == re.findall(r"^\| `(\w+:\w+:\w+)` \|", guide, re.MULTILINE)
+
+
+def test_dashboard_is_complete() -> None:
+    """Each panel has a title, a meaning, a place of its own and the provisioned data source."""
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    shown = [panel for panel in panels if panel["type"] != "row"]
+
+    assert len(panels) == len({panel["id"] for panel in panels})
+    for panel in shown:
+        assert panel["title"]
+        assert panel["description"]
+        assert {"prometheus"} == {target["datasource"]["uid"] for target in panel["targets"]}
+    places = [panel["gridPos"] for panel in panels]
+    cells = [
+        (place["x"] + x, place["y"] + y)
+        for place in places
+        for x in range(place["w"])
+        for y in range(place["h"])
+    ]
+    assert len(cells) == len(set(cells)), "panels overlap"
