@@ -1,4 +1,4 @@
-"""The real server as a process of its own: flags and environment in; addresses, logs, metrics out."""
+"""The real server as a process of its own: flags in; addresses, logs and metrics out."""
 
 import json
 import os
@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 import grpc
-from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
 PROGRAM = (sys.executable, "-m", "hashfinder")
 
@@ -91,7 +92,10 @@ class ServerProcess:
 
     def logs(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the log lines so far, all or those of one event. Every line is JSON."""
-        lines = [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
+        text = self._log.read_text(encoding="utf-8").splitlines()
+        stray = [line for line in text if not line.startswith("{")]
+        assert not stray, f"on stderr, but no JSON: {stray}"
+        lines = [json.loads(line) for line in text]
         return [line for line in lines if event is None or line["event"] == event]
 
     def samples(self) -> Samples:
@@ -155,9 +159,9 @@ def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Se
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
         process = _start(*flags, env=env, log=log)
+        stdout = cast("IO[str]", process.stdout)
         try:
-            assert process.stdout
-            server = ServerProcess(process, log, process.stdout.readline())
+            server = ServerProcess(process, log, stdout.readline())
             yield server
             asked_to_end = process.returncode is not None
             if not asked_to_end:
@@ -170,8 +174,7 @@ def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Se
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            if process.stdout:
-                process.stdout.close()
+            stdout.close()
 
 
 def _start(*flags: str, env: Mapping[str, str] | None, log: Path) -> subprocess.Popen[str]:

@@ -12,13 +12,23 @@ from typing import Any
 import grpc
 import pytest
 
+from hashfinder_cli.arguments import app
+from hashfinder_cli.signals import STOP_SIGNALS
 from hashfinder_proto.hash_name_pb2_grpc import (
     HashFinderServicer,
     add_HashFinderServicer_to_server,
 )
 from tests.integration.cli.scripted import Run, ScriptedServicer, Serve, ServeScript, Start
+from tests.integration.server_process import ServerProcess, run_server
 
 _UNSET = ("HASHFINDER_SERVER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "GRPC_VERBOSITY")
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[ServerProcess]:
+    """A server with its defaults that the tests of a module share."""
+    with run_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -84,10 +94,26 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run `hashfinder` in this process, which saves the seconds that a start takes."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        with pytest.raises(SystemExit) as end:
+            app(arguments, prog_name="hashfinder")
+        assert isinstance(end.value.code, int)
+        return subprocess.CompletedProcess(arguments, end.value.code, *capfd.readouterr())
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def run(
     start: Start,
 ) -> Run:
-    """Run `hashfinder` to its end, in 30 seconds at the most."""
+    """Run `hashfinder` as a process to its end, in 30 seconds at the most."""
 
     def run(*arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - likewise
         process = start(*arguments, **keywords)

@@ -82,14 +82,14 @@ def address(classic: ClassicServicer, serve: Serve) -> str:
     return serve(classic)
 
 
-def test_find(run: Run, address: str) -> None:
+def test_find(call: Run, address: str) -> None:
     """A plain search finds, and computes the position that the server does not tell."""
-    done = run("find", "doc", "--server", address)
+    done = call("find", "do", "--server", address)
 
     assert (0, "") == (done.returncode, done.stderr)
     distance, position, secret, hashed_name = done.stdout.rstrip("\n").split("\t")
     assert "0" == distance
-    assert "doc" in hashed_name.lower()
+    assert "do" in hashed_name.lower()
     assert b64encode(_secret_at(int(position))).decode() == secret
 
 
@@ -101,9 +101,9 @@ def _secret_at(position: int) -> bytes:
     return bytes(reversed(digits))
 
 
-def test_stream_that_would_never_end(run: Run, address: str, classic: ClassicServicer) -> None:
+def test_stream_that_would_never_end(call: Run, address: str, classic: ClassicServicer) -> None:
     """The first ideal result ends the search, though this server would go on for ever."""
-    done = run("find", "doc", "--show-inferior", "1", "--json", "--server", address)
+    done = call("find", "do", "--show-inferior", "1", "--json", "--server", address)
 
     assert (0, "") == (done.returncode, done.stderr)
     *results, end = [json.loads(line) for line in done.stdout.splitlines()]

@@ -172,24 +172,24 @@ ROWS = {
 
 @pytest.mark.parametrize(("script", "code", "stderr"), ROWS.values(), ids=ROWS)
 def test_status(
-    run: Run, serve_script: ServeScript, script: Script, code: int, stderr: str
+    call: Run, serve_script: ServeScript, script: Script, code: int, stderr: str
 ) -> None:
     """Each status becomes its exit code and a sentence, and nothing on stdout."""
     server = serve_script(script)
 
-    done = run("find", NAME, "--server", server)
+    done = call("find", NAME, "--server", server)
 
     assert (code, "") == (done.returncode, done.stdout)
     assert stderr.replace("SERVER", server) == done.stderr
 
 
 @pytest.mark.parametrize("row", ["budget", "fault"])
-def test_status_of_a_stream(run: Run, serve_script: ServeScript, row: str) -> None:
+def test_status_of_a_stream(call: Run, serve_script: ServeScript, row: str) -> None:
     """A stream ends as a plain search does."""
     script, code, stderr = ROWS[row]
     server = serve_script(script)
 
-    done = run("find", NAME, "--progress", "--server", server)
+    done = call("find", NAME, "--progress", "--server", server)
 
     assert (code, "") == (done.returncode, done.stdout)
     expected = stderr.replace("hashfinder find", "hashfinder find --progress").replace(
@@ -198,11 +198,11 @@ def test_status_of_a_stream(run: Run, serve_script: ServeScript, row: str) -> No
     assert expected == done.stderr
 
 
-def test_json_end(run: Run, serve_script: ServeScript) -> None:
+def test_json_end(call: Run, serve_script: ServeScript) -> None:
     """With --json the end is an object that a program can go on from."""
     server = serve_script(ROWS["budget"][0])
 
-    done = run("find", NAME, "--json", "--server", server)
+    done = call("find", NAME, "--json", "--server", server)
 
     end = json.loads(done.stdout)
     assert "Nothing found" in end.pop("message")
@@ -225,7 +225,7 @@ def test_json_end(run: Run, serve_script: ServeScript) -> None:
     } == end
 
 
-def test_progress_and_results_as_json(run: Run, serve_script: ServeScript) -> None:
+def test_progress_and_results_as_json(call: Run, serve_script: ServeScript) -> None:
     """Reports, results and the end come as objects in the order in which they happened."""
 
     def script(request: HashNameRequest, _: grpc.ServicerContext) -> Iterator[HashNameResponse]:
@@ -235,7 +235,7 @@ def test_progress_and_results_as_json(run: Run, serve_script: ServeScript) -> No
         yield TRUE
 
     options = ["--progress-interval", "0.25", "--ideal-distance", "1", "--json"]
-    done = run("find", NAME, *options, "--server", serve_script(script))
+    done = call("find", NAME, *options, "--server", serve_script(script))
 
     assert (0, "") == (done.returncode, done.stderr)
     progress, result, end = [json.loads(line) for line in done.stdout.splitlines()]
@@ -245,7 +245,7 @@ def test_progress_and_results_as_json(run: Run, serve_script: ServeScript) -> No
     assert (0, True) == (result["position"], result["is_ideal"])
 
 
-def test_progress_in_a_file(run: Run, serve_script: ServeScript) -> None:
+def test_progress_in_a_file(call: Run, serve_script: ServeScript) -> None:
     """Without a terminal each report is a line on stderr, and stdout has the result alone."""
 
     def script(_: HashNameRequest, __: grpc.ServicerContext) -> Iterator[HashNameResponse]:
@@ -253,7 +253,7 @@ def test_progress_in_a_file(run: Run, serve_script: ServeScript) -> None:
         yield TRUE
 
     options = ["--progress", "--ideal-distance", "1"]
-    done = run("find", NAME, *options, "--server", serve_script(script))
+    done = call("find", NAME, *options, "--server", serve_script(script))
 
     assert (0, f"1\t0\t\t{EMPTY_HASH}\n") == (done.returncode, done.stdout)
     assert re.fullmatch(
@@ -278,7 +278,7 @@ def changed(response: HashNameResponse, fields: dict[str, Any]) -> HashNameRespo
 
 @pytest.mark.parametrize(("lie", "options", "stderr"), LIES.values(), ids=LIES)
 def test_untrue_result(
-    run: Run,
+    call: Run,
     serve_script: ServeScript,
     ended: threading.Event,
     lie: dict[str, Any],
@@ -293,7 +293,7 @@ def test_untrue_result(
         ended.wait(30)
 
     asked = ["find", NAME, "--progress", "--ideal-distance", "1", *options]
-    done = run(*asked, "--server", serve_script(script))
+    done = call(*asked, "--server", serve_script(script))
 
     assert ended.wait(10)
     assert (8, "") == (done.returncode, done.stdout)
@@ -304,7 +304,7 @@ def test_untrue_result(
 
 @pytest.mark.parametrize("second", [TRUE, true_response(NAME)], ids=["known", "unknown"])
 def test_results_out_of_order(
-    run: Run, serve_script: ServeScript, second: HashNameResponse
+    call: Run, serve_script: ServeScript, second: HashNameResponse
 ) -> None:
     """Where a server tells positions, a result may not come twice."""
 
@@ -312,14 +312,14 @@ def test_results_out_of_order(
         yield TRUE
         yield second
 
-    done = run("find", NAME, "--show-inferior", "1", "--server", serve_script(script))
+    done = call("find", NAME, "--show-inferior", "1", "--server", serve_script(script))
 
     is_known = second.HasField("position")
     assert (8 if is_known else 1) == done.returncode
     assert (1 if is_known else 2) == len(done.stdout.splitlines())
 
 
-def test_untrue_best_candidate(run: Run, serve_script: ServeScript) -> None:
+def test_untrue_best_candidate(call: Run, serve_script: ServeScript) -> None:
     """The best candidate of a progress message or of an error is checked as well."""
     lie = SearchProgress()
     lie.CopyFrom(PROGRESS)
@@ -333,19 +333,47 @@ def test_untrue_best_candidate(run: Run, serve_script: ServeScript) -> None:
         serve_script(script),
         serve_script(aborting(code, "spent", "HASH_BUDGET_EXHAUSTED", lie)),
     ]:
-        done = run("find", NAME, "--progress", "--server", server)
+        done = call("find", NAME, "--progress", "--server", server)
 
         assert (8, "") == (done.returncode, done.stdout)
         assert "distance is 1" in done.stderr
 
 
-def test_stream_without_ideal_result(run: Run, serve_script: ServeScript) -> None:
+def test_retry(call: Run, serve_script: ServeScript) -> None:
+    """--retry comes back where the server says when, and the line on stderr tells it."""
+    refused = 0
+
+    def script(
+        request: HashNameRequest, context: grpc.ServicerContext
+    ) -> Iterator[HashNameResponse]:
+        nonlocal refused
+        if refused < 2:
+            refused += 1
+            delay = RetryInfo(retry_delay=Duration(nanos=1_000_000))
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            yield from aborting(code, "x", "SERVER_OVERLOADED", delay)(request, context)
+        yield TRUE
+
+    asked = ["find", NAME, "--ideal-distance", "1", "--server", serve_script(script)]
+    impatient = call(*asked, "--retry", "1")
+    refused = 0
+    patient = call(*asked, "--retry", "2")
+
+    line = "The server has as many searches as it takes. Trying again in 0.0 s.\n"
+    assert (7, "") == (impatient.returncode, impatient.stdout)
+    assert impatient.stderr.startswith(line)
+    assert impatient.stderr.endswith("it takes. Try again in 0.001 s.\n")
+    assert (0, f"1\t0\t\t{EMPTY_HASH}\n") == (patient.returncode, patient.stdout)
+    assert 2 * line == patient.stderr
+
+
+def test_stream_without_ideal_result(call: Run, serve_script: ServeScript) -> None:
     """A stream that ends well, but without the result that ends it, is no success."""
 
     def script(_: HashNameRequest, __: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         yield TRUE
 
-    done = run("find", NAME, "--show-inferior", "1", "--server", serve_script(script))
+    done = call("find", NAME, "--show-inferior", "1", "--server", serve_script(script))
 
     assert (1, f"1\t0\t\t{EMPTY_HASH}\n") == (done.returncode, done.stdout)
     assert done.stderr.startswith("The server ended the search without a result.\n")
@@ -394,9 +422,9 @@ def test_nobody_listens(run: Run, command: str) -> None:
     assert f"Cannot connect to {server}: Connection refused.\n" == done.stderr
 
 
-def test_unknown_host(run: Run) -> None:
+def test_unknown_host(call: Run) -> None:
     """A name that leads nowhere is told as such."""
-    done = run("find", "doctor", "--server", "server.invalid:50051")
+    done = call("find", "doctor", "--server", "server.invalid:50051")
 
     assert 5 == done.returncode
     assert done.stderr.startswith("Cannot connect to server.invalid:50051: ")

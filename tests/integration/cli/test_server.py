@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Callable
+from typing import IO
 
 import pytest
 
@@ -16,16 +17,10 @@ ServeReal = Callable[..., ServerProcess]
 HOPELESS = "hashfinderhashfinder"
 
 
-@pytest.fixture
-def server(server_process: ServeReal) -> ServerProcess:
-    """A server with its defaults."""
-    return server_process()
-
-
-def test_find(run: Run, server: ServerProcess) -> None:
+def test_find(call: Run, module_server: ServerProcess) -> None:
     """A name is found, and inferior results come before it, in order."""
-    asked = ["find", "docto", "--show-inferior", "1", "--json", "--server", server.address]
-    done = run(*asked)
+    asked = ["find", "docto", "--show-inferior", "1", "--json", "--server", module_server.address]
+    done = call(*asked)
 
     assert (0, "") == (done.returncode, done.stderr)
     *results, end = [json.loads(line) for line in done.stdout.splitlines()]
@@ -39,30 +34,80 @@ def test_find(run: Run, server: ServerProcess) -> None:
             result["hashed_name"],
             distance_between("docto", hashed_name),
         )
-    assert server.kernel == end["kernel"]
-    alone = run("find", "docto", "--server", server.address)
+    assert module_server.kernel == end["kernel"]
+    alone = call("find", "docto", "--server", module_server.address)
     assert str(positions[-1]) == alone.stdout.split("\t")[1]
 
 
-def test_budget_and_resume(run: Run, server: ServerProcess) -> None:
+def test_budget_and_resume(call: Run, module_server: ServerProcess) -> None:
     """The command printed when the budget is spent goes on where the search stopped."""
-    whole = run("find", "doct", "--server", server.address)
+    whole = call("find", "doct", "--server", module_server.address)
     position = int(whole.stdout.split("\t")[1])
 
-    first = run("find", "doct", "--maximum-hashes", str(position - 1), "--server", server.address)
+    first = call(
+        "find", "doct", "--maximum-hashes", str(position - 1), "--server", module_server.address
+    )
     command = shlex.split(first.stderr.splitlines()[-1])
-    second = run(*command[1:])
+    second = call(*command[1:])
 
     assert (3, "") == (first.returncode, first.stdout)
     assert str(position - 1) == command[command.index("--start-position") + 1]
     assert (0, whole.stdout) == (second.returncode, second.stdout)
 
 
-def test_all_violations(run: Run, server: ServerProcess) -> None:
+def test_resume(call: Run, module_server: ServerProcess, server_process: ServeReal) -> None:
+    """With --resume the server's budget is no end: the results are those of one search."""
+    asked = ["find", "docto", "--show-inferior", "1", "--server"]
+    small = server_process("--maximum-hashes", "100000")
+
+    whole = call(*asked, module_server.address)
+    resumed = call(*asked, small.address, "--resume")
+
+    assert (0, whole.stdout) == (resumed.returncode, resumed.stdout)
+    lines = resumed.stderr.splitlines()
+    position = int(whole.stdout.splitlines()[-1].split("\t")[1])
+    assert [
+        f"Nothing found: the budget was spent after {n:,} hashes. Going on from position {n}."
+        for n in range(100_000, position + 1, 100_000)
+    ] == lines
+    assert lines
+
+
+def test_server_killed_while_resuming(start: Start, server_process: ServeReal) -> None:
+    """With --resume a search outlives its server, and Ctrl-C ends it also while there is none."""
+    server = server_process()
+    asked = ["find", HOPELESS, "--resume", "--progress-interval", "0.1", "--server"]
+    process = start(*asked, server.address)
+    _wait_for_progress(process)
+    server.send(signal.SIGKILL)
+    server.wait()
+    assert process.stderr is not None
+    _read_until(process.stderr, "Going on from position")
+    again = server_process("--port", server.address.rpartition(":")[2])
+    _read_until(process.stderr, HOPELESS)
+    again.wait_for_searches(1)
+    again.send(signal.SIGKILL)
+    again.wait()
+    _read_until(process.stderr, "Going on from position")
+
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+
+    assert (130, "") == (process.returncode, stdout)
+    assert "Cancelled.\nTo go on, resume with --start-position" in stderr
+    assert "hashfinder find --progress --resume --server" in stderr
+
+
+def _read_until(stream: IO[str], part: str) -> None:
+    while part not in stream.readline():
+        pass
+
+
+def test_all_violations(call: Run, module_server: ServerProcess) -> None:
     """Every violation is told at once, by its flag."""
     options = {"--ideal-distance": -1, "--maximum-hashes": 0, "--progress-interval": 0.001}
     given = [str(word) for option in options.items() for word in option]
-    done = run("find", "", *given, "--show-inferior", "29", "--server", server.address)
+    done = call("find", "", *given, "--show-inferior", "29", "--server", module_server.address)
 
     assert (6, "") == (done.returncode, done.stdout)
     assert {"NAME", "--show-inferior", *options} == set(
@@ -73,10 +118,13 @@ def test_all_violations(run: Run, server: ServerProcess) -> None:
 @pytest.mark.parametrize(
     ("options", "method"), [([], "Find"), (["--progress-interval", "0.1"], "FindRange")]
 )
-def test_cancel(start: Start, server: ServerProcess, options: list[str], method: str) -> None:
+def test_cancel(
+    start: Start, module_server: ServerProcess, options: list[str], method: str
+) -> None:
     """Ctrl-C frees the server's workers, and is counted there as what it is."""
-    process = start("find", HOPELESS, *options, "--server", server.address)
-    server.wait_for_searches(1)
+    counted = _cancels(module_server, method)
+    process = start("find", HOPELESS, *options, "--server", module_server.address)
+    module_server.wait_for_searches(1)
     if options:
         _wait_for_progress(process)
 
@@ -85,14 +133,12 @@ def test_cancel(start: Start, server: ServerProcess, options: list[str], method:
 
     assert 130 == process.returncode
     assert bool(options) == ("resume with --start-position" in stderr)
-    server.wait_until_idle()
-    eventually(
-        lambda: (
-            1
-            == server.metric("hashfinder_cancellations_total", method=method, cause="client_cancel")
-        ),
-        "one client_cancel counted",
-    )
+    module_server.wait_until_idle()
+    eventually(lambda: counted + 1 == _cancels(module_server, method), "one client_cancel counted")
+
+
+def _cancels(server: ServerProcess, method: str) -> float:
+    return server.metric("hashfinder_cancellations_total", method=method, cause="client_cancel")
 
 
 @pytest.mark.parametrize(
@@ -100,9 +146,10 @@ def test_cancel(start: Start, server: ServerProcess, options: list[str], method:
     [(signal.SIGTERM, "is shutting down"), (signal.SIGKILL, "Lost the connection")],
 )
 def test_server_goes_away(
-    start: Start, server: ServerProcess, stop: signal.Signals, sentence: str
+    start: Start, server_process: ServeReal, stop: signal.Signals, sentence: str
 ) -> None:
     """Whether the server drains or dies, the exit code is 5, and the search can be resumed."""
+    server = server_process()
     process = start("find", HOPELESS, "--progress-interval", "0.1", "--server", server.address)
     _wait_for_progress(process)
 
@@ -121,16 +168,18 @@ def _wait_for_progress(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("service", ["", "hash_name.HashFinder"])
-def test_healthy(run: Run, server: ServerProcess, service: str) -> None:
+def test_healthy(run: Run, module_server: ServerProcess, service: str) -> None:
     """A serving server, or service, is exit code 0; its kernel is told with it."""
-    done = run("health", "--service", service, variables={"HASHFINDER_SERVER": server.address})
+    done = run(
+        "health", "--service", service, variables={"HASHFINDER_SERVER": module_server.address}
+    )
 
-    assert (0, f"SERVING, kernel {server.kernel}\n") == (done.returncode, done.stdout)
+    assert (0, f"SERVING, kernel {module_server.kernel}\n") == (done.returncode, done.stdout)
 
 
-def test_health_of_an_unknown_service(run: Run, server: ServerProcess) -> None:
+def test_health_of_an_unknown_service(run: Run, module_server: ServerProcess) -> None:
     """A service that the server does not know is not healthy."""
-    done = run("health", "--service", "x.Y", "--server", server.address)
+    done = run("health", "--service", "x.Y", "--server", module_server.address)
 
     assert (5, "") == (done.returncode, done.stdout)
-    assert f"The server at {server.address} knows no service 'x.Y'.\n" == done.stderr
+    assert f"The server at {module_server.address} knows no service 'x.Y'.\n" == done.stderr

@@ -27,6 +27,7 @@ from hashfinder_cli.arguments import app
         (["x", "--server", "localhost:\N{ARABIC-INDIC DIGIT SEVEN}"], "--server"),
         (["x", "--server", ":50051"], "--server"),
         (["x", "--server", "\x1b:50051"], "--server"),
+        (["x", "--retry", "-1"], "--retry"),
         (["x", "--fast"], "--fast"),
     ],
 )

@@ -7,19 +7,26 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
+from hashfinder_cli.errors import StoppedError
 from hashfinder_cli.events import Ended
 from hashfinder_cli.exit_codes import MEANINGS, ExitCode
-from hashfinder_cli.explain import Ending, explain, plain
+from hashfinder_cli.explain import Ending, explain, explain_pause, plain
+from hashfinder_cli.pursuit import Pause
 from hashfinder_cli.search import Search
-from hashfinder_cli.verify import Verifier
-from hashfinder_proto.hash_name_pb2 import SearchProgress
+from hashfinder_proto.hash_name_pb2 import HashNameResponse, SearchProgress
 
 SEARCH = Search(name="doctor", server="host:1")
 
 
-def explained(ended: Ended, next_position: int | None = None, search: Search = SEARCH) -> Ending:
-    """Return what `ended` means for a search."""
-    return explain(ended, search, Verifier(search), next_position)
+def explained(ended: Ended, next_position: int | None = None) -> Ending:
+    """Return what `ended` means for a search, after progress to `next_position`."""
+    pursuit = SEARCH.pursuit()
+    if next_position is not None:
+        progress = SearchProgress(hashes_computed=next_position, next_position=next_position)
+        pursuit.take(HashNameResponse(progress=progress))
+    with pytest.raises(StoppedError) as stopped:
+        pursuit.end(ended)
+    return explain(stopped.value, SEARCH)
 
 
 def rich(*details: Message) -> Status:
@@ -112,6 +119,40 @@ def test_retry_delay() -> None:
 
     assert 1.25 == ending.retry_after
     assert ending.sentence.endswith(" Try again in 1.25 s.")
+
+
+@pytest.mark.parametrize(
+    ("ended", "delay", "line"),
+    [
+        (
+            Ended(
+                StatusCode.RESOURCE_EXHAUSTED,
+                "",
+                rich(
+                    ErrorInfo(domain="hashfinder", reason="HASH_BUDGET_EXHAUSTED"),
+                    SearchProgress(hashes_computed=5000, next_position=5000),
+                ),
+            ),
+            0.0,
+            "Nothing found: the budget was spent after 5,000 hashes. Going on from position 5000.",
+        ),
+        (
+            Ended(
+                StatusCode.UNAVAILABLE,
+                "",
+                rich(ErrorInfo(domain="hashfinder", reason="SERVER_DRAINING"), RetryInfo()),
+            ),
+            2.51,
+            "The server at host:1 is shutting down. Trying again in 2.5 s.",
+        ),
+    ],
+)
+def test_pause(ended: Ended, delay: float, line: str) -> None:
+    """A pause is told in one line: why, from where and when."""
+    with pytest.raises(StoppedError) as stopped:
+        SEARCH.pursuit().end(ended)
+
+    assert line == explain_pause(Pause(stopped.value, delay), SEARCH)
 
 
 def test_unknown_field() -> None:

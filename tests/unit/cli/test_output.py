@@ -8,14 +8,15 @@ import pytest
 
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.explain import Ending
-from hashfinder_cli.output import Find, JsonLines, Report, TabbedLines, output_for, quantity
+from hashfinder_cli.output import Find, JsonLines, TabbedLines, output_for, quantity
+from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
 from hashfinder_cli.status_line import StatusLine
 from hashfinder_cli.verify import Result
 
 RESULT = Result(b"\x07o\xef", "JrqhZVkTDoctYrUlXDbL6pfYQHU=", 1, 553195, 8)
 FIND = Find(RESULT, is_ideal=False, seconds=0.1234567, rate=1e6)
-REPORT = Report(hashes=1_500_000, next_position=2**64 - 1, rate=8.4e7, best=RESULT, chance=0.5)
+REPORT = Progress(hashes=1_500_000, next_position=2**64 - 1, rate=8.4e7, best=RESULT, chance=0.5)
 SEARCH = Search(name="doctor", server="", show_progress=True)
 FIELDS = {
     "secret": "B2/v",
@@ -97,7 +98,7 @@ def test_progress_lines(search: Search, written: str) -> None:
 def test_progress_before_the_first_position() -> None:
     """A report without a best candidate or anything left to search shows what it has."""
     stderr = io.StringIO()
-    report = Report(hashes=0, next_position=None, rate=0.0, best=None, chance=0.0)
+    report = Progress(hashes=0, next_position=None, rate=0.0, best=None, chance=0.0)
     StatusLine(SEARCH, stderr).report(report, 0.04)
 
     assert "doctor  0.0 s  0/s  0 hashes  chance 0 %\n" == stderr.getvalue()

@@ -10,7 +10,7 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 
 def test_classic_request() -> None:
     """Without options only the classic fields are set: any server understands that."""
-    assert HashNameRequest(desired_name="doctor") == Search(name="doctor", server="").message()
+    assert HashNameRequest(desired_name="doctor") == Search("doctor", server="").pursuit().request()
 
 
 def test_full_request() -> None:
@@ -24,7 +24,7 @@ def test_full_request() -> None:
         maximum_hashes=2**64 - 1,
     )
 
-    request = search.message()
+    request = search.pursuit().request()
 
     assert (1, 2) == (request.ideal_hamming_distance, request.interesting_hamming_distance)
     assert request.HasField("start_position")
@@ -35,9 +35,10 @@ def test_full_request() -> None:
 @pytest.mark.parametrize(
     ("search", "streams"),
     [
-        (Search(name="x", server=""), False),
-        (Search(name="x", server="", show_progress=True), True),
-        (Search(name="x", server="", inferior_distance=0), True),
+        (Search("x", server=""), False),
+        (Search("x", server="", show_progress=True), True),
+        (Search("x", server="", inferior_distance=0), True),
+        (Search("x", server="", resume=True), True),
     ],
 )
 def test_streams(search: Search, *, streams: bool) -> None:
@@ -46,8 +47,8 @@ def test_streams(search: Search, *, streams: bool) -> None:
 
 
 RESUMED = """
-hashfinder find --progress --json --server a:1 --ideal-distance 1 --show-inferior 0
---progress-interval 0.5 --maximum-hashes 10 --timeout 2.5 --start-position 5 -- -x
+hashfinder find --progress --resume --json --server a:1 --ideal-distance 1 --show-inferior 0
+--progress-interval 0.5 --maximum-hashes 10 --timeout 2.5 --retry 3 --start-position 5 -- -x
 """
 
 
@@ -55,7 +56,7 @@ hashfinder find --progress --json --server a:1 --ideal-distance 1 --show-inferio
     ("search", "command"),
     [
         (
-            Search(name="it's", server="a:1"),
+            Search("it's", server="a:1"),
             ["hashfinder", "find", "--server", "a:1", "--start-position", "5", "it's"],
         ),
         (
@@ -69,30 +70,11 @@ hashfinder find --progress --json --server a:1 --ideal-distance 1 --show-inferio
                 start_position=3,
                 maximum_hashes=10,
                 timeout=2.5,
+                resume=True,
+                retries=3,
                 as_json=True,
             ),
-            [
-                "hashfinder",
-                "find",
-                "--progress",
-                "--json",
-                "--server",
-                "a:1",
-                "--ideal-distance",
-                "1",
-                "--show-inferior",
-                "0",
-                "--progress-interval",
-                "0.5",
-                "--maximum-hashes",
-                "10",
-                "--timeout",
-                "2.5",
-                "--start-position",
-                "5",
-                "--",
-                "-x",
-            ],
+            RESUMED.split(),
         ),
     ],
 )

@@ -5,8 +5,9 @@ from hashlib import sha1
 
 import pytest
 
-from hashfinder_cli.search import Search
-from hashfinder_cli.verify import UntrueResultError, Verifier, check, position_of, score
+from hashfinder_cli.errors import UntrueResultError
+from hashfinder_cli.query import Query
+from hashfinder_cli.verify import Verifier, check, position_of, score
 from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
 
 
@@ -110,8 +111,8 @@ def test_name_too_long(name: str) -> None:
 )
 def test_range_and_order(positions: list[int], message: str) -> None:
     """Results come from the range asked for, in order of position."""
-    search = Search(name="=", server="", start_position=10, maximum_hashes=20)
-    verifier = Verifier(search)
+    query = Query("=", start_position=10, maximum_hashes=20)
+    verifier = Verifier(query)
     responses = [true_response(bytes([p - 1]), 0, position=p) for p in positions]
 
     for response in responses[:-1]:
@@ -122,7 +123,7 @@ def test_range_and_order(positions: list[int], message: str) -> None:
 
 def test_no_order_without_positions() -> None:
     """A server that tells no positions owes no order."""
-    verifier = Verifier(Search(name="=", server="", start_position=10))
+    verifier = Verifier(Query("=", start_position=10))
 
     assert [7, 3] == [verifier.result(true_response(bytes([n]), 0)).position - 1 for n in (7, 3)]
 
@@ -133,8 +134,8 @@ def test_no_order_without_positions() -> None:
 )
 def test_distance_asked_for(ideal: int, inferior: int | None, *, is_allowed: bool) -> None:
     """A result is within the ideal or the inferior distance; a mere candidate need not be."""
-    search = Search(name="2jmx", server="", ideal_distance=ideal, inferior_distance=inferior)
-    verifier = Verifier(search)
+    query = Query("2jmx", ideal_distance=ideal, inferior_distance=inferior)
+    verifier = Verifier(query)
 
     if is_allowed:
         assert 1 == verifier.result(true_response(b"", 1)).distance

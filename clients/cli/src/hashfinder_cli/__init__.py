@@ -1,1 +1,4 @@
-"""The command line of HashFinder. It knows the server only through its contract."""
+"""The clients of HashFinder: the command line, and `hashfinder_cli.finder` for Python programs.
+
+They know the server only through its contract.
+"""

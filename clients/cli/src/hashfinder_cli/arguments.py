@@ -116,6 +116,16 @@ Timeout = Annotated[
     float | None,
     typer.Option(metavar="S", callback=_check_seconds, help="Give up after S seconds."),
 ]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        show_default=False,
+        help="Try again where the server says when: N times in a row with nothing searched"
+        " (0; with --resume 8).",
+    ),
+]
 Interval = Annotated[
     float | None,
     typer.Option(
@@ -159,11 +169,19 @@ def find(  # noqa: PLR0913 - every option is an argument
     maximum_hashes: Hashes = None,
     start_position: Position = None,
     timeout: Timeout = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            help="Go on after a budget, a quota, a shutdown or a lost connection, until found."
+        ),
+    ] = False,
+    retry: Retries = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write lines of JSON.")] = False,
 ) -> None:
     """Find a byte string whose hash contains NAME.
 
-    Ctrl-C cancels the search on the server; after --progress it tells how to go on.
+    Ctrl-C cancels the search on the server; after --progress or --resume it tells how to go on.
+    With --resume, --maximum-hashes and --timeout bound the search as a whole.
     """
     from hashfinder_cli.find import find as run  # noqa: PLC0415 - gRPC takes time to import
     from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
@@ -178,6 +196,8 @@ def find(  # noqa: PLR0913 - every option is an argument
         start_position=start_position,
         maximum_hashes=maximum_hashes,
         timeout=timeout,
+        resume=resume,
+        retries=retry,
         as_json=as_json,
     )
     raise typer.Exit(run(search))

@@ -1,4 +1,4 @@
-"""The calls: a search whose every event comes out of one queue.
+"""The calls of the command line: a search whose every event comes out of one queue.
 
 Whoever waits for an RPC must stay able to act: to cancel it, to answer a signal, to move a spinner.
 So neither call is waited for here. A unary call is a future whose completion goes into the queue; a
@@ -16,12 +16,16 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from hashfinder_cli.events import Ended, EventQueue
-from hashfinder_cli.search import Search
+from hashfinder_cli.pursuit import Pursuit
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
-_CHANNEL_OPTIONS = (
+CHANNEL_OPTIONS = (
     # A retry would search the same range again.
     ("grpc.enable_retries", 0),
+    # A search that goes on waits by itself; while a channel waits as well, every RPC fails at once.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     # Finds a peer that is gone without a word. A server with default settings takes more than one
     # ping in 300 s without data for an attack, and would end a long unary call for it.
     ("grpc.keepalive_time_ms", 305_000),
@@ -40,15 +44,15 @@ class Call(Protocol):
 @contextmanager
 def open_channel(server: str) -> Iterator[grpc.Channel]:
     """Give a channel to `server` (HOST:PORT), closed at the end. The first call connects."""
-    with grpc.insecure_channel(server, options=_CHANNEL_OPTIONS) as channel:
+    with grpc.insecure_channel(server, options=CHANNEL_OPTIONS) as channel:
         yield channel
 
 
-def start(channel: grpc.Channel, search: Search, events: EventQueue) -> Call:
-    """Start the RPC that `search` takes; its messages and its one `Ended` go into `events`."""
+def start(channel: grpc.Channel, pursuit: Pursuit, events: EventQueue, *, streams: bool) -> Call:
+    """Start the next RPC of `pursuit`; its messages and its one `Ended` go into `events`."""
     stub = HashFinderStub(channel)
-    begin = _start_stream if search.streams else _start_unary
-    return begin(stub, search, events)
+    begin = _start_stream if streams else _start_unary
+    return begin(stub, pursuit, events)
 
 
 def ended_of(call: grpc.Call) -> Ended:
@@ -61,8 +65,8 @@ def ended_of(call: grpc.Call) -> Ended:
     return Ended(call.code(), call.details() or "", rich, str(kernel))
 
 
-def _start_unary(stub: HashFinderStub, search: Search, events: EventQueue) -> Call:
-    future = stub.Find.future(search.message(), timeout=search.timeout)
+def _start_unary(stub: HashFinderStub, pursuit: Pursuit, events: EventQueue) -> Call:
+    future = stub.Find.future(pursuit.request(), timeout=pursuit.remaining())
 
     def deliver() -> None:
         ended = ended_of(future)
@@ -74,8 +78,8 @@ def _start_unary(stub: HashFinderStub, search: Search, events: EventQueue) -> Ca
     return future
 
 
-def _start_stream(stub: HashFinderStub, search: Search, events: EventQueue) -> Call:
-    call = stub.FindRange(search.message(), timeout=search.timeout)
+def _start_stream(stub: HashFinderStub, pursuit: Pursuit, events: EventQueue) -> Call:
+    call = stub.FindRange(pursuit.request(), timeout=pursuit.remaining())
 
     def read() -> None:
         try:

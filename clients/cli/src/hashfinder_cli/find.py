@@ -1,23 +1,30 @@
 """The search from its start to its end, whoever ends it."""
 
-import math
 import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty
 
-from hashfinder_cli.chance import chance_of_hit, hit_probability
+import grpc
+
 from hashfinder_cli.client import Call, open_channel, start
+from hashfinder_cli.errors import StoppedError, UntrueResultError
 from hashfinder_cli.events import Ended, Event, EventQueue, Interrupted
 from hashfinder_cli.exit_codes import ExitCode, of_signal
-from hashfinder_cli.explain import Ending, explain, progress_advice, resume_advice
-from hashfinder_cli.output import Find, Output, Report, output_for, reader_is_gone
+from hashfinder_cli.explain import (
+    Ending,
+    explain,
+    explain_pause,
+    progress_advice,
+    resume_advice,
+)
+from hashfinder_cli.output import Find, Output, output_for, reader_is_gone
+from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.status_line import REFRESH, StatusLine
-from hashfinder_cli.verify import UntrueResultError, Verifier
-from hashfinder_proto.hash_name_pb2 import HashNameResponse, SearchProgress
+from hashfinder_cli.verify import Result
 
 GRACE = 0.5
 """Seconds that an RPC has to end: by itself after the ideal result, or after it was cancelled."""
@@ -29,149 +36,150 @@ def find(search: Search) -> ExitCode:
     """Search, show everything, and return the exit code. Called in the main thread."""
     events = EventQueue()
     output = output_for(search, sys.stdout)
-    with reported_to(events), open_channel(search.server) as channel:
-        call = start(channel, search, events)
-        with StatusLine(search, sys.stderr) as status:
-            ending = Watch(search, call, events, output, status).run()
-    return ending.code
+    with (
+        reported_to(events),
+        open_channel(search.server) as channel,
+        StatusLine(search, sys.stderr) as status,
+    ):
+        return Watch(search, channel, events, output, status).run()
 
 
 class Watch:
-    """Takes the events of one search and decides when it is over."""
+    """Makes the RPCs of one search, takes their events and decides when it is over."""
 
     def __init__(
-        self, search: Search, call: Call, events: EventQueue, output: Output, status: StatusLine
+        self,
+        search: Search,
+        channel: grpc.Channel,
+        events: EventQueue,
+        output: Output,
+        status: StatusLine,
     ) -> None:
-        """Watch `call`, whose events come out of `events`."""
+        """Begin; signals come out of `events` as well."""
         self._search = search
-        self._call = call
+        self._channel = channel
         self._events = events
         self._output = output
         self._status = status
-        self._verifier = Verifier(search)
+        self._pursuit = search.pursuit()
         self._started = time.monotonic()
-        self._next_position: int | None = None
-        self._ending: Ending | None = None
-        self._has_ended = False
+        self._call: Call | None = None
+        self._next_call = 0.0
+        self._kernel = ""
         self._was_cancelled = False
-        self._give_up = math.inf
 
-    def run(self) -> Ending:
-        """Take events until the end is known and the RPC has ended; show and return the ending."""
-        while self._ending is None or not (self._has_ended or self._seconds() > self._give_up):
-            self._guarded(self._step)
-        if not self._has_ended:
-            self._cancel()
-        self._guarded(self._show_end)
+    def run(self) -> ExitCode:
+        """Take events until the end is known and the RPC has ended; show it."""
+        ending = self._follow()
+        self._leave(grace=GRACE if ending.code == ExitCode.FOUND else 0.0)
+        if ending.code != ExitCode.BROKEN_PIPE:
+            with suppress(OSError):  # The first ending counts.
+                self._status.say(ending.sentence, ending.advice)
+                self._output.end(replace(ending, kernel=self._kernel))
         if self._was_cancelled:
             # While the connection is there, the server can tell a cancelled RPC from a lost peer.
             time.sleep(LINGER)
-        return self._ending
+        return ending.code
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Run `act`; end the search where that shows that it cannot go on."""
+    def _follow(self) -> Ending:
+        ending = None
         try:
-            act()
+            while ending is None:
+                ending = self._step()
+        except StoppedError as error:
+            return explain(error, self._search)
         except UntrueResultError as error:
             sentence = f"The server at {self._search.server} sent what is not true: {error}."
-            self._stop(Ending(code=ExitCode.UNTRUE, sentence=sentence))
+            return Ending(code=ExitCode.UNTRUE, sentence=sentence)
         except BrokenPipeError:
-            self._stop(Ending(code=ExitCode.BROKEN_PIPE, sentence=""))
+            return Ending(code=ExitCode.BROKEN_PIPE, sentence="")
         except OSError as error:
             sentence = f"Cannot write the results: {error.strerror}."
-            self._stop(Ending(code=ExitCode.FAULT, sentence=sentence))
+            return Ending(code=ExitCode.FAULT, sentence=sentence)
+        return ending
 
-    def _step(self) -> None:
+    def _step(self) -> Ending | None:
         """Take one event, waiting for it no longer than the spinner's next picture."""
-        try:
-            event = self._events.get(timeout=REFRESH)
-        except Empty:
-            pass
-        else:
-            self._take(event)
-        if self._ending is None:
+        patience = REFRESH
+        if self._call is None:
+            pause = self._next_call - self._seconds()
+            patience = min(patience, max(0.0, pause))
+            if pause <= 0:
+                streams = self._search.streams
+                self._call = start(self._channel, self._pursuit, self._events, streams=streams)
+        event = self._event(patience)
+        ending = None if event is None else self._take(event)
+        if ending is None:
             self._status.tick(self._seconds())
             if reader_is_gone(sys.stdout):
                 raise BrokenPipeError
+        return ending
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case Ended():
-                self._has_ended = True
-                told = self._next_position
-                ending = self._ending or explain(event, self._search, self._verifier, told)
-                self._ending = replace(ending, kernel=event.kernel)
-            case Interrupted():
-                self._stop(self._interrupted(event.signum))
-            case HashNameResponse():
-                self._take_message(event)
+    def _event(self, patience: float) -> Event | None:
+        try:
+            event = self._events.get(timeout=patience)
+        except Empty:
+            return None
+        if isinstance(event, Ended):
+            self._call = None
+            self._kernel = event.kernel
+        return event
 
-    def _take_message(self, message: HashNameResponse) -> None:
-        if self._ending is not None:
-            return  # After the end nothing counts, so that what was shown and told agree.
-        if message.HasField("progress"):
-            self._take_progress(message.progress)
-        else:
-            self._take_result(message)
+    def _take(self, event: Event) -> Ending | None:
+        """Show what an event tells; return the ending, if it is one.
 
-    def _take_progress(self, progress: SearchProgress) -> None:
-        best = None
-        if progress.HasField("best_candidate"):
-            best = self._verifier.candidate(progress.best_candidate)
-        is_left = progress.HasField("next_position")
-        self._next_position = progress.next_position if is_left else None
-        rate = progress.hashes_per_second
-        hashes = progress.hashes_computed
-        probability = hit_probability(self._search.name, self._search.ideal_distance)
-        report = Report(
-            hashes=hashes,
-            next_position=self._next_position,
-            rate=rate if math.isfinite(rate) else 0.0,
-            best=best,
-            chance=chance_of_hit(probability, hashes),
-        )
-        self._output.report(report)
-        self._status.report(report, self._seconds())
+        Raises:
+            StoppedError: the search has ended without its ideal result.
+            UntrueResultError: the server lies.
+            OSError: the event cannot be shown.
+        """
+        if isinstance(event, Interrupted):
+            return self._interrupted(event.signum)
+        if isinstance(event, Ended):
+            pause = self._pursuit.end(event)
+            self._next_call = self._seconds() + pause.delay
+            self._status.say(explain_pause(pause, self._search))
+            return None
+        news = self._pursuit.take(event)
+        if isinstance(news, Progress):
+            self._output.report(news)
+            self._status.report(news, self._seconds())
+            return None
+        return self._show(news)
 
-    def _take_result(self, response: HashNameResponse) -> None:
-        result = self._verifier.result(response)
-        is_ideal = result.distance <= self._search.ideal_distance
+    def _show(self, result: Result) -> Ending | None:
+        is_ideal = self._pursuit.found is not None
         seconds = self._seconds()
         rate = None
         # Only a server that tells positions searches them all in order.
-        if response.HasField("position"):
+        if self._pursuit.next_position is not None:
             rate = (result.position + 1 - self._search.first_position) / seconds
-            self._next_position = result.position + 1
         self._status.clear()
         self._output.find(Find(result, is_ideal, seconds, rate))
-        if is_ideal:
-            self._ending = Ending(code=ExitCode.FOUND, sentence="", status="OK")
-            self._give_up = seconds + GRACE
-
-    def _show_end(self) -> None:
-        ending = self._ending
-        if ending is not None and ending.code != ExitCode.BROKEN_PIPE:
-            self._status.say(ending.sentence, ending.advice)
-            self._output.end(ending)
+        return Ending(code=ExitCode.FOUND, sentence="", status="OK") if is_ideal else None
 
     def _interrupted(self, signum: int) -> Ending:
-        search, position = self._search, self._next_position
+        position = self._pursuit.next_position
         return Ending(
             code=ExitCode(of_signal(signum)),
             sentence="Cancelled.",
-            advice=resume_advice(search, position) or progress_advice(search),
+            advice=resume_advice(self._search, position) or progress_advice(self._search),
             next_position=position,
         )
 
-    def _stop(self, ending: Ending) -> None:
-        """Cancel the RPC; it has `GRACE` to end. The first ending counts."""
-        self._ending = self._ending or ending
-        self._give_up = self._seconds() + GRACE
-        self._cancel()
+    def _leave(self, grace: float) -> None:
+        """Let the RPC end by itself for `grace` seconds, then cancel it and wait a little."""
+        self._drain(grace)
+        if self._call is not None:
+            self._was_cancelled = True
+            self._call.cancel()
+            self._drain(GRACE)
 
-    def _cancel(self) -> None:
-        self._was_cancelled = True
-        self._call.cancel()
+    def _drain(self, seconds: float) -> None:
+        """Take events, without effect, until the RPC has ended or `seconds` have passed."""
+        give_up = self._seconds() + seconds
+        while self._call is not None and (left := give_up - self._seconds()) > 0:
+            self._event(left)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from hashfinder_cli.explain import Ending
+from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
 from hashfinder_cli.verify import Result
 
@@ -28,19 +29,6 @@ class Find:
     """Positions per second until here, about; None where it is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How far the search has come."""
-
-    hashes: int
-    next_position: int | None
-    rate: float
-    """Positions per second."""
-    best: Result | None
-    chance: float
-    """The chance of an ideal result by now, 0 to 1."""
-
-
 class Output(ABC):
     """Writes to stdout. Each method raises BrokenPipeError when nobody reads any more."""
 
@@ -52,7 +40,7 @@ class Output(ABC):
     def find(self, find: Find) -> None:
         """Write a result."""
 
-    def report(self, report: Report) -> None:  # noqa: B027 - most leave it out
+    def report(self, progress: Progress) -> None:  # noqa: B027 - most leave it out
         """Write how far the search has come, where results are not all that is written."""
 
     def end(self, ending: Ending) -> None:  # noqa: B027 - likewise
@@ -104,16 +92,16 @@ class JsonLines(Output):
             elapsed_seconds=round(find.seconds, 3),
         )
 
-    def report(self, report: Report) -> None:
+    def report(self, progress: Progress) -> None:
         """Write the progress."""
         if self._with_reports:
             self._write(
                 "progress",
-                hashes_computed=report.hashes,
-                next_position=report.next_position,
-                hashes_per_second=report.rate,
-                best_candidate=_as_json(report.best) if report.best else None,
-                chance=report.chance,
+                hashes_computed=progress.hashes,
+                next_position=progress.next_position,
+                hashes_per_second=progress.rate,
+                best_candidate=_as_json(progress.best) if progress.best else None,
+                chance=progress.chance,
             )
 
     def end(self, ending: Ending) -> None:

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from hashfinder_cli.explain import plain
-from hashfinder_cli.output import Report, quantity
+from hashfinder_cli.output import quantity
+from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
 
 REFRESH = 0.1
@@ -21,7 +22,7 @@ class StatusLine:
         """Show the status of `search` on `stderr`."""
         self._search = search
         self._stderr = stderr
-        self._report: Report | None = None
+        self._progress: Progress | None = None
         self._drawn_at = float("-inf")
         self._animation = _Animation(stderr) if stderr.isatty() else None
         if self._animation and not self._animation.is_possible:
@@ -46,10 +47,10 @@ class StatusLine:
             self._drawn_at = seconds
             self._animation.draw(self._text(seconds))
 
-    def report(self, report: Report, seconds: float) -> None:
-        """Show `report`: in the line from now on, or as a line of its own."""
+    def report(self, progress: Progress, seconds: float) -> None:
+        """Show `progress`: in the line from now on, or as a line of its own."""
         if self._search.show_progress:
-            self._report = report
+            self._progress = progress
             if self._animation is None and not self._search.as_json:
                 self.say(self._text(seconds))
 
@@ -68,11 +69,11 @@ class StatusLine:
 
     def _text(self, seconds: float) -> str:
         parts = [plain(self._search.name), f"{seconds:.1f} s"]
-        if (report := self._report) is not None:
-            parts += [f"{quantity(report.rate)}/s", f"{quantity(report.hashes)} hashes"]
-            parts += [] if report.next_position is None else [f"at {report.next_position}"]
-            parts += [f"best {report.best.distance}"] if report.best else []
-            parts += [f"chance {100 * report.chance:.3g} %"]
+        if (progress := self._progress) is not None:
+            parts += [f"{quantity(progress.rate)}/s", f"{quantity(progress.hashes)} hashes"]
+            parts += [] if progress.next_position is None else [f"at {progress.next_position}"]
+            parts += [f"best {progress.best.distance}"] if progress.best else []
+            parts += [f"chance {100 * progress.chance:.3g} %"]
         return "  ".join(parts)
 
 

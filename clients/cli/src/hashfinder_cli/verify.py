@@ -1,4 +1,4 @@
-"""The check of every result on this side: a result that is shown is true.
+"""The check of every result on this side: a result that is handed on is true.
 
 The rules are those of the contract (``hash_name.proto``), written once more with `hashlib` and
 `base64` alone: the command line shares no code with the server that it checks.
@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from hashlib import sha1
 from string import ascii_lowercase, ascii_uppercase
 
-from hashfinder_cli.search import Search
+from hashfinder_cli.errors import UntrueResultError
+from hashfinder_cli.query import Query
 from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
 
 HASHED_NAME_LENGTH = 28
 _FOLD = str.maketrans(ascii_uppercase, ascii_lowercase)
-
-
-class UntrueResultError(Exception):
-    """The server sent something that is not so. Its operator acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +85,10 @@ def check(name: str, claim: HashNameResponse | Candidate) -> Result:
 class Verifier:
     """Checks the results of one search: each by itself, and that they answer what was asked."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, query: Query) -> None:
         """Take the search that the results belong to."""
-        self._search = search
-        self._first = search.first_position
+        self._query = query
+        self._first = query.first_position
 
     def result(self, response: HashNameResponse) -> Result:
         """Return the checked result of `response`.
@@ -99,8 +96,8 @@ class Verifier:
         Raises:
             UntrueResultError: it is not true, not close enough, outside the range or out of order.
         """
-        result = check(self._search.name, response)
-        if result.distance > self._search.result_distance:
+        result = check(self._query.name, response)
+        if result.distance > self._query.result_distance:
             message = f"its distance, {result.distance}, is more than was asked for"
             raise UntrueResultError(message)
         # A server of the classic contract knows no positions, and so no range and no order.
@@ -114,15 +111,14 @@ class Verifier:
         Raises:
             UntrueResultError: it is not true.
         """
-        return check(self._search.name, candidate)
+        return check(self._query.name, candidate)
 
     def _check_range(self, position: int) -> None:
-        search = self._search
         if position < self._first:
             message = f"its position, {position}, is before {self._first}, where it may be"
             raise UntrueResultError(message)
-        maximum = search.maximum_hashes
-        if maximum is not None and position >= search.first_position + maximum:
+        if position >= self._query.limit:
+            maximum = self._query.maximum_hashes
             message = f"its position, {position}, is beyond the {maximum} hashes asked for"
             raise UntrueResultError(message)
         self._first = position + 1

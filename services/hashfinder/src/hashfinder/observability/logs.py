@@ -25,7 +25,10 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     renderers: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
         renderers = [
-            structlog.processors.dict_tracebacks,
+            # Without local variables: what clients ask for is not for the log.
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(),
         ]
     else:

@@ -205,6 +205,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             raise asyncio.CancelledError from error
         except Exception as error:
             if call.context.done():
+                if not is_expected(error):
+                    _log.warning("error after the end", request_id=call.request_id, exc_info=error)
                 self._abandoned(call, error)
                 raise asyncio.CancelledError from error
             await self._abort(call, error)

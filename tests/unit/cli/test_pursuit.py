@@ -1,0 +1,375 @@
+"""The laws of a search over several RPCs, without a server, a clock or a sleep."""
+
+import math
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashfinder_cli.errors import (
+    BudgetSpentError,
+    BusyError,
+    DeadlinePassedError,
+    InvalidSearchError,
+    StoppedError,
+    UnavailableError,
+    UntrueResultError,
+)
+from hashfinder_cli.events import Ended
+from hashfinder_cli.pursuit import Pause, Progress, Pursuit, RetryPolicy
+from hashfinder_cli.query import KEYSPACE, Query
+from hashfinder_cli.verify import Result
+from hashfinder_proto.hash_name_pb2 import Candidate, HashNameRequest, HashNameResponse
+from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from tests.integration.cli.scripted import distance_between, hash_of
+
+LOST = Ended(StatusCode.UNAVAILABLE, "Socket closed")
+EXHAUSTED, UNAVAILABLE = StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE
+
+
+def ended(
+    code: StatusCode, reason: str = "", *details: Message, delay: float | None = None
+) -> Ended:
+    """Return a status with details."""
+    rich = Status()
+    if reason:
+        rich.details.add().Pack(ErrorInfo(domain="hashfinder", reason=reason))
+    if delay is not None:
+        retry = RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(delay * 1e9))
+        rich.details.add().Pack(retry)
+    for detail in details:
+        rich.details.add().Pack(detail)
+    return Ended(code, "text", rich)
+
+
+@cache
+def candidate(name: str, position: int) -> Candidate:
+    """Return the candidate at `position`."""
+    digits, rest = [], position
+    while rest:
+        rest, digit = divmod(rest - 1, 256)
+        digits.append(digit)
+    secret = bytes(reversed(digits))
+    hashed_name = hash_of(secret)
+    return Candidate(
+        secret=b64encode(secret).decode(),
+        hashed_name=hashed_name,
+        hamming_distance=distance_between(name, hashed_name),
+        position=position,
+    )
+
+
+def result(name: str, position: int) -> HashNameResponse:
+    """Return the result at `position`."""
+    at = candidate(name, position)
+    fields = {field.name: value for field, value in at.ListFields()}
+    return HashNameResponse(**fields | {"position": position})
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What happens to one RPC: how far it gets, how often it reports, and what ends it."""
+
+    hashes: int
+    report_every: int
+    lost_messages: int
+    end: str
+
+
+class Server:
+    """A server in which each RPC meets its turn; then one that nothing happens to."""
+
+    def __init__(self, turns: list[Turn], budget: int) -> None:
+        self.turns = turns
+        self.budget = budget
+        self.requests: list[HashNameRequest] = []
+
+    def serve(self, request: HashNameRequest) -> tuple[list[HashNameResponse], Ended]:
+        """Return the messages of an RPC that arrive, and its status."""
+        self.requests.append(request)
+        number = len(self.requests) - 1
+        turn = self.turns[number] if number < len(self.turns) else None
+        asked = request.maximum_hashes if request.HasField("maximum_hashes") else self.budget
+        maximum = min(asked, self.budget)
+        begin, end = request.start_position, request.start_position + maximum
+        if turn and turn.end in {"overload", "too many"}:
+            return [], ended(EXHAUSTED, "SERVER_OVERLOADED", delay=1.0)
+        stop = min(end, begin + turn.hashes) if turn else end
+        messages = []
+        for position in range(begin, stop):
+            if turn and position > begin and not (position - begin) % turn.report_every:
+                messages.append(HashNameResponse(progress=self._told(request, position)))
+            at = result(request.desired_name, position)
+            if at.hamming_distance <= request.ideal_hamming_distance:
+                return [*messages, at], Ended(StatusCode.OK)
+            if at.hamming_distance <= request.interesting_hamming_distance:
+                messages.append(at)
+        told = self._told(request, stop)
+        if stop == end:
+            return messages, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told)
+        assert turn
+        match turn.end:
+            case "lost":
+                return messages[: len(messages) - turn.lost_messages], LOST
+            case "quota":
+                return messages, ended(EXHAUSTED, "CLIENT_QUOTA_EXHAUSTED", told, delay=0.5)
+            case _:
+                return messages, ended(UNAVAILABLE, "SERVER_DRAINING", told, delay=0.0)
+
+    def _told(self, request: HashNameRequest, position: int) -> Told:
+        begin = request.start_position
+        told = Told(hashes_computed=position - begin, next_position=position)
+        if position > begin:
+            name = request.desired_name
+            key = [(candidate(name, p).hamming_distance, p) for p in range(begin, position)]
+            told.best_candidate.CopyFrom(candidate(name, min(key)[1]))
+        return told
+
+
+def run(pursuit: Pursuit, server: Server) -> Iterator[Result | Progress | Pause]:
+    """Do what a client does, without waiting."""
+    while True:
+        messages, status = server.serve(pursuit.request())
+        for message in messages:
+            yield pursuit.take(message)
+        if pursuit.found:
+            return
+        yield pursuit.end(status)
+
+
+def brute_force(query: Query) -> tuple[list[int], bool]:
+    """Return the positions of all results, and whether the last is ideal."""
+    expected = []
+    for position in range(query.first_position, query.limit):
+        distance = candidate(query.name, position).hamming_distance
+        if distance <= query.result_distance:
+            expected.append(position)
+        if distance <= query.ideal_distance:
+            return expected, True
+    return expected, False
+
+
+TURNS = st.builds(
+    Turn,
+    hashes=st.integers(0, 60),
+    report_every=st.integers(1, 80),
+    lost_messages=st.integers(0, 3),
+    end=st.sampled_from(["lost", "quota", "drain", "overload"]),
+)
+
+
+@given(
+    name=st.sampled_from(["ab", "abc", "x+"]),
+    inferior=st.sampled_from([None, 0, 1]),
+    first=st.integers(0, 1500),
+    maximum=st.integers(1, 300),
+    budget=st.integers(1, 200),
+    turns=st.lists(TURNS, max_size=12),
+)
+def test_nothing_is_skipped_or_told_twice(
+    name: str, inferior: int | None, first: int, maximum: int, budget: int, turns: list[Turn]
+) -> None:
+    """Whatever ends the RPCs, results and end are those of one undisturbed search."""
+    query = Query(name, inferior_distance=inferior, start_position=first, maximum_hashes=maximum)
+    expected, is_found = brute_force(query)
+    pursuit = Pursuit(query, RetryPolicy(retries=1000), progress_interval=1.0)
+    server = Server(turns, budget)
+    seen: list[Result] = []
+    told = first
+    starts = []
+    spent = None
+
+    try:
+        for news in run(pursuit, server):
+            match news:
+                case Result():
+                    seen.append(news)
+                    told = max(told, news.position + 1)
+                case Progress():
+                    assert news.next_position is not None
+                    assert news.hashes >= told - first
+                    told = max(told, news.next_position)
+                case Pause():
+                    assert news.error.next_position in {None, pursuit.next_position}
+                    told = max(told, news.error.next_position or 0)
+                    starts.append(told)
+                    assert news.delay >= (news.error.retry_after or 0)
+    except BudgetSpentError as error:
+        spent = error
+
+    # Each RPC begins where what was told by then ends, and asks for what is left.
+    for start, request in zip([first, *starts], server.requests, strict=True):
+        assert (start, first + maximum - start) == (request.start_position, request.maximum_hashes)
+    assert expected == [each.position for each in seen]
+    assert is_found == (pursuit.found is not None)
+    if spent is not None:
+        assert not is_found
+        assert (maximum, first + maximum) == (spent.hashes, spent.next_position)
+        best = min((candidate(name, p).hamming_distance, p) for p in range(first, first + maximum))
+        assert spent.best
+        assert best[0] == spent.best.distance
+
+
+SOME = Told(hashes_computed=5, next_position=5)
+NONE = Told(next_position=0)
+DELAYED = RetryPolicy(resume=False, retries=1)
+ROWS = {
+    # status: (with resume, without but with a retry); a delay, or the error
+    "budget": (ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", SOME), 0.0, BudgetSpentError),
+    "budget without progress": (
+        ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED"),
+        BudgetSpentError,
+        BudgetSpentError,
+    ),
+    "budget at the end of the keyspace": (
+        ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(hashes_computed=5)),
+        BudgetSpentError,
+        BudgetSpentError,
+    ),
+    "quota": (ended(EXHAUSTED, "CLIENT_QUOTA_EXHAUSTED", SOME, delay=2), 2.25, BusyError),
+    "quota at the start": (
+        ended(EXHAUSTED, "CLIENT_QUOTA_EXHAUSTED", NONE, delay=2),
+        2.25,
+        2.25,
+    ),
+    "too many": (ended(EXHAUSTED, "TOO_MANY_SEARCHES", delay=1), 1.125, 1.125),
+    "overload": (ended(EXHAUSTED, "SERVER_OVERLOADED", delay=0), 0.0, 0.0),
+    "negative delay": (ended(EXHAUSTED, "SERVER_OVERLOADED", delay=-3), 0.0, 0.0),
+    "draining": (ended(UNAVAILABLE, "SERVER_DRAINING", SOME, delay=1), 1.125, UnavailableError),
+    "lost": (LOST, 0.375, UnavailableError),
+    "full, without a delay": (Ended(EXHAUSTED), BusyError, BusyError),
+    "invalid": (
+        ended(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", delay=1),
+        InvalidSearchError,
+        InvalidSearchError,
+    ),
+    "fault": (ended(StatusCode.INTERNAL, "INTERNAL_ERROR", delay=1), StoppedError, StoppedError),
+    "deadline": (
+        Ended(StatusCode.DEADLINE_EXCEEDED),
+        DeadlinePassedError,
+        DeadlinePassedError,
+    ),
+    "cancelled": (Ended(StatusCode.CANCELLED), StoppedError, StoppedError),
+    "nothing found": (Ended(StatusCode.OK), StoppedError, StoppedError),
+}
+
+
+@pytest.mark.parametrize(("status", "resumed", "retried"), ROWS.values(), ids=ROWS)
+def test_what_follows_each_end(
+    status: Ended, resumed: float | type[StoppedError], retried: float | type[StoppedError]
+) -> None:
+    """Each end has its delay or its error; a draw of a half lies in the middle of the jitter."""
+    for policy, expected in [(RetryPolicy(), resumed), (DELAYED, retried)]:
+        pursuit = Pursuit(Query("doctor"), policy, draw=lambda: 0.5)
+        pursuit.request()
+        if isinstance(expected, float):
+            assert expected == pursuit.end(status).delay
+            continue
+        with pytest.raises(StoppedError) as stopped:
+            pursuit.end(status)
+        assert expected is type(stopped.value)
+
+
+def test_lost_connections_in_a_row() -> None:
+    """The delay doubles up to its limit, a report begins anew, and at last it is given up."""
+    policy = RetryPolicy(retries=4, first_delay=1.0, longest_delay=6.0)
+    pursuit = Pursuit(Query("doctor"), policy, draw=lambda: 1.0)
+
+    def lose() -> float:
+        pursuit.request()
+        return pursuit.end(LOST).delay
+
+    assert [2.0, 4.0, 6.0] == [lose() for _ in range(3)]
+    pursuit.request()
+    pursuit.take(HashNameResponse(progress=SOME))
+    assert 1.0 == pursuit.end(LOST).delay
+    assert [2.0, 4.0, 6.0, 6.0] == [lose() for _ in range(4)]
+    with pytest.raises(UnavailableError) as stopped:
+        lose()
+    assert (5, 5) == (stopped.value.hashes, stopped.value.next_position)
+
+
+@given(draw=st.floats(0, 1), failures=st.integers(0, 10_000), delay=st.floats(0, 1e9))
+def test_jitter(draw: float, failures: int, delay: float) -> None:
+    """The server's delay is never cut short; ours is at least half of what it would be."""
+    policy = RetryPolicy()
+
+    assert delay <= policy.delay(delay, failures, draw) <= 1.25 * delay
+    own = policy.delay(None, failures, draw)
+    assert policy.first_delay / 2 <= own <= policy.longest_delay
+
+
+def test_deadline() -> None:
+    """All RPCs share one deadline, and a pause that would outlast it is not begun."""
+    now = 100.0
+    pursuit = Pursuit(Query("x"), RetryPolicy(), timeout=10, clock=lambda: now, draw=lambda: 0.0)
+    busy = ended(EXHAUSTED, "SERVER_OVERLOADED", delay=3)
+
+    assert 10.0 == pursuit.remaining()
+    now = 106.0
+    assert (3.0, 4.0) == (pursuit.end(busy).delay, pursuit.remaining())
+    now = 107.0
+    with pytest.raises(BusyError) as stopped:
+        pursuit.end(busy)
+    assert 3.0 == stopped.value.retry_after
+    now = 111.0
+    assert 0.0 == pursuit.remaining()
+    assert Pursuit(Query("x"), RetryPolicy(), timeout=math.inf).remaining() is None
+
+
+def test_connection_lost_when_all_is_told() -> None:
+    """Where the last report covers the range, nothing is left to ask: the budget is spent."""
+    for maximum, next_position in [(5, 5), (None, None)]:
+        pursuit = Pursuit(Query("doctor", maximum_hashes=maximum), RetryPolicy())
+        pursuit.request()
+        told = Told(hashes_computed=5, next_position=next_position)
+        pursuit.take(HashNameResponse(progress=told))
+
+        with pytest.raises(BudgetSpentError) as stopped:
+            pursuit.end(LOST)
+        assert next_position == stopped.value.next_position
+
+
+def test_server_without_positions() -> None:
+    """A server of the classic contract cannot go on anywhere, so that nothing is told twice."""
+    response = result("ab", 0)
+    response.ClearField("position")
+    pursuit = Pursuit(Query("ab", inferior_distance=2), RetryPolicy())
+    pursuit.take(response)
+
+    with pytest.raises(UnavailableError) as stopped:
+        pursuit.end(LOST)
+    assert stopped.value.next_position is None
+
+
+def test_result_told_twice() -> None:
+    """A server that begins before the position asked for sends what is not true."""
+    pursuit = Pursuit(Query("ab", inferior_distance=2), RetryPolicy())
+    pursuit.take(result("ab", 7))
+    pursuit.end(LOST)
+    assert 8 == pursuit.request().start_position
+
+    with pytest.raises(UntrueResultError, match="before 8"):
+        pursuit.take(result("ab", 7))
+
+
+def test_last_position() -> None:
+    """A range at the end of the keyspace is cut there."""
+    query = Query("doctor", start_position=KEYSPACE - 10, maximum_hashes=100)
+    pursuit = Pursuit(query, RetryPolicy())
+    pursuit.request()
+    pursuit.take(HashNameResponse(progress=Told(hashes_computed=4, next_position=KEYSPACE - 6)))
+    pursuit.end(LOST)
+
+    request = pursuit.request()
+
+    assert (KEYSPACE - 6, 6) == (request.start_position, request.maximum_hashes)

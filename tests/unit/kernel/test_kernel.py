@@ -1,0 +1,193 @@
+"""The contract of `Kernel.scan`: one test body for every backend, against an independent oracle."""
+
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashfinder.domain.query import Query
+from hashfinder.kernel import Kernel, Scan
+from tests.unit.kernel import oracle
+
+END = 2**64
+# The first position of the secrets of 0 to 8 bytes: b"", b"\0", b"\0\0" and so on.
+LENGTH_STARTS = [(256**length - 1) // 255 for length in range(9)]
+SYMBOLS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/="
+# These occur in no hash. The other case of two of them is a letter of ASCII.
+FOREIGN = "\0 -_.é\u017f\u212a\U0001f600"
+NAMES = ["q", "7=", "Doctor\u212a", "/hello+4you=", "abcdefghijklmnopqrstuvwxyz+/"]
+
+
+texts = cache(oracle.texts)
+
+
+def expected_scan(
+    query: Query, start: int, stop: int, best_distance: int, capacity: int
+) -> tuple[int, list[tuple[int, int]]]:
+    """Return what the oracle says that a scan returns."""
+    ideal, interesting = query.ideal_distance, query.interesting_distance
+    found = oracle.distances(query.name, texts(start, stop))
+    return oracle.scan(found, start, ideal, max(ideal, interesting), best_distance, capacity)
+
+
+def expected_distances(name: str, start: int, stop: int) -> dict[int, int]:
+    """Return the distance at each position."""
+    found = oracle.distances(name, texts(start, stop))
+    return dict(zip(range(start, stop), found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [  # from `printf | openssl sha1 -binary | base64`
+        (b"", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
+        (b"\x00", "W6k8nbDP+T9StSHXQg5D9u2ieE8="),
+        (b"\xff", "heUyceFABvAmWSHQLU1zbNxYCws="),
+        (b"\x00\x00", "FIn5I8TcpykXiz4yM0WFUNjd3yk="),
+        (b"abc", "qZk+NkcGgWq6PiVxeFDCbJzQ2J0="),
+        (b"doctor", "HwFgB2yfQqFX8Kjw3MaOAv9pBFs="),
+    ],
+)
+def test_knows_hashes_by_heart(kernel: Kernel, secret: bytes, text: str) -> None:
+    """Every part of a hash known from elsewhere is found in it, in either case."""
+    position = LENGTH_STARTS[len(secret)] + int.from_bytes(secret)
+    for length in range(1, 29):
+        for offset in range(29 - length):
+            name = text[offset : offset + length].swapcase()
+            scan = kernel.scan(Query(name, 0), position, position + 1, 0, 1)
+            assert Scan(position + 1, [(position, 0)]) == scan
+
+
+@pytest.mark.parametrize("length", range(1, 29))
+def test_scores_names_of_every_length(kernel: Kernel, length: int) -> None:
+    """Every distance of every length is exact, where the secrets change their length as well."""
+    text = texts(300, 301).decode()
+    # A part of a hash of the range, so that small distances occur; its end, so that '=' does.
+    for name in (text[:length], text[-length:]):
+        found = expected_distances(name, 220, 320)
+        assert 0 in found.values()
+
+        for distance in range(length + 1):
+            ends, hits = 220, []
+            while ends < 320:
+                ends, new = kernel.scan(Query(name, 0, distance), ends, 320, 0, 100)
+                hits += new
+
+            assert [hit for hit in found.items() if hit[1] <= distance] == hits
+
+
+@pytest.mark.parametrize("start", [*LENGTH_STARTS[1:], 256 * 7, 2**32, 2**63, END - 130])
+@pytest.mark.parametrize("name", NAMES)
+def test_scans_across_every_border(kernel: Kernel, name: str, start: int) -> None:
+    """Where secrets grow, where a block begins, and up to the last position, nothing is missed."""
+    first, last = max(0, start - 130), min(start + 130, END)
+    query = Query(name, 0, len(name))
+
+    for begin in (first, start - 1, start, start + 1):
+        assert expected_scan(query, begin, last, 0, 300) == kernel.scan(query, begin, last, 0, 300)
+
+
+def test_scans_the_smallest_secrets_one_by_one(kernel: Kernel) -> None:
+    """Every range within the first 10 positions and around 256 gives what the whole gives."""
+    query = Query("a-", 0, 2)  # never ideal
+    whole = dict(kernel.scan(query, 0, 270, 0, 300).hits)
+    assert expected_distances("a-", 0, 270) == whole
+
+    for low, high in ((0, 10), (250, 265)):
+        for start in range(low, high):
+            for stop in range(start, high):
+                hits = [(position, whole[position]) for position in range(start, stop)]
+                assert Scan(stop, hits) == kernel.scan(query, start, stop, 0, 300)
+
+
+@pytest.mark.parametrize("position", [0, 1, 5000, END - 1, END])
+def test_an_empty_range_has_no_hits(kernel: Kernel, position: int) -> None:
+    """A scan of nothing ends where it began."""
+    assert Scan(position, []) == kernel.scan(Query("a", 1), position, position, 9, 1)
+
+
+def test_ends_with_the_first_ideal_candidate(kernel: Kernel) -> None:
+    """The ideal candidate is the last hit, and the scan stops right after it."""
+    found = expected_distances("ab", 0, 3000)
+    ideal = min(position for position, distance in found.items() if distance == 0)
+    before = [(p, d) for p, d in found.items() if d == 1 and p < ideal]
+    assert before
+
+    assert Scan(ideal + 1, [*before, (ideal, 0)]) == kernel.scan(
+        Query("ab", 0, 1), 0, 3000, 0, 3000
+    )
+    assert Scan(ideal + 1, [(ideal, 0)]) == kernel.scan(Query("ab", 0), 0, 3000, 0, 3000)
+    assert Scan(before[0][0] + 1, before[:1]) == kernel.scan(Query("ab", 1), 0, 3000, 0, 3000)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 63, 64, 65, 700])
+def test_ends_with_the_last_hit_that_has_room(kernel: Kernel, capacity: int) -> None:
+    """A full scan stops right after its last hit; from there the next one goes on."""
+    query = Query("xy-", 0, 2)  # never ideal
+    found = [hit for hit in expected_distances("xy-", 1000, 4000).items() if hit[1] <= 2]
+
+    start = 1000
+    hits: list[tuple[int, int]] = []
+    while start < 4000:
+        scan = kernel.scan(query, start, 4000, 0, capacity)
+        assert len(scan.hits) == capacity or scan.stop == 4000
+        assert scan.stop == 4000 or scan.stop == scan.hits[-1][0] + 1
+        start, hits = scan.stop, hits + scan.hits
+
+    assert found == hits
+
+
+@pytest.mark.parametrize("best_distance", range(8))
+def test_returns_what_is_better_than_the_best(kernel: Kernel, best_distance: int) -> None:
+    """Beyond the result distance, a hit has to beat `best_distance` and all hits before it."""
+    scan = kernel.scan(Query("doctor", 0), 0, 4000, best_distance, 4000)
+
+    smallest, better = best_distance, []
+    for position, distance in expected_distances("doctor", 0, 4000).items():
+        if distance < smallest:
+            smallest = distance
+            better.append((position, distance))
+    assert Scan(4000, better) == scan
+
+
+@pytest.mark.parametrize("name", ["é", "\u212a", "a\u017f", "-doctor-", "\0", "a\0b"])
+def test_foreign_characters_match_nothing(kernel: Kernel, name: str) -> None:
+    """A character that no hash contains always counts, wherever it stands."""
+    query = Query(name, 0, len(name))
+
+    assert expected_scan(query, 0, 700, 0, 700) == kernel.scan(query, 0, 700, 0, 700)
+
+
+@st.composite
+def names(draw: st.DrawFn, near: int) -> str:
+    """Draw a name: a part of the hash at a position near `near`, with a few characters changed."""
+    text = texts(near, near + 1).decode()
+    length = draw(st.integers(1, 28))
+    offset = draw(st.integers(0, 28 - length))
+    name = list(text[offset : offset + length])
+    for index in draw(st.sets(st.integers(0, length - 1), max_size=4)):
+        name[index] = draw(st.sampled_from(SYMBOLS + FOREIGN))
+    return "".join(name)
+
+
+@given(data=st.data())
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_agrees_with_the_oracle(kernel: Kernel, data: st.DataObject) -> None:
+    """Any query, range, best distance and capacity gives what the rules give one by one."""
+    start = data.draw(
+        st.one_of(
+            st.integers(0, END - 1),
+            st.sampled_from(LENGTH_STARTS).flatmap(lambda p: st.integers(max(0, p - 300), p + 300)),
+            st.integers(0, 8).flatmap(lambda n: st.integers(0, 256**n)).filter(lambda p: p < END),
+            st.integers(END - 600, END - 1),
+        )
+    )
+    stop = min(start + data.draw(st.integers(1, 600)), END)
+    name = data.draw(names(data.draw(st.integers(start, stop - 1))))
+    query = Query(name, data.draw(st.integers(0, len(name))), data.draw(st.integers(0, len(name))))
+    best_distance = data.draw(st.integers(0, len(name) + 1))
+    capacity = data.draw(st.sampled_from([1, 2, 10, 2000]))
+
+    expected = expected_scan(query, start, stop, best_distance, capacity)
+
+    assert expected == kernel.scan(query, start, stop, best_distance, capacity)

@@ -1,0 +1,164 @@
+"""The metrics, by their names and labels on the page that Prometheus reads."""
+
+from typing import NamedTuple
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from hashfinder.domain.errors import Cause
+from hashfinder.observability.metrics import Metrics, create_registry
+
+SERVICE = "hash_name.HashFinder"
+GO_NAMES = {
+    "OK": "OK",
+    "CANCELLED": "Canceled",
+    "UNKNOWN": "Unknown",
+    "INVALID_ARGUMENT": "InvalidArgument",
+    "DEADLINE_EXCEEDED": "DeadlineExceeded",
+    "NOT_FOUND": "NotFound",
+    "ALREADY_EXISTS": "AlreadyExists",
+    "PERMISSION_DENIED": "PermissionDenied",
+    "RESOURCE_EXHAUSTED": "ResourceExhausted",
+    "FAILED_PRECONDITION": "FailedPrecondition",
+    "ABORTED": "Aborted",
+    "OUT_OF_RANGE": "OutOfRange",
+    "UNIMPLEMENTED": "Unimplemented",
+    "INTERNAL": "Internal",
+    "UNAVAILABLE": "Unavailable",
+    "DATA_LOSS": "DataLoss",
+    "UNAUTHENTICATED": "Unauthenticated",
+}
+
+
+class Called(NamedTuple):
+    """What was called."""
+
+    type: str = "unary"
+    service: str = SERVICE
+    method: str = "Find"
+
+
+LABELS = {"grpc_type": "unary", "grpc_service": SERVICE, "grpc_method": "Find"}
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """Return an empty registry."""
+    return create_registry()
+
+
+@pytest.fixture
+def metrics(registry: CollectorRegistry) -> Metrics:
+    """Return metrics on the registry."""
+    return Metrics(registry)
+
+
+@pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)
+def test_codes_are_spelled_as_in_go(
+    code: grpc.StatusCode, metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """As dashboards made for Go services expect, `Canceled` with one l above all."""
+    metrics.handled(Called(), code, 0.1)
+    labels = {**LABELS, "grpc_code": GO_NAMES[code.name]}
+    assert 1.0 == registry.get_sample_value("grpc_server_handled_total", labels)
+
+
+def test_every_event_is_counted_under_its_own_name(
+    metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """Each one as often as it was told."""
+    for times, tell in enumerate((metrics.started, metrics.received, metrics.sent), 1):
+        for _ in range(times):
+            tell(Called())
+    metrics.handled(Called(), grpc.StatusCode.OK, 0.25)
+    metrics.stopped(Called(), Cause.DEADLINE)
+    metrics.hashed(1000)
+    metrics.hashed(24)
+    metrics.freed(0.003)
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    assert 1.0 == value("grpc_server_started_total", **LABELS)
+    assert 2.0 == value("grpc_server_msg_received_total", **LABELS)
+    assert 3.0 == value("grpc_server_msg_sent_total", **LABELS)
+    assert 0.25 == value("grpc_server_handling_seconds_sum", **LABELS)
+    assert 1.0 == value("grpc_server_handling_seconds_count", **LABELS)
+    assert 1.0 == value("hashfinder_cancellations_total", method="Find", cause="deadline")
+    assert 1024.0 == value("hashfinder_hashes_total")
+    assert 0.003 == value("hashfinder_cancel_latency_seconds_sum")
+    assert 0.0 == value("hashfinder_cancel_latency_seconds_bucket", le="0.002")
+    assert 1.0 == value("hashfinder_cancel_latency_seconds_bucket", le="0.005")
+
+
+def test_announced_methods_have_all_their_series_from_the_start(
+    metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """At zero: a rate over the first event would miss it otherwise."""
+    metrics.announce(SERVICE, {"Find": "unary", "FindRange": "server_stream"})
+    for method, rpc_type in (("Find", "unary"), ("FindRange", "server_stream")):
+        labels = {"grpc_type": rpc_type, "grpc_service": SERVICE, "grpc_method": method}
+        for name in (
+            "grpc_server_started_total",
+            "grpc_server_msg_received_total",
+            "grpc_server_msg_sent_total",
+            "grpc_server_handling_seconds_count",
+        ):
+            assert 0.0 == registry.get_sample_value(name, labels), name
+        for code in GO_NAMES.values():
+            coded = {**labels, "grpc_code": code}
+            assert 0.0 == registry.get_sample_value("grpc_server_handled_total", coded), code
+        for cause in Cause:
+            caused = {"method": method, "cause": str(cause)}
+            assert 0.0 == registry.get_sample_value("hashfinder_cancellations_total", caused)
+
+
+def test_causes_have_the_names_that_operators_know() -> None:
+    """The labels are part of the contract."""
+    expected = {
+        "client_cancel",
+        "deadline",
+        "disconnect",
+        "budget",
+        "quota",
+        "overload",
+        "shutdown",
+    }
+    assert expected == {str(cause) for cause in Cause}
+
+
+def test_gauges_are_read_when_the_page_is(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """They show what is, not what was when they were made."""
+    values = [1.0]
+    metrics.gauge("searches_active", "Searches under way.", lambda: values[0])
+    assert 1.0 == registry.get_sample_value("hashfinder_searches_active")
+    values[0] = 7.0
+    assert 7.0 == registry.get_sample_value("hashfinder_searches_active")
+
+
+def test_build_and_kernel_are_told(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """As labels of constants."""
+    metrics.describe_build("1.2.3", "native-avx512")
+    assert 1.0 == registry.get_sample_value("hashfinder_build_info", {"version": "1.2.3"})
+    labels = {"backend": "native-avx512"}
+    assert 1.0 == registry.get_sample_value("hashfinder_kernel_info", labels)
+
+
+def test_servers_in_one_process_do_not_share_their_counts(registry: CollectorRegistry) -> None:
+    """Nothing is registered globally, so that two sets of metrics live side by side."""
+    one, other = Metrics(registry), Metrics(other_registry := create_registry())
+    one.hashed(5)
+    other.hashed(7)
+    assert 5.0 == registry.get_sample_value("hashfinder_hashes_total")
+    assert 7.0 == other_registry.get_sample_value("hashfinder_hashes_total")
+
+
+def test_page_has_the_process_and_no_series_of_creation_times(
+    metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """CPU and memory of the process, and half as many series."""
+    metrics.announce(SERVICE, {"Find": "unary"})
+    page = generate_latest(registry).decode()
+    assert "process_cpu_seconds_total" in page
+    assert "_created" not in page

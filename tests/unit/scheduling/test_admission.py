@@ -1,0 +1,448 @@
+"""Who gets a slot, who waits, and who is turned away; on a loop of virtual time."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashfinder.domain.errors import (
+    ClientQuotaExhaustedError,
+    LimitError,
+    ServerDrainingError,
+    ServerOverloadedError,
+    StoppedError,
+    TooManySearchesError,
+)
+from hashfinder.scheduling.admission import Admission, Limits
+from tests.unit.virtual_time import now, run
+
+
+def new_admission(
+    searches: int = 2,
+    per_client: int = 100,
+    waiting: int = 100,
+    wait_seconds: float = 5.0,
+    quota: dict[str, float] | None = None,
+) -> Admission:
+    """Return the admission of the test's loop; `quota` has the delays of clients without one."""
+    delays = quota or {}
+    limits = Limits(searches, per_client, waiting, wait_seconds)
+    return Admission(limits, lambda client: delays.get(client, 0.0), 777, now)
+
+
+async def hold(admission: Admission, client: str, seconds: float) -> float:
+    """Hold a slot for some time; return when it began."""
+    async with admission.slot(client):
+        began = now()
+        await asyncio.sleep(seconds)
+        return began
+
+
+async def refused(admission: Admission, client: str = "a") -> StoppedError:
+    """Return the error with which a search is turned away."""
+    with pytest.raises(StoppedError) as caught:
+        await hold(admission, client, 0)
+    return caught.value
+
+
+def start(work: Coroutine[Any, Any, float]) -> asyncio.Task[float]:
+    """Begin in a task."""
+    return asyncio.create_task(work)
+
+
+async def settle() -> None:
+    """Let every task run until it waits for time to pass."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def full(admission: Admission, slots: int) -> AsyncIterator[list[asyncio.Task[float]]]:
+    """Keep the first `slots` slots taken for an hour, or until the tasks are cancelled."""
+    tasks = [start(hold(admission, f"holder {n}", 3600)) for n in range(slots)]
+    await settle()
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def assert_nothing_is_held(admission: Admission, *clients: str, per_client: int) -> None:
+    """Check that all counts are back, those of the clients, too."""
+    assert (0, 0) == (admission.taken, admission.waiting)
+    for client in clients:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(per_client):  # all that it may have: none is still counted
+                group.create_task(hold(admission, client, 0))
+    assert (0, 0) == (admission.taken, admission.waiting)
+
+
+def test_slot_is_free_at_once_while_there_are_any() -> None:
+    """Nobody waits in front of a free slot."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=2)
+        async with admission.slot("a"), admission.slot("a"):
+            assert (2, 0) == (admission.taken, admission.waiting)
+        assert (0, 0) == (admission.taken, admission.waiting)
+        assert 0.0 == now()
+
+    run(scenario())
+
+
+def test_waiting_search_gets_the_slot_in_the_moment_it_is_free() -> None:
+    """And not a moment later."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1)
+        first = start(hold(admission, "a", 3))
+        second = start(hold(admission, "b", 1))
+        await settle()
+        assert (1, 1) == (admission.taken, admission.waiting)
+        assert (0.0, 3.0) == tuple(await asyncio.gather(first, second))
+
+    run(scenario())
+
+
+def test_waiting_is_fair_to_clients_and_in_order_within_each() -> None:
+    """A client with many waiting searches does not delay one with a single one."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, wait_seconds=3600)
+        names = ["a1", "a2", "a3", "a4", "b1", "c1", "c2"]
+        async with full(admission, 1) as (holder,):
+            tasks = {name: start(hold(admission, name[0], 1)) for name in names}
+            await settle()
+            assert len(names) == admission.waiting
+            holder.cancel()
+            began = dict(zip(names, await asyncio.gather(*tasks.values()), strict=True))
+        expected = ["a1", "b1", "c1", "a2", "c2", "a3", "a4"]
+        assert expected == sorted(names, key=lambda name: began[name])
+
+    run(scenario())
+
+
+def test_client_with_as_many_searches_as_one_may_have_is_turned_away() -> None:
+    """Those that wait count; other clients are not concerned; one that ends makes room."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, per_client=2)
+        running, waiting = start(hold(admission, "a", 2)), start(hold(admission, "a", 2))
+        await settle()
+        error = await refused(admission)
+        assert isinstance(error, TooManySearchesError)
+        assert 2 == error.limit
+        assert "this client has 2 searches under way, as many as one may have" == str(error)
+        assert error.progress is None
+        other = start(hold(admission, "b", 0))
+        await running
+        third = start(hold(admission, "a", 0))
+        await asyncio.gather(waiting, third, other)
+        await assert_nothing_is_held(admission, "a", "b", per_client=2)
+
+    run(scenario())
+
+
+def test_client_without_quota_is_turned_away_for_as_long_as_that_takes() -> None:
+    """Though there are free slots; others come in."""
+
+    async def scenario() -> None:
+        admission = new_admission(quota={"a": 12.5})
+        error = await refused(admission, "a")
+        assert isinstance(error, ClientQuotaExhaustedError)
+        assert (12.5, 777) == (error.retry_after, error.limit)
+        await hold(admission, "b", 0)
+        assert (0, 0) == (admission.taken, admission.waiting)
+
+    run(scenario())
+
+
+def test_search_is_turned_away_at_once_where_too_many_wait() -> None:
+    """It does not join them."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, waiting=2)
+        async with full(admission, 1):
+            tasks = [start(hold(admission, "a", 0)) for _ in range(2)]
+            await settle()
+            error = await refused(admission, "b")
+            assert isinstance(error, ServerOverloadedError)
+            assert 1 == error.limit
+            assert "the server has 1 searches under way, as many as it takes" == str(error)
+            assert 0.0 == now()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await assert_nothing_is_held(admission, "a", "b", per_client=1)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 0.25, 5])
+def test_search_that_waits_too_long_is_turned_away(wait_seconds: float) -> None:
+    """After exactly the time it may wait."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, wait_seconds=wait_seconds)
+        async with full(admission, 1):
+            assert isinstance(await refused(admission), ServerOverloadedError)
+            assert pytest.approx(wait_seconds) == now()
+            assert (1, 0) == (admission.taken, admission.waiting)
+        await assert_nothing_is_held(admission, "a", per_client=1)
+
+    run(scenario())
+
+
+def test_no_room_to_wait_turns_away_at_once() -> None:
+    """Where nobody may wait, a full server says so immediately."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, waiting=0)
+        async with full(admission, 1):
+            assert isinstance(await refused(admission), ServerOverloadedError)
+            assert 0.0 == now()
+
+    run(scenario())
+
+
+def test_search_cancelled_while_it_waits_leaves_the_queue() -> None:
+    """The next one is served as if it had never been there."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1)
+        first, second, third = (start(hold(admission, name, 2)) for name in "abc")
+        await settle()
+        second.cancel()
+        await settle()
+        assert second.cancelled()
+        assert (1, 1) == (admission.taken, admission.waiting)
+        assert (0.0, 2.0) == tuple(await asyncio.gather(first, third))
+        await assert_nothing_is_held(admission, "a", "b", "c", per_client=1)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("successor", [False, True])
+def test_slot_handed_to_a_search_that_is_cancelled_in_the_same_moment_is_not_lost(
+    successor: bool,  # noqa: FBT001  # a case of the test
+) -> None:
+    """It goes on to the next one, or is free."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1)
+        async with full(admission, 1) as (holder,):
+            waiting = start(hold(admission, "a", 0))
+            last = start(hold(admission, "b", 0)) if successor else None
+            await settle()
+            holder.cancel()
+            await asyncio.sleep(0)  # the holder hands its slot on; the waiting one has not run yet
+            waiting.cancel()
+            await settle()
+            assert waiting.cancelled()
+            if last is not None:
+                assert 0.0 == await last
+            assert (0, 0) == (admission.taken, admission.waiting)
+            assert 0.0 == now()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("successor", [False, True])
+def test_slot_handed_to_a_search_whose_wait_ends_in_the_same_moment_is_not_lost(
+    successor: bool,  # noqa: FBT001  # a case of the test
+) -> None:
+    """Whether it got the slot or not, nothing stays taken."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, wait_seconds=2)
+        holder = start(hold(admission, "holder", 2))
+        tasks = [start(hold(admission, name, 0)) for name in ("ab" if successor else "a")]
+        await asyncio.gather(holder, *tasks, return_exceptions=True)
+        assert 2.0 == pytest.approx(now())
+        await assert_nothing_is_held(admission, "a", "b", per_client=1)
+
+    run(scenario())
+
+
+def test_close_turns_away_who_waits_and_who_comes_but_not_who_searches() -> None:
+    """Those under way end in their own time."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1)
+        running = start(hold(admission, "a", 2))
+        waiting = [start(hold(admission, name, 2)) for name in "bcb"]
+        await settle()
+        admission.close()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        outcomes.append(await refused(admission, "d"))
+        assert all(isinstance(outcome, ServerDrainingError) for outcome in outcomes)
+        assert len(outcomes) == len({id(outcome) for outcome in outcomes})
+        assert 0.0 == now()
+        assert (1, 0) == (admission.taken, admission.waiting)
+        assert 0.0 == await running
+        assert (0, 0) == (admission.taken, admission.waiting)
+
+    run(scenario())
+
+
+def test_close_and_cancel_in_the_same_moment_leave_nothing_behind() -> None:
+    """A search that is turned away and cancelled at once: no slot, no unseen error."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1)
+        async with full(admission, 1):
+            waiting = start(hold(admission, "a", 0))
+            await settle()
+            admission.close()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert (0, 0) == (admission.taken, admission.waiting)
+
+    run(scenario())
+
+
+def test_error_inside_a_slot_frees_it() -> None:
+    """And leaves as it is."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1)
+        fault = RuntimeError("broken")
+        with pytest.raises(RuntimeError) as caught:
+            async with admission.slot("a"):
+                raise fault
+        assert fault is caught.value
+        await assert_nothing_is_held(admission, "a", per_client=1)
+
+    run(scenario())
+
+
+def test_advice_when_to_come_back_grows_with_the_queue_and_stays_within_bounds() -> None:
+    """Half a second to half a minute: about as long as the queue takes."""
+
+    async def advice(admission: Admission) -> float:
+        error = await refused(admission, "late")
+        assert isinstance(error, LimitError)
+        return error.retry_after
+
+    async def scenario() -> None:
+        admission = new_admission(searches=2, waiting=60, wait_seconds=0)
+        for _ in range(100):
+            await hold(admission, "a", 10)
+        async with full(admission, 2):
+            assert pytest.approx(5, rel=0.01) == await advice(admission)
+
+        crowded = new_admission(searches=1, waiting=40, wait_seconds=3600)
+        async with full(crowded, 1):
+            tasks = [start(hold(crowded, "a", 0)) for _ in range(40)]
+            await settle()
+            assert 30.0 == await advice(crowded)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        quick = new_admission(searches=1000, waiting=0)
+        async with full(quick, 1000):
+            assert 0.5 == await advice(quick)
+
+    run(scenario())
+
+
+def test_clients_that_have_gone_leave_nothing_in_memory() -> None:
+    """However many there were."""
+
+    async def scenario() -> None:
+        admission = new_admission()
+        await hold(admission, "first", 0)
+        before = sys.getallocatedblocks()
+        for n in range(5000):
+            await hold(admission, f"client {n}", 0)
+        assert sys.getallocatedblocks() - before < 1000
+
+    run(scenario())
+
+
+class Visit:
+    """One search of a crowd: when it comes, how long it searches, when its client gives up."""
+
+    def __init__(self, client: str, comes: int, holds: int, gives_up: int | None) -> None:
+        """Take whole seconds, so that many things happen in the same moment."""
+        self.client = client
+        self.comes = comes
+        self.holds = holds
+        self.gives_up = gives_up
+
+    def __repr__(self) -> str:
+        return f"Visit({self.client!r}, {self.comes}, {self.holds}, {self.gives_up})"
+
+
+visits = st.lists(
+    st.builds(
+        Visit,
+        st.sampled_from("abc"),
+        st.integers(0, 6),
+        st.integers(0, 4),
+        st.none() | st.integers(0, 8),
+    ),
+    max_size=25,
+)
+
+
+@given(
+    visits,
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(0, 6),
+    st.integers(0, 3),
+    st.none() | st.integers(0, 10),
+)
+def test_limits_hold_and_counts_return_to_zero_whatever_a_crowd_does(
+    crowd: list[Visit],
+    searches: int,
+    per_client: int,
+    waiting: int,
+    wait_seconds: int,
+    closes: int | None,
+) -> None:
+    """Searches that come, end, are cancelled and time out in the same moments lose no slot."""
+
+    async def visit(admission: Admission, plan: Visit) -> str:
+        await asyncio.sleep(plan.comes)
+        try:
+            async with admission.slot(plan.client):
+                assert 1 <= admission.taken <= searches
+                assert admission.waiting <= waiting
+                await asyncio.sleep(plan.holds)
+        except StoppedError as error:
+            return type(error).__name__
+        return "served"
+
+    async def scenario() -> None:
+        admission = new_admission(searches, per_client, waiting, wait_seconds)
+        loop = asyncio.get_running_loop()
+        tasks = []
+        for plan in crowd:
+            task = asyncio.create_task(visit(admission, plan))
+            if plan.gives_up is not None:
+                loop.call_later(plan.gives_up, task.cancel)
+            tasks.append(task)
+        if closes is not None:
+            loop.call_later(closes, admission.close)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+        for plan, outcome in zip(crowd, outcomes, strict=True):
+            if isinstance(outcome, asyncio.CancelledError):
+                assert plan.gives_up is not None
+            else:
+                assert isinstance(outcome, str), outcome
+                assert closes is not None or outcome != "ServerDrainingError"
+        assert (0, 0) == (admission.taken, admission.waiting)
+        if closes is None:
+            many = min(per_client, searches)
+            await assert_nothing_is_held(admission, "a", "b", "c", per_client=many)
+
+    run(scenario())

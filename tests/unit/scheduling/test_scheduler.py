@@ -1,0 +1,434 @@
+"""The worker threads, with kernels that scan for as long as a test wants."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hashfinder.domain.errors import (
+    AbandonedError,
+    BudgetExhaustedError,
+    ClientQuotaExhaustedError,
+    ServerDrainingError,
+)
+from hashfinder.domain.query import Query
+from hashfinder.scheduling.quota import Quota
+from hashfinder.scheduling.scheduler import Job, Scheduler, SchedulerStatistics
+from hashfinder.search.engine import Bounds, Search
+from tests.unit.scheduling.gate_kernel import GateKernel
+from tests.unit.virtual_time import FakeClock
+
+PATIENCE_SECONDS = 20.0
+
+
+class RecordingObserver:
+    """Remembers what the workers tell."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.hashes = 0
+        self.freed_after: list[float] = []
+        self._lock = threading.Lock()
+
+    def hashed(self, count: int) -> None:
+        """Add up."""
+        with self._lock:
+            self.hashes += count
+
+    def freed(self, seconds: float) -> None:
+        """Append."""
+        self.freed_after.append(seconds)
+
+
+class Workshop:
+    """A scheduler, its kernel, and who is told of results."""
+
+    def __init__(self, workers: int = 1, rate: int = 0, burst: int = 100) -> None:
+        """Begin with workers that have not started."""
+        self.clock = FakeClock()
+        self.kernel = GateKernel()
+        self.observer = RecordingObserver()
+        quota = Quota(rate, burst, self.clock)
+        self.scheduler = Scheduler(self.kernel, workers, quota, self.observer, clock=self.clock)
+        self._notes: queue.Queue[str] = queue.Queue()
+        self._started = False
+
+    def submit(
+        self, name: str, client: str = "", maximum_hashes: int = 10**12, **bounds: int
+    ) -> Job:
+        """Submit a search for `name`; its first letter is its client where none is given."""
+        query = Query(name, 0, len(name))
+        limits = Bounds(**{"chunks": 8, **bounds})
+        search = Search(query, 0, maximum_hashes, bounds=limits, now=self.clock())
+        return self.scheduler.submit(client or name[0], search, lambda: self._notes.put(name))
+
+    def told(self) -> str:
+        """Return the name of the next search that somebody is told of."""
+        return self._notes.get(timeout=PATIENCE_SECONDS)
+
+    @property
+    def untold(self) -> int:
+        """How many more times somebody was told."""
+        return self._notes.qsize()
+
+    def start(self) -> None:
+        """Let the workers begin."""
+        self.scheduler.start()
+        self._started = True
+
+    def close(self) -> None:
+        """Let all go on and end."""
+        self.kernel.open()
+        if self._started:
+            assert self.scheduler.close(PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def workshop() -> Iterator[Callable[..., Workshop]]:
+    """Make schedulers; all of their workers end with the test."""
+    workshops: list[Workshop] = []
+
+    def make(workers: int = 1, rate: int = 0, burst: int = 100) -> Workshop:
+        workshops.append(Workshop(workers, rate, burst))
+        return workshops[-1]
+
+    yield make
+    for each in workshops:
+        each.close()
+
+
+def test_lone_search_uses_all_workers_at_once(workshop: Callable[..., Workshop]) -> None:
+    """With ranges that follow each other."""
+    shop = workshop(workers=3)
+    shop.start()
+    shop.submit("doctor")
+    ranges = sorted((s.start, s.stop) for s in (shop.kernel.next() for _ in range(3)))
+
+    assert SchedulerStatistics(1, 0, 1, workers_busy=3) == shop.scheduler.statistics()
+    assert 0 == ranges[0][0]
+    assert [ranges[0][1], ranges[1][1]] == [ranges[1][0], ranges[2][0]]
+
+
+def test_clients_alternate_whatever_the_number_of_their_searches(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """One turn each for a client with two searches and one with a single one."""
+    shop = workshop(workers=1)
+    for name in ("a1", "a2", "b1"):
+        shop.submit(name)
+    shop.start()
+    order = []
+    for _ in range(8):
+        scanning = shop.kernel.next()
+        order.append(scanning.name)
+        scanning.finish()
+
+    assert ["a1", "b1", "a2", "b1", "a1", "b1", "a2", "b1"] == order
+
+
+def test_new_client_gets_a_worker_within_a_round(workshop: Callable[..., Workshop]) -> None:
+    """However many searches the other client has, and all workers."""
+    shop = workshop(workers=2)
+    shop.start()
+    for name in ("a1", "a2", "a3"):
+        shop.submit(name)
+    first, _second = shop.kernel.next(), shop.kernel.next()
+    shop.submit("b1")
+    first.finish()
+    turn = shop.kernel.next()  # the other client was next already
+    assert "a" == turn.name[0]
+    turn.finish()
+    assert "b1" == shop.kernel.next().name
+
+
+def test_stopped_search_leaves_its_workers_to_others_and_is_free_when_the_last_one_left(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """Requested and took effect are two moments; what lies between them is observed once."""
+    shop = workshop(workers=2)
+    shop.start()
+    stopped = shop.submit("stopped")
+    one, other = shop.kernel.next(), shop.kernel.next()
+    shop.submit("goes on")
+    error = AbandonedError()
+    shop.scheduler.close_job(stopped, error)
+    assert [] == shop.observer.freed_after
+
+    shop.clock.now += 0.5
+    one.finish()
+    assert "goes on" == shop.kernel.next().name
+    assert [] == shop.observer.freed_after
+
+    shop.clock.now += 0.25
+    other.finish()
+    assert "goes on" == shop.kernel.next().name
+    assert [0.75] == shop.observer.freed_after
+    assert error is stopped.search.error
+    assert 0 == shop.untold
+
+    shop.scheduler.close_job(stopped, AbandonedError())
+    shop.close()
+    assert [0.75] == shop.observer.freed_after
+    assert error is stopped.search.error
+
+
+def test_search_without_a_worker_is_free_at_once(workshop: Callable[..., Workshop]) -> None:
+    """Nothing is scanned for it any more."""
+    shop = workshop(workers=1)
+    job = shop.submit("doctor")
+    shop.scheduler.close_job(job, AbandonedError())
+    assert [0.0] == shop.observer.freed_after
+    assert 0 == shop.scheduler.statistics().active
+    shop.submit("other")
+    shop.start()
+    assert "other" == shop.kernel.next().name
+
+
+def test_search_that_ended_by_itself_is_not_observed_as_stopped(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """Neither a find nor a spent budget has to be waited for."""
+    shop = workshop(workers=1)
+    shop.start()
+    found, spent = shop.submit("found"), shop.submit("spent", maximum_hashes=10)
+    shop.kernel.next().finish((3, 0))
+    shop.kernel.next().finish()
+    assert {"found", "spent"} == {shop.told(), shop.told()}
+    for job in (found, spent):
+        shop.scheduler.close_job(job, AbandonedError())
+
+    assert [] == shop.observer.freed_after
+    assert found.search.found
+    assert found.search.error is None
+    assert isinstance(spent.search.error, BudgetExhaustedError)
+
+
+def test_fault_of_the_kernel_ends_its_search_alone(workshop: Callable[..., Workshop]) -> None:
+    """The worker survives, and goes on with the others."""
+    shop = workshop(workers=1)
+    broken, sound = shop.submit("broken"), shop.submit("sound")
+    shop.start()
+    fault = RuntimeError("boom")
+    shop.kernel.next().fail(fault)
+    for _ in range(3):
+        scanning = shop.kernel.next()
+        assert "sound" == scanning.name
+        scanning.finish()
+
+    assert "broken" == shop.told()
+    taken = shop.scheduler.take(broken)
+    assert fault is taken.error
+    assert not taken.found
+    assert (0, 0) == (taken.progress.hashes, taken.progress.next_position)
+    assert shop.scheduler.take(sound).error is None
+
+
+def test_results_of_other_chunks_do_not_come_after_a_fault(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """What was merged before it can still be taken; the first error stays."""
+    shop = workshop(workers=2)
+    shop.start()
+    job = shop.submit("doctor")
+    first, second = sorted((shop.kernel.next(), shop.kernel.next()), key=lambda s: s.start)
+    third_position = first.start + 3
+    first.finish((third_position, 5))
+    assert "doctor" == shop.told()
+    fault = RuntimeError("boom")
+    second.fail(fault)
+    shop.kernel.next().finish((second.stop + 1, 5))
+    shop.close()
+
+    taken = shop.scheduler.take(job)
+    assert [third_position] == taken.results
+    assert fault is taken.error
+    assert second.start == taken.progress.next_position
+
+
+def test_close_ends_the_workers_after_the_chunks_in_hand(workshop: Callable[..., Workshop]) -> None:
+    """It says whether they did in time, and can be asked again; what waits is not begun."""
+    shop = workshop(workers=2)
+    shop.start()
+    shop.submit("one")
+    shop.submit("two")
+    scans = [shop.kernel.next(), shop.kernel.next()]
+    assert not shop.scheduler.close(0)
+    for scanning in scans:
+        scanning.finish()
+    assert shop.scheduler.close(PATIENCE_SECONDS)
+    assert shop.kernel.idle
+    assert [] == [t for t in threading.enumerate() if t.name.startswith("hashfinder-worker")]
+
+
+def test_stop_all_gives_every_search_an_error_of_its_own(workshop: Callable[..., Workshop]) -> None:
+    """Since each carries its own progress; those that have ended keep their outcome."""
+    shop = workshop(workers=1)
+    jobs = [shop.submit(name) for name in ("one", "two", "three")]
+    ended = shop.submit("ended")
+    fault = RuntimeError("boom")
+    ended.search.stop(fault)
+    shop.scheduler.stop_all(lambda: ServerDrainingError("going away", 1.0))
+
+    errors = [shop.scheduler.take(job).error for job in jobs]
+    assert all(isinstance(error, ServerDrainingError) for error in errors)
+    assert 3 == len({id(error) for error in errors})
+    assert fault is shop.scheduler.take(ended).error
+    assert {"one", "two", "three"} == {shop.told() for _ in jobs}
+    assert [0.0] * 3 == shop.observer.freed_after
+
+
+def test_parked_search_resumes_when_its_results_are_taken(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """Until then its share is the others'."""
+    shop = workshop(workers=1)
+    parked = shop.submit("parked", results=2)
+    shop.submit("other")
+    shop.start()
+    shop.kernel.next().finish((1, 6), (2, 6))
+    for _ in range(4):
+        scanning = shop.kernel.next()
+        assert "other" == scanning.name
+        scanning.finish()
+    assert 1 == shop.scheduler.statistics().parked
+    assert 2 == shop.scheduler.statistics().active
+
+    assert "parked" == shop.told()
+    assert [1, 2] == shop.scheduler.take(parked).results
+    assert 0 == shop.scheduler.statistics().parked
+    names = []
+    for _ in range(3):
+        scanning = shop.kernel.next()
+        names.append(scanning.name)
+        scanning.finish()
+    assert "parked" in names
+
+
+def test_results_are_told_of_once_until_they_are_taken(workshop: Callable[..., Workshop]) -> None:
+    """However many chunks bring some."""
+    shop = workshop(workers=1)
+    job = shop.submit("doctor")
+    shop.start()
+    expected = []
+    for _ in range(3):
+        scanning = shop.kernel.next()
+        expected.append(scanning.start + 5)
+        scanning.finish((scanning.start + 5, 6))
+    scanning = shop.kernel.next()
+    assert "doctor" == shop.told()
+    assert 0 == shop.untold
+    assert expected == shop.scheduler.take(job).results
+
+    scanning.finish((scanning.start, 6))
+    assert "doctor" == shop.told()
+    assert [scanning.start] == shop.scheduler.take(job).results
+
+
+def test_closed_job_tells_nobody(workshop: Callable[..., Workshop]) -> None:
+    """Not of results of the chunk that was in hand, nor of its end."""
+    shop = workshop(workers=1)
+    job = shop.submit("doctor")
+    shop.start()
+    scanning = shop.kernel.next()
+    shop.scheduler.close_job(job, AbandonedError())
+    scanning.finish((0, 0))
+    shop.close()
+
+    assert 0 == shop.untold
+    assert not job.search.found
+
+
+def test_client_that_has_used_up_its_quota_is_stopped_and_others_are_not(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """After the chunk that overdrew it, with the time to wait."""
+    shop = workshop(workers=1, rate=10, burst=20)
+    greedy = shop.submit("greedy")
+    other = shop.submit("other", maximum_hashes=10)
+    shop.start()
+    scanning = shop.kernel.next()
+    used = scanning.stop - scanning.start
+    assert used > 20
+    scanning.finish()
+    shop.kernel.next().finish()
+    assert {"greedy", "other"} == {shop.told(), shop.told()}
+
+    taken = shop.scheduler.take(greedy)
+    assert isinstance(taken.error, ClientQuotaExhaustedError)
+    assert 10 == taken.error.limit
+    wait = (2 - (20 - used)) / 10
+    assert pytest.approx(wait) == taken.error.retry_after
+    assert pytest.approx(wait) == shop.scheduler.quota_delay("g")
+    assert used == taken.progress.hashes
+    assert isinstance(shop.scheduler.take(other).error, BudgetExhaustedError)
+    assert 0 == shop.scheduler.quota_delay("o")
+
+
+def test_find_in_the_chunk_that_overdraws_the_quota_is_a_find(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """The first outcome counts."""
+    shop = workshop(workers=1, rate=10, burst=1)
+    job = shop.submit("doctor")
+    shop.start()
+    shop.kernel.next().finish((7, 0))
+    assert "doctor" == shop.told()
+    taken = shop.scheduler.take(job)
+    assert taken.found
+    assert taken.error is None
+    assert [7] == taken.results
+    assert 8 == taken.progress.hashes
+
+
+def test_progress_tells_the_time_since_the_search_began(workshop: Callable[..., Workshop]) -> None:
+    """By the scheduler's clock, its waiting included."""
+    shop = workshop(workers=1)
+    job = shop.submit("doctor")
+    shop.clock.now += 7.5
+    assert 7.5 == shop.scheduler.take(job).progress.seconds
+
+
+def test_every_position_scanned_is_observed(workshop: Callable[..., Workshop]) -> None:
+    """Also the part of a chunk before its ideal candidate, and that of a stopped search."""
+    shop = workshop(workers=1)
+    shop.start()
+    job = shop.submit("doctor")
+    first = shop.kernel.next()
+    first.finish()
+    second = shop.kernel.next()
+    second.finish((second.start + 9, 0))
+    shop.told()
+    assert first.stop + 10 == shop.observer.hashes
+    assert first.stop + 10 == shop.scheduler.take(job).progress.hashes
+
+
+def guess_of(job: Job) -> float:
+    """Return the rate that a search is taken for, in positions a second."""
+    return job.measured(0, 0)
+
+
+def test_chunks_last_about_as_long_as_asked_for() -> None:
+    """Their size follows the measured rate, from a single position to some millions."""
+    job = Workshop().submit("doctor")
+    assert int(guess_of(job) * 0.001) == job.chunk_size(0.001)
+    for hashes, size in ((8_000_000, 80_000), (2_000, 20), (10, 1), (2**40, 2**24)):
+        for _ in range(80):
+            job.measured(hashes, 0.1)
+        assert pytest.approx(size, rel=0.01, abs=1) == job.chunk_size(0.001)
+        assert 1 <= job.chunk_size(0.001) <= 2**24
+
+
+@pytest.mark.parametrize(("hashes", "seconds"), [(0, 0.1), (100, 0.0), (0, 0.0)])
+def test_chunk_without_measure_changes_no_estimate(hashes: int, seconds: float) -> None:
+    """A failed one, or one too short for the clock."""
+    job = Workshop().submit("doctor")
+    guess = guess_of(job)
+    assert guess == job.measured(hashes, seconds)
+
+
+def test_single_slow_chunk_does_not_upset_the_estimate() -> None:
+    """Each chunk moves it by a quarter of the difference."""
+    job = Workshop().submit("doctor")
+    guess = guess_of(job)
+    assert pytest.approx(0.75 * guess + 0.25 * 400) == job.measured(40, 0.1)

@@ -1,0 +1,266 @@
+"""Searches as the event loop sees them: admitted, awaited, and stopped on every way out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from hashfinder.domain.errors import (
+    AbandonedError,
+    BudgetExhaustedError,
+    ServerDrainingError,
+    ServerOverloadedError,
+)
+from hashfinder.domain.query import Query
+from hashfinder.kernel import Kernel, load_kernel
+from hashfinder.scheduling.admission import Admission, Limits, draining_error
+from hashfinder.scheduling.quota import Quota
+from hashfinder.scheduling.scheduler import Scheduler
+from hashfinder.scheduling.session import SearchRequest, SearchService, Session
+from tests.unit.scheduling.gate_kernel import GateKernel
+
+FOREVER = SearchRequest(Query("forever", 0, 7), 0, 10**15)
+
+
+class Nobody:
+    """Observes nothing."""
+
+    def hashed(self, count: int) -> None:
+        """Pass."""
+
+    def freed(self, seconds: float) -> None:
+        """Pass."""
+
+
+class Bench:
+    """A search service with room for one search, and its parts."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Begin to work."""
+        self.scheduler = Scheduler(kernel, 2, Quota(0, 1, lambda: 0.0), Nobody())
+        limits = Limits(searches=1, searches_per_client=9, waiting=0, wait_seconds=0)
+        self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)
+        self.service = SearchService(self.admission, self.scheduler)
+        self.scheduler.start()
+
+    def assert_free(self) -> None:
+        """Check that nothing is held, and nothing is searched."""
+        assert (0, 0) == (self.admission.taken, self.admission.waiting)
+        assert 0 == self.scheduler.statistics().active
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """Return a service with a real kernel."""
+    bench = Bench(load_kernel("python"))
+    yield bench
+    assert bench.scheduler.close(20)
+
+
+@pytest.fixture
+def kernel() -> GateKernel:
+    """Return a kernel that waits for the test."""
+    return GateKernel()
+
+
+@pytest.fixture
+def gated(kernel: GateKernel) -> Iterator[Bench]:
+    """Return a service that scans as the test says."""
+    bench = Bench(kernel)
+    yield bench
+    kernel.open()
+    assert bench.scheduler.close(20)
+
+
+async def results_of(session: Session) -> AsyncIterator[int]:
+    """Take all results, up to the ideal one."""
+    found = False
+    while not found:
+        taken = await session.take()
+        found = taken.found
+        for position in taken.results:
+            yield position
+
+
+async def test_slot_is_free_after_a_find(bench: Bench) -> None:
+    """All results came, the ideal one last."""
+    request = SearchRequest(Query("ab", 0, 1), 0, 10**6)
+    async with bench.service.open("client", request) as session:
+        assert 1 == bench.admission.taken
+        positions = [position async for position in results_of(session)]
+        assert session.close() is None
+    assert 57 == positions[-1]  # "/l27zqXOfimIuMabz9/eiQSqvB8=" holds "ab", the first to do so
+    assert sorted(positions) == positions
+    bench.assert_free()
+
+
+async def test_slot_is_free_after_a_spent_budget(bench: Bench) -> None:
+    """The error has the progress of the whole range."""
+    with pytest.raises(BudgetExhaustedError) as caught:
+        async with bench.service.open("client", SearchRequest(Query("ab", 0), 3, 10)) as session:
+            await session.take()
+    progress = caught.value.progress
+    assert progress is not None
+    assert (10, 13) == (progress.hashes, progress.next_position)
+    assert progress.best is not None
+    bench.assert_free()
+
+
+async def test_results_come_before_the_error_that_ends_the_search(
+    gated: Bench, kernel: GateKernel
+) -> None:
+    """Also where both are there at once; then the error comes without further waiting."""
+    request = SearchRequest(Query("doctor", 0, 6), 0, 100)
+    async with gated.service.open("client", request) as session:
+        scanning = await asyncio.to_thread(kernel.next)
+        scanning.finish((4, 6), (5, 6))
+        taken = await session.take()
+        assert [4, 5] == taken.results
+        assert isinstance(taken.error, BudgetExhaustedError)
+        assert not taken.found
+        with pytest.raises(BudgetExhaustedError) as caught:
+            await session.take()
+        assert caught.value is taken.error
+        assert caught.value.progress is not None
+        assert 100 == caught.value.progress.hashes
+    gated.assert_free()
+
+
+async def test_slot_is_free_when_the_task_is_cancelled(gated: Bench, kernel: GateKernel) -> None:
+    """At once, though a worker is still in its chunk."""
+
+    async def search() -> None:
+        async with gated.service.open("client", FOREVER) as session:
+            await session.take()
+
+    task = asyncio.create_task(search())
+    await asyncio.to_thread(kernel.next)
+    assert 1 == gated.admission.taken
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert caught.value.__cause__ is None  # nothing had stopped it before
+    gated.assert_free()
+    assert 0 < gated.scheduler.statistics().workers_busy
+
+
+async def test_cancellation_tells_the_reason_that_came_before_it(gated: Bench) -> None:
+    """A search that was stopped while its client did not read, and then lost its client."""
+    blocked = asyncio.Event()
+
+    async def search() -> None:
+        async with gated.service.open("client", FOREVER):
+            blocked.set()
+            await asyncio.Event().wait()  # a write that nobody reads
+
+    task = asyncio.create_task(search())
+    await blocked.wait()
+    gated.scheduler.stop_all(draining_error)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert isinstance(caught.value.__cause__, ServerDrainingError)
+    gated.assert_free()
+
+
+async def test_cancellation_after_a_find_has_no_reason_of_ours(
+    gated: Bench, kernel: GateKernel
+) -> None:
+    """The search was done; only the client did not wait for its result."""
+    found = asyncio.Event()
+
+    async def search() -> None:
+        async with gated.service.open("client", FOREVER) as session:
+            assert (await session.take()).found
+            found.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(search())
+    first, second = [await asyncio.to_thread(kernel.next) for _ in range(2)]
+    (first if first.start == 0 else second).finish((5, 0))
+    await found.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert caught.value.__cause__ is None
+    gated.assert_free()
+
+
+async def test_slot_is_free_after_an_error_of_the_caller(gated: Bench) -> None:
+    """The error leaves as it is; the search is stopped."""
+    fault = RuntimeError("broken")
+    with pytest.raises(RuntimeError) as caught:
+        async with gated.service.open("client", FOREVER) as session:
+            raise fault
+    assert fault is caught.value
+    assert fault.__cause__ is None
+    assert isinstance(session.close(), AbandonedError)
+    gated.assert_free()
+
+
+async def test_error_of_the_caller_tells_the_reason_that_came_before_it(gated: Bench) -> None:
+    """A write that failed since its client had left, after the drain had stopped the search."""
+    fault = RuntimeError("the write failed")
+
+    async def search() -> None:
+        async with gated.service.open("client", FOREVER):
+            gated.scheduler.stop_all(draining_error)
+            raise fault
+
+    with pytest.raises(RuntimeError) as caught:
+        await search()
+    assert fault is caught.value
+    assert isinstance(fault.__cause__, ServerDrainingError)
+    gated.assert_free()
+
+
+async def test_fault_of_the_kernel_reaches_the_caller(gated: Bench, kernel: GateKernel) -> None:
+    """As it was raised in the worker."""
+    fault = RuntimeError("boom")
+    async with gated.service.open("client", FOREVER) as session:
+        (await asyncio.to_thread(kernel.next)).fail(fault)
+        with pytest.raises(RuntimeError) as caught:
+            await session.take()
+    assert fault is caught.value
+    gated.assert_free()
+
+
+async def test_drain_stops_a_search_with_its_progress(gated: Bench, kernel: GateKernel) -> None:
+    """So that its client can resume."""
+    async with gated.service.open("client", FOREVER) as session:
+        first = await asyncio.to_thread(kernel.next)
+        second = await asyncio.to_thread(kernel.next)
+        front = min(first, second, key=lambda scanning: scanning.start)
+        front.finish((2, 7))
+        assert [2] == (await session.take()).results
+        gated.scheduler.stop_all(draining_error)
+        with pytest.raises(ServerDrainingError) as caught:
+            await session.take()
+    assert caught.value.progress is not None
+    assert front.stop == caught.value.progress.next_position
+    gated.assert_free()
+
+
+async def test_patience_ends_the_wait_without_an_error(gated: Bench) -> None:
+    """With the progress so far; the search goes on."""
+    async with gated.service.open("client", FOREVER) as session:
+        for patience in (0.0, -1.0, 1e-9):
+            taken = await session.take(patience)
+            assert [] == taken.results
+            assert taken.error is None
+            assert not taken.found
+            assert 0 == taken.progress.next_position
+    gated.assert_free()
+
+
+async def test_refused_search_never_begins(gated: Bench, kernel: GateKernel) -> None:
+    """And the one that is under way is not disturbed."""
+    async with gated.service.open("client", FOREVER):
+        await asyncio.to_thread(kernel.next)
+        with pytest.raises(ServerOverloadedError) as caught:
+            async with gated.service.open("other", FOREVER):
+                pytest.fail("a second search was admitted")
+        assert caught.value.progress is None
+        assert 1 == gated.scheduler.statistics().active
+        assert 1 == gated.admission.taken
+    gated.assert_free()

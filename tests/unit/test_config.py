@@ -1,0 +1,212 @@
+"""The settings: from flags and environment to values, or one message with all that is wrong."""
+
+import os
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from hashfinder.config import Settings, SettingsInvalidError, load_settings
+
+RANGES: dict[str, tuple[float, float]] = {
+    "port": (0, 65535),
+    "metrics_port": (0, 65535),
+    "maximum_hashes": (1, 2**64 - 1),
+    "maximum_searches": (1, 100_000),
+    "maximum_searches_per_client": (1, 100_000),
+    "maximum_waiting": (0, 100_000),
+    "wait_seconds": (0, 3600),
+    "client_hash_rate": (0, 10**15),
+    "client_hash_burst": (1, 2**64 - 1),
+    "workers": (1, 1024),
+    "chunk_seconds": (0.0001, 1),
+    "drain_delay": (0, 3600),
+    "drain_grace": (0, 86400),
+    "keepalive_seconds": (1, 7200),
+}
+CHOICES: dict[str, list[str]] = {
+    "client_identity": ["address", "connection"],
+    "log_format": ["auto", "json", "console"],
+    "log_level": ["debug", "info", "warning", "error"],
+}
+TEXTS = {"host", "kernel"}
+FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing of the developer's own in."""
+    for name in [name for name in os.environ if name.upper().startswith("HASHFINDER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "argv", ["pytest", "--port", "1"])
+
+
+def flag(name: str) -> str:
+    """Return a setting's flag."""
+    return f"--{name.replace('_', '-')}"
+
+
+def variable(name: str) -> str:
+    """Return a setting's environment variable."""
+    return f"HASHFINDER_{name.upper()}"
+
+
+def value(settings: Settings, name: str) -> Any:  # noqa: ANN401  # of any setting
+    """Return a setting."""
+    return getattr(settings, name)
+
+
+def complaint(*arguments: str) -> str:
+    """Return what is wrong with the arguments."""
+    with pytest.raises(SettingsInvalidError) as caught:
+        load_settings(list(arguments))
+    return str(caught.value)
+
+
+def test_tests_know_every_setting() -> None:
+    """A new setting has to be added above."""
+    assert set(Settings.model_fields) == RANGES.keys() | CHOICES.keys() | TEXTS
+
+
+def test_defaults_are_used_where_nothing_is_said() -> None:
+    """Of the arguments given, not of the process."""
+    settings = load_settings([])
+    assert ("127.0.0.1", 50051, 9464) == (settings.host, settings.port, settings.metrics_port)
+    assert settings.workers is None
+    assert "auto" == settings.kernel
+    assert 10**10 <= settings.maximum_hashes <= 10**11
+
+
+def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the class, and by --help with its flag."""
+    with pytest.raises(SystemExit) as caught:
+        load_settings(["--help"])
+    assert 0 == caught.value.code
+    page = capsys.readouterr().out
+    words = " ".join(page.split())
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert flag(name) in page
+        assert " ".join(field.description.split()) in words, name
+    assert "hashfinder-server" in page
+
+
+@pytest.mark.parametrize("name", sorted(RANGES))
+@pytest.mark.parametrize("edge", [0, 1])
+@pytest.mark.parametrize("by_flag", [False, True])
+def test_edges_of_a_range_are_within_it(
+    name: str,
+    edge: int,
+    by_flag: bool,  # noqa: FBT001  # a case of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From either source."""
+    limit = RANGES[name][edge]
+    if by_flag:
+        settings = load_settings([flag(name), str(limit)])
+    else:
+        monkeypatch.setenv(variable(name), str(limit))
+        settings = load_settings([])
+    assert limit == value(settings, name)
+
+
+@pytest.mark.parametrize("name", sorted(RANGES))
+@pytest.mark.parametrize("bad", ["below", "above", "x", "nan", "-inf", "1e400"])
+def test_other_values_are_refused_with_flag_variable_and_range(name: str, bad: str) -> None:
+    """And with what came."""
+    low, high = RANGES[name]
+    step = 0.00001 if name in FLOATS else 1
+    text = {"below": str(low - step), "above": str(high + step)}.get(bad, bad)
+    kind = "a number" if name in FLOATS else "a whole number"
+    expected = f"{flag(name)} ({variable(name)}) must be {kind} from {low} to {high}, not {text!r}"
+    assert expected == complaint(f"{flag(name)}={text}")
+
+
+@pytest.mark.parametrize("name", sorted(set(RANGES) - FLOATS))
+def test_fractions_are_no_whole_numbers(name: str) -> None:
+    """They are not cut."""
+    assert f"{flag(name)} ({variable(name)}) must be a whole number" in complaint(flag(name), "1.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "choice"), [(name, choice) for name in sorted(CHOICES) for choice in CHOICES[name]]
+)
+def test_choices_are_taken(name: str, choice: str) -> None:
+    """Each by its word."""
+    assert choice == value(load_settings([flag(name), choice]), name)
+
+
+@pytest.mark.parametrize("name", sorted(CHOICES))
+@pytest.mark.parametrize("bad", ["other", "JSON", "Address", "INFO"])
+def test_other_words_are_refused_with_the_choices(
+    name: str, bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Letter case counts."""
+    monkeypatch.setenv(variable(name), bad)
+    allowed = " or ".join(CHOICES[name])
+    assert f"{flag(name)} ({variable(name)}) must be {allowed}, not {bad!r}" == complaint()
+
+
+def test_flags_come_before_the_environment_and_that_before_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Setting by setting."""
+    monkeypatch.setenv("HASHFINDER_PORT", "1001")
+    monkeypatch.setenv("HASHFINDER_METRICS_PORT", "1002")
+    settings = load_settings(["--port", "2001"])
+    assert (2001, 1002) == (settings.port, settings.metrics_port)
+    assert 1024 == settings.maximum_searches
+
+
+def test_flag_mends_a_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not used is not complained of."""
+    monkeypatch.setenv("HASHFINDER_PORT", "bad")
+    assert 5 == load_settings(["--port", "5"]).port
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_empty_variable_counts_as_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's template leaves it."""
+    monkeypatch.setenv(variable(name), "")
+    assert Settings.model_fields[name].default == value(load_settings([]), name)
+
+
+def test_everything_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line each, from flags and environment alike."""
+    monkeypatch.setenv("HASHFINDER_WORKERS", "0")
+    monkeypatch.setenv("HASHFINDER_LOG_LEVEL", "loud")
+    lines = complaint("--port", "65536", "--chunk-seconds", "2").splitlines()
+    assert [
+        "--port (HASHFINDER_PORT) must be a whole number from 0 to 65535, not '65536'",
+        "--workers (HASHFINDER_WORKERS) must be a whole number from 1 to 1024, not '0'",
+        "--chunk-seconds (HASHFINDER_CHUNK_SECONDS) must be a number from 0.0001 to 1, not '2'",
+        "--log-level (HASHFINDER_LOG_LEVEL) must be debug or info or warning or error, not 'loud'",
+    ] == lines
+
+
+@pytest.mark.parametrize("arguments", [["--prot", "1"], ["stray"], ["--port"], ["--maximum_x=1"]])
+def test_unknown_flags_and_missing_values_end_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usage goes to stderr."""
+    with pytest.raises(SystemExit) as caught:
+        load_settings(arguments)
+    assert 2 == caught.value.code
+    captured = capsys.readouterr()
+    assert "" == captured.out
+    assert "usage: hashfinder-server" in captured.err
+
+
+def test_settings_do_not_change() -> None:
+    """They are a value."""
+    settings: Any = load_settings([])
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+
+
+def test_variables_of_other_programs_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes makes such for every service, HASHFINDER_PORT_50051_TCP among them."""
+    monkeypatch.setenv("HASHFINDER_PORT_50051_TCP", "tcp://10.0.0.1:50051")
+    monkeypatch.setenv("HASHFINDER_SERVICE_HOST", "10.0.0.1")
+    assert 50051 == load_settings([]).port

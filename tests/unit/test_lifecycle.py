@@ -1,0 +1,216 @@
+"""The drain, step by step, on a loop of virtual time."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from hashfinder.lifecycle import DrainStuckError, DrainTimes, Lifecycle, State
+from tests.unit.virtual_time import now, run
+
+FOREVER = 10**6
+TIMES = DrainTimes(delay=3, grace=10, margin=2)
+
+
+class FakeServer:
+    """Writes down what a drain does to it, and when."""
+
+    def __init__(self, searches_end: float = 0, told_after: float = 0) -> None:
+        """Take when searches end by themselves, and how long stopped ones take."""
+        self.calls: list[tuple[str, float]] = []
+        self.searches_end = searches_end
+        self.told_after = told_after
+        self.hanging: set[str] = set()
+        self.state: Callable[[], State] = lambda: State.SERVING
+        self.states: list[State] = []
+
+    async def note(self, call: str) -> None:
+        """Remember a call, and hang where the test wants it."""
+        self.calls.append((call, now()))
+        self.states.append(self.state())
+        if call in self.hanging:
+            await asyncio.sleep(FOREVER)
+
+    async def refuse_traffic(self) -> None:
+        """Note."""
+        await self.note("refuse_traffic")
+
+    def refuse_searches(self) -> None:
+        """Note."""
+        self.calls.append(("refuse_searches", now()))
+
+    async def searches_ended(self) -> None:
+        """Return when they have."""
+        await asyncio.sleep(self.searches_end - now())
+
+    def stop_searches(self) -> None:
+        """Note; they end a little later."""
+        self.calls.append(("stop_searches", now()))
+        self.searches_end = now() + self.told_after
+
+    async def stop_serving(self) -> None:
+        """Note."""
+        await self.note("stop_serving")
+
+    async def release(self) -> None:
+        """Note."""
+        await self.note("release")
+
+
+def drained(server: FakeServer, times: DrainTimes = TIMES) -> Lifecycle:
+    """Drain a server that is asked to stop at 0 s."""
+
+    async def scenario() -> Lifecycle:
+        lifecycle = Lifecycle(server, times)
+        server.state = lambda: lifecycle.state
+        lifecycle.ask_to_stop()
+        await lifecycle.run()
+        return lifecycle
+
+    return run(scenario())
+
+
+def test_states_follow_each_other() -> None:
+    """Starting, serving until asked, draining, stopped."""
+
+    async def scenario() -> None:
+        server = FakeServer()
+        lifecycle = Lifecycle(server, TIMES)
+        server.state = lambda: lifecycle.state
+        states = [lifecycle.state]
+        running = asyncio.create_task(lifecycle.run())
+        await asyncio.sleep(1000)
+        states.append(lifecycle.state)
+        assert 0 == len(server.calls)
+        lifecycle.ask_to_stop()
+        lifecycle.ask_to_stop()  # asking twice is asking
+        await running
+        states.append(lifecycle.state)
+        assert [State.STARTING, State.SERVING, State.STOPPED] == states
+        assert {State.DRAINING} == set(server.states)
+
+    run(scenario())
+
+
+def test_drain_of_an_idle_server_waits_for_load_balancers_and_late_clients_alone() -> None:
+    """In this order; who still comes is refused for half a second before the port closes."""
+    server = FakeServer()
+    drained(server)
+    assert [
+        ("refuse_traffic", 0),
+        ("refuse_searches", 3),
+        ("stop_serving", 3.5),
+        ("release", 3.5),
+    ] == server.calls
+
+
+def test_grace_is_not_waited_for_where_searches_end_before_it() -> None:
+    """And none of them is stopped."""
+    server = FakeServer(searches_end=7)
+    drained(server)
+    assert [("stop_serving", 7), ("release", 7)] == server.calls[2:]
+
+
+def test_searches_that_outlive_the_grace_are_stopped_and_told() -> None:
+    """Their clients get their statuses before the connections are cut."""
+    server = FakeServer(searches_end=FOREVER, told_after=0.5)
+    drained(server)
+    assert [
+        ("refuse_traffic", 0),
+        ("refuse_searches", 3),
+        ("stop_searches", 13),
+        ("stop_serving", 13.5),
+        ("release", 13.5),
+    ] == server.calls
+
+
+def test_searches_that_do_not_end_when_stopped_are_cut_off() -> None:
+    """After the margin."""
+    server = FakeServer(searches_end=FOREVER, told_after=FOREVER)
+    drained(server)
+    assert [("stop_searches", 13), ("stop_serving", 15), ("release", 15)] == server.calls[2:]
+
+
+def test_without_delay_and_grace_everything_happens_at_once() -> None:
+    """Searches are stopped immediately."""
+    server = FakeServer(searches_end=FOREVER)
+    drained(server, DrainTimes(delay=0, grace=0, margin=2))
+    assert [
+        ("refuse_traffic", 0),
+        ("refuse_searches", 0),
+        ("stop_searches", 0),
+        ("stop_serving", 0),
+        ("release", 0),
+    ] == server.calls
+
+
+@pytest.mark.parametrize("step", ["refuse_traffic", "stop_serving", "release"])
+@pytest.mark.parametrize("searches_end", [0, FOREVER])
+def test_drain_that_hangs_ends_at_the_hard_cap(step: str, searches_end: float) -> None:
+    """Delay, grace, and three times the margin after it began; it is not called stopped."""
+
+    async def scenario() -> None:
+        server = FakeServer(searches_end)
+        server.hanging.add(step)
+        lifecycle = Lifecycle(server, TIMES)
+        lifecycle.ask_to_stop()
+        with pytest.raises(DrainStuckError, match="did not end within 19 s"):
+            await lifecycle.run()
+        assert pytest.approx(3 + 10 + 3 * 2) == now()
+        assert State.DRAINING == lifecycle.state
+        assert step == server.calls[-1][0]
+
+    run(scenario())
+
+
+def test_drain_with_searches_at_their_slowest_stays_below_the_hard_cap() -> None:
+    """There is time left to join the workers."""
+    server = FakeServer(searches_end=FOREVER, told_after=FOREVER)
+    assert State.STOPPED == drained(server).state
+    assert 19 - 4 == server.calls[-1][1]
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """Give the signals back to who had them."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+async def test_first_signal_drains_and_another_one_exits_at_once(
+    first: signal.Signals, second: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 128 + its number, as a shell tells it."""
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    draining = asyncio.Event()
+
+    class StuckServer(FakeServer):
+        async def refuse_traffic(self) -> None:
+            draining.set()
+            await asyncio.Event().wait()
+
+    lifecycle = Lifecycle(StuckServer(), TIMES)
+    lifecycle.watch_signals()
+    running = asyncio.create_task(lifecycle.run())
+    signal.raise_signal(first)
+    await draining.wait()
+    assert [] == exits
+    assert State.DRAINING == lifecycle.state
+    signal.raise_signal(second)
+    assert [128 + second] == exits
+    running.cancel()
+    await ended(running)
+
+
+async def ended(work: Awaitable[None]) -> None:
+    """Wait for what was cancelled."""
+    with pytest.raises(asyncio.CancelledError):
+        await work

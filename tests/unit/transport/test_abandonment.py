@@ -1,0 +1,167 @@
+"""Who stopped a cancelled RPC: its deadline, its client, or its connection."""
+
+import asyncio
+
+import pytest
+from grpc_channelz.v1 import channelz_pb2
+from grpc_channelz.v1.channelz import ChannelzServicer
+
+from hashfinder.transport.abandonment import Connections, deadline_passed
+from tests.unit.virtual_time import run
+
+PEER = "ipv4:192.0.2.1:50000"
+STRANGER = "ipv4:192.0.2.1:50001"
+
+
+@pytest.mark.parametrize(
+    ("remaining", "initial", "passed"),
+    [
+        (None, None, False),
+        (None, 5.0, False),
+        (0.0, None, False),
+        (0.0, 5.0, True),
+        (-0.1, 5.0, True),
+        (0.02, 0.1, True),
+        (0.026, 0.1, True),  # 25 ms + 1 %
+        (0.027, 0.1, False),
+        (0.07, 5.0, True),
+        (0.08, 5.0, False),
+        (6.0, 600.0, True),  # clients round a deadline up by up to 1 %
+        (6.1, 600.0, False),
+        (4.9, 5.0, False),
+    ],
+)
+def test_deadline_has_passed_where_hardly_any_time_remains(
+    remaining: float | None,
+    initial: float | None,
+    passed: bool,  # noqa: FBT001  # a case of the test
+) -> None:
+    """Within what the wire's rounding and a busy loop take."""
+    assert passed == deadline_passed(remaining, initial)
+
+
+class Books:
+    """Stands for gRPC's own books: two servers, whose sockets come page by page."""
+
+    page_size = 3
+
+    def __init__(self, peers: list[list[str]]) -> None:
+        """Take the peers of each server."""
+        self.peers = peers
+        self.asked = 0
+
+    def servers(self, _request: object, _context: object) -> channelz_pb2.GetServersResponse:
+        """Answer ``GetServers``."""
+        self.asked += 1
+        response = channelz_pb2.GetServersResponse(end=True)
+        for number in range(len(self.peers)):
+            response.server.add().ref.server_id = 100 + number
+        return response
+
+    def sockets(
+        self, request: channelz_pb2.GetServerSocketsRequest, _context: object
+    ) -> channelz_pb2.GetServerSocketsResponse:
+        """Answer ``GetServerSockets``: every other number is a socket, from the one asked for."""
+        peers = list(enumerate(self.peers[request.server_id - 100]))
+        left = [(2 * n + 2, peer) for n, peer in peers if 2 * n + 2 >= request.start_socket_id]
+        response = channelz_pb2.GetServerSocketsResponse(end=len(left) <= self.page_size)
+        for number, peer in left[: self.page_size]:
+            response.socket_ref.add(socket_id=number, name=f"chttp2 {peer}")
+        return response
+
+
+def books(monkeypatch: pytest.MonkeyPatch, *peers: list[str]) -> Books:
+    """Replace gRPC's books."""
+    replaced = Books(list(peers))
+    monkeypatch.setattr(ChannelzServicer, "GetServers", replaced.servers)
+    monkeypatch.setattr(ChannelzServicer, "GetServerSockets", replaced.sockets)
+    return replaced
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 7])
+def test_peer_is_connected_while_any_server_has_its_socket(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Whichever page it is on."""
+    others = [f"ipv4:198.51.100.1:{n}" for n in range(before)]
+    books(monkeypatch, [], [*others, PEER])
+    assert run(Connections().is_open(PEER))
+    assert not run(Connections().is_open(STRANGER))
+
+
+def test_peer_is_gone_where_there_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there is no server."""
+    books(monkeypatch, [], [])
+    assert not run(Connections().is_open(PEER))
+    books(monkeypatch)
+    assert not run(Connections().is_open(PEER))
+
+
+def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storm of cancellations costs one snapshot; who asks later gets a new one."""
+    replaced = books(monkeypatch, [PEER])
+
+    async def scenario() -> None:
+        connections = Connections()
+        peers = [PEER, STRANGER] * 50
+        answers = await asyncio.gather(*map(connections.is_open, peers))
+        assert [True, False] * 50 == answers
+        assert 1 == replaced.asked
+        replaced.peers = [[STRANGER]]
+        assert not await connections.is_open(PEER)
+        assert 2 == replaced.asked
+
+    run(scenario())
+
+
+def test_one_who_gives_up_does_not_take_the_look_from_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first who asked is cancelled at every moment; the second has its answer."""
+    for turns in range(8):
+        books(monkeypatch, [PEER])
+
+        async def scenario(turns: int) -> None:
+            connections = Connections()
+            first = asyncio.create_task(connections.is_open(PEER))
+            second = asyncio.create_task(connections.is_open(PEER))
+            await asyncio.sleep(0.05)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            first.cancel()
+            assert await second
+            await asyncio.gather(first, return_exceptions=True)
+
+        run(scenario(turns))
+
+
+def test_books_are_read_after_a_lost_connection_has_had_time_to_vanish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some 50 ms."""
+    replaced = books(monkeypatch, [PEER])
+
+    async def scenario() -> None:
+        asking = asyncio.create_task(Connections().is_open(PEER))
+        await asyncio.sleep(0.04)
+        assert 0 == replaced.asked
+        replaced.peers = [[]]
+        assert not await asking
+
+    run(scenario())
+
+
+def test_server_that_hangs_up_takes_every_peer_for_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It closes the connections itself: they tell nothing about the clients any more."""
+    books(monkeypatch, [])
+
+    async def scenario() -> None:
+        connections = Connections()
+        asking = asyncio.create_task(connections.is_open(PEER))
+        await asyncio.sleep(0)
+        connections.hang_up()
+        assert await asking
+
+    run(scenario())

@@ -1,0 +1,266 @@
+"""The table from errors to statuses, held against the tree of errors itself."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from hashfinder.domain.candidate import Candidate
+from hashfinder.domain.errors import (
+    AbandonedError,
+    BudgetExhaustedError,
+    ClientQuotaExhaustedError,
+    HashFinderError,
+    InvalidRequestError,
+    KernelUnavailableError,
+    ServerDrainingError,
+    ServerOverloadedError,
+    StoppedError,
+    TooManySearchesError,
+    UndecodableRequestError,
+    Violation,
+)
+from hashfinder.domain.progress import Progress
+from hashfinder.domain.query import Query
+from hashfinder.transport.status import ERROR_DOMAIN, is_expected, to_status
+from hashfinder_proto import hash_name_pb2 as pb
+
+Code = grpc.StatusCode
+TYPES: dict[str, type[Message]] = {
+    cls.DESCRIPTOR.full_name: cls
+    for cls in (
+        error_details_pb2.ErrorInfo,
+        error_details_pb2.BadRequest,
+        error_details_pb2.QuotaFailure,
+        error_details_pb2.RetryInfo,
+        error_details_pb2.RequestInfo,
+        pb.SearchProgress,
+    )
+}
+VIOLATIONS = [Violation("desired_name", "must be shorter"), Violation("maximum_hashes", "not 0")]
+
+# Nobody is there to be told, or no RPC can end with it.
+WITHOUT_STATUS = {AbandonedError, KernelUnavailableError}
+
+# Error, code, reason, the types of its details besides ErrorInfo, and its quota's metric and id.
+ROWS: list[tuple[HashFinderError, Code, str, set[str], tuple[str, str, str] | None]] = [
+    (
+        InvalidRequestError(VIOLATIONS),
+        Code.INVALID_ARGUMENT,
+        "INVALID_REQUEST",
+        {"BadRequest"},
+        None,
+    ),
+    (
+        UndecodableRequestError("no message"),
+        Code.INVALID_ARGUMENT,
+        "UNDECODABLE_REQUEST",
+        set(),
+        None,
+    ),
+    (
+        BudgetExhaustedError(12),
+        Code.RESOURCE_EXHAUSTED,
+        "HASH_BUDGET_EXHAUSTED",
+        {"QuotaFailure"},
+        ("client", "hashfinder/hashes_per_search", "maximum_hashes"),
+    ),
+    (
+        ClientQuotaExhaustedError(1.5, 12),
+        Code.RESOURCE_EXHAUSTED,
+        "CLIENT_QUOTA_EXHAUSTED",
+        {"QuotaFailure", "RetryInfo"},
+        ("client", "hashfinder/hashes_per_second", "client_hash_rate"),
+    ),
+    (
+        TooManySearchesError("too many", 1.5, 12),
+        Code.RESOURCE_EXHAUSTED,
+        "TOO_MANY_SEARCHES",
+        {"QuotaFailure", "RetryInfo"},
+        ("client", "hashfinder/searches", "maximum_searches_per_client"),
+    ),
+    (
+        ServerOverloadedError("full", 1.5, 12),
+        Code.RESOURCE_EXHAUSTED,
+        "SERVER_OVERLOADED",
+        {"QuotaFailure", "RetryInfo"},
+        ("server", "hashfinder/searches", "maximum_searches"),
+    ),
+    (
+        ServerDrainingError("going", 1.5),
+        Code.UNAVAILABLE,
+        "SERVER_DRAINING",
+        {"RetryInfo"},
+        None,
+    ),
+]
+ERRORS = [row[0] for row in ROWS]
+
+
+def class_name(value: object) -> str | None:
+    """Return a test's name for an error."""
+    return type(value).__name__ if isinstance(value, Exception) else None
+
+
+def final_errors(cls: type[HashFinderError] = HashFinderError) -> Iterator[type[HashFinderError]]:
+    """Return the classes of the domain's errors of which no other one is a kind."""
+    for kind in cls.__subclasses__():
+        if kind.__module__ == HashFinderError.__module__:
+            if not kind.__subclasses__():
+                yield kind
+            yield from final_errors(kind)
+
+
+def unpacked(status: grpc.Status) -> tuple[status_pb2.Status, dict[str, Message]]:
+    """Return the message behind a status, and its details by type; each type once."""
+    ((key, value),) = status.trailing_metadata
+    assert "grpc-status-details-bin" == key
+    assert isinstance(value, bytes)
+    rich = status_pb2.Status.FromString(value)
+    assert (status.code.value[0], status.details) == (rich.code, rich.message)
+    details: dict[str, Message] = {}
+    for packed in rich.details:
+        full_name = packed.TypeName()
+        detail = TYPES[full_name]()
+        assert packed.Unpack(detail)
+        name = full_name.rpartition(".")[2]
+        assert name not in details
+        details[name] = detail
+    return rich, details
+
+
+def test_every_error_that_can_end_an_rpc_has_a_row_of_its_own() -> None:
+    """A new class of error has to be added to the table, and here."""
+    assert {type(error) for error in ERRORS} | WITHOUT_STATUS == set(final_errors())
+    assert all(is_expected(error) for error in ERRORS)
+    assert [False, False] == [is_expected(error()) for error in WITHOUT_STATUS]
+    assert not is_expected(RuntimeError())
+    assert len(ROWS) == len({reason for _, _, reason, _, _ in ROWS})
+
+
+@pytest.mark.parametrize(("error", "code", "reason", "types", "quota"), ROWS, ids=class_name)
+def test_row_of_the_table(
+    error: HashFinderError,
+    code: Code,
+    reason: str,
+    types: set[str],
+    quota: tuple[str, str, str] | None,
+) -> None:
+    """Code, text, reason and details of each error."""
+    status = to_status(error, "request 1")
+    _, details = unpacked(status)
+
+    assert code is status.code
+    assert str(error) == status.details
+    assert {"ErrorInfo", *types} == details.keys()
+    info = details["ErrorInfo"]
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert (reason, ERROR_DOMAIN) == (info.reason, info.domain)
+    assert ({"limit": "12"} if quota else {}) == dict(info.metadata)
+    if quota:
+        failure = details["QuotaFailure"]
+        assert isinstance(failure, error_details_pb2.QuotaFailure)
+        (violation,) = failure.violations
+        assert quota == (violation.subject, violation.quota_metric, violation.quota_id)
+        assert 12 == violation.quota_value
+        assert "hash_name.HashFinder" == violation.api_service
+        assert str(error) == violation.description
+    if "RetryInfo" in types:
+        retry = details["RetryInfo"]
+        assert isinstance(retry, error_details_pb2.RetryInfo)
+        assert 1500 == retry.retry_delay.ToMilliseconds()
+
+
+def test_bad_request_lists_every_violation() -> None:
+    """In the order in which they were found."""
+    _, details = unpacked(to_status(InvalidRequestError(VIOLATIONS), "1"))
+    bad_request = details["BadRequest"]
+    assert isinstance(bad_request, error_details_pb2.BadRequest)
+    told = [Violation(each.field, each.description) for each in bad_request.field_violations]
+    assert VIOLATIONS == told
+
+
+@pytest.mark.parametrize(
+    "error", [error for error in ERRORS if isinstance(error, StoppedError)], ids=class_name
+)
+def test_progress_is_a_detail_where_the_search_had_begun(error: StoppedError) -> None:
+    """And only there."""
+    _, before = unpacked(to_status(error, "1"))
+    assert "SearchProgress" not in before
+    error.progress = Progress(5, 105, 2.0, Candidate.at(100, Query("ab", 0)))
+    try:
+        _, after = unpacked(to_status(error, "1"))
+    finally:
+        error.progress = None
+    progress = after["SearchProgress"]
+    assert isinstance(progress, pb.SearchProgress)
+    assert (5, 105, 2.5, 100) == (
+        progress.hashes_computed,
+        progress.next_position,
+        progress.hashes_per_second,
+        progress.best_candidate.position,
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret"), AbandonedError("secret"), KeyError()])
+def test_fault_of_ours_says_nothing_but_its_request_id(error: Exception) -> None:
+    """The rest is in the log."""
+    status = to_status(error, "request 7")
+    rich, details = unpacked(status)
+    assert Code.INTERNAL is status.code
+    assert "internal error; request id request 7" == status.details
+    assert {"ErrorInfo", "RequestInfo"} == details.keys()
+    info, request = details["ErrorInfo"], details["RequestInfo"]
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert isinstance(request, error_details_pb2.RequestInfo)
+    assert "INTERNAL_ERROR" == info.reason
+    assert "request 7" == request.request_id
+    assert b"secret" not in rich.SerializeToString()
+
+
+def test_largest_status_stays_far_below_16_kib() -> None:
+    """Beyond that, gRPC replaces the error itself."""
+    worst = Progress(2**64 - 1, 2**64 - 1, 1e-300, Candidate.at(2**64 - 1, Query("z" * 28, 0)))
+    fields = (
+        "desired_name",
+        "ideal_hamming_distance",
+        "interesting_hamming_distance",
+        "maximum_hashes",
+        "progress_interval",
+    )
+    errors: list[HashFinderError] = [
+        InvalidRequestError([Violation(field, "x" * 300) for field in fields]),
+        BudgetExhaustedError(2**64 - 1),
+        ClientQuotaExhaustedError(1e9, 10**15),
+        TooManySearchesError("x" * 100, 30.0, 100_000),
+        ServerDrainingError("x" * 100, 1.0),
+    ]
+    for error in errors:
+        if isinstance(error, StoppedError):
+            error.progress = worst
+        status = to_status(error, "r" * 64)
+        size = len(status.details) + sum(len(value) for _, value in status.trailing_metadata)
+        assert size < 6000, type(error)
+
+
+def test_limit_beyond_the_details_range_is_told_exactly_in_the_metadata() -> None:
+    """A quota's value has one bit less than a budget."""
+    _, details = unpacked(to_status(BudgetExhaustedError(2**64 - 1), "1"))
+    info, failure = details["ErrorInfo"], details["QuotaFailure"]
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert isinstance(failure, error_details_pb2.QuotaFailure)
+    assert "18446744073709551615" == info.metadata["limit"]
+    assert 2**63 - 1 == failure.violations[0].quota_value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"), [(0.5, 500), (1.23456, 1235), (30.0, 30_000), (0.0004, 0)]
+)
+def test_retry_delay_is_told_to_the_millisecond(seconds: float, milliseconds: int) -> None:
+    """Rounded."""
+    _, details = unpacked(to_status(ServerDrainingError("going", seconds), "1"))
+    retry = details["RetryInfo"]
+    assert isinstance(retry, error_details_pb2.RetryInfo)
+    assert milliseconds == retry.retry_delay.ToMilliseconds()
