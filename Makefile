@@ -9,7 +9,7 @@ MINUTES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := proto services/hashfinder clients/cli
-TYPED := services/hashfinder/src clients/cli/src proto/generate.py examples docs/generate.py $(wildcard deploy/*.py) tests
+TYPED := services/hashfinder/src clients/cli/src proto/generate.py examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
 BUF_VERSION := 1.75.0
@@ -110,8 +110,9 @@ proto-check: setup $(BUF) ## Check that hashfinder_proto is up to date, and lint
 	$(BIN)/python proto/generate.py --check
 	$(BUF) lint proto
 
-docs: setup ## Write the tables of docs/operations.md that come from the code
+docs: setup ## Write what docs/ has from the code: tables and snippets
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/snippets.py
 
 # Later locks follow the first, which holds everything: a package has one version in all of them.
 # An existing pin stays while it fits; `make lock LOCK_ARGS=--upgrade` renews all.
