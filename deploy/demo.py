@@ -1,4 +1,4 @@
-"""`make demo`: a server of its own on free ports, a tour of it, and the counters that this moved."""
+"""`make demo`: a server of its own, a tour of it, and the counters that this moved."""
 
 import re
 import signal

@@ -106,10 +106,9 @@ class Search:
         """Whether `claim` has something to hand out."""
         if self.ended or self.parked:
             return False
-        if self._claimed + len(self._scans) >= self.bounds.chunks:
-            # Without this one, nothing that waits to be merged could be.
-            return bool(self._returned) and self._returned[0][0] == self._merged
-        return bool(self._returned) or self._unclaimed < self._limit
+        # The rest of a scan that the merge waits for always has room: its scan is merged already.
+        has_room = self._claimed + len(self._scans) < self.bounds.chunks
+        return has_room and (bool(self._returned) or self._unclaimed < self._limit)
 
     def claim(self, size: int) -> Chunk:
         """Hand out the next chunk, of about `size` positions. Only while `runnable`."""
