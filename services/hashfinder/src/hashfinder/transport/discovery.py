@@ -1,7 +1,10 @@
 """Health checking and reflection."""
 
+from typing import Any
+
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, text_format
+from google.protobuf.descriptor import FileDescriptor
 from google.rpc import error_details_pb2  # noqa: F401  # being loaded, it is reflected
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
@@ -24,7 +27,7 @@ def add_reflection(server: grpc.aio.Server, *services: str) -> None:
     """
     _add_v1_descriptor()
     servicer = reflection.aio.ReflectionServicer(
-        (*services, _REFLECTION_V1, reflection.SERVICE_NAME)
+        (*services, _REFLECTION_V1, reflection.SERVICE_NAME), pool=_Pool()
     )
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
         servicer, server
@@ -37,6 +40,23 @@ def add_reflection(server: grpc.aio.Server, *services: str) -> None:
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": handler}),)
     )
+
+
+class _Pool:
+    """The default descriptor pool, which for reflection knows methods as well."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the pool has
+        return getattr(descriptor_pool.Default(), name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802
+        """Return the file of a message, a service, or a method; KeyError if there is none."""
+        pool = descriptor_pool.Default()
+        try:
+            return pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, method = symbol.rpartition(".")
+            pool.FindServiceByName(service).methods_by_name[method]
+            return pool.FindFileContainingSymbol(service)
 
 
 def _add_v1_descriptor() -> None:

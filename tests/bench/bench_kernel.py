@@ -1,0 +1,217 @@
+"""`make bench-kernel`: how many candidates a second each backend searches, beside OpenSSL.
+
+All rates are per second of CPU time on one thread. Everything is measured in turns, and the best
+turn of each counts: what others do on the machine slows down all alike, and the best turns are
+those that it slowed down least. Hashcat is measured as well where it is installed.
+
+Exit codes: 0; 1 where the fastest backend misses the ratio that `--at-least` asks for.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from hashfinder.domain.keyspace import first_position
+from hashfinder.domain.query import Query
+from hashfinder.kernel import Kernel, available_backends, load_kernel
+
+CHUNK = 2**17
+CAPACITY = 1024
+"""Positions and hits of one scan, as the scheduler has them."""
+NOISY = 0.1
+"""The spread between turns from which the numbers are called noisy."""
+OPENSSL = "openssl speed, sha1, 16 bytes"
+HASHCAT = "hashcat, raw SHA-1, no score"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of search. A '-' in a name, which no hash has, keeps it from ending."""
+
+    name: str
+    distance: int
+    secret_length: int = 5
+
+    @property
+    def label(self) -> str:
+        """The shape as the first column of the table."""
+        return f"{self.name:<28} {self.distance:>8} {self.secret_length:>6}"
+
+
+FULL_WORK = tuple(Shape("doctor", distance) for distance in (0, 1, 2))
+"""What the promised ratio is about."""
+SHAPES = (
+    *FULL_WORK,
+    Shape("doctor", 0, 3),
+    Shape("doctor", 0, 4),
+    Shape("doctor", 0, 8),
+    Shape("who-", 1),
+    Shape("doctorwho", 0),
+    Shape("doctorwho", 3),
+    Shape("abcdefghijklmn", 6),
+    Shape("abcdefghijklmnopqrstu", 12),
+    Shape("abcdefghijklmnopqrstuvwxyz0=", 16),
+    Shape("doctor", 4),  # dense: 27 % are hits
+    Shape("a-", 1),  # dense: 59 %
+    Shape("a-", 2),  # dense: all
+)
+
+
+def scan_rate(kernel: Kernel, shape: Shape, seconds: float) -> float:
+    """Return the candidates of `shape` that `kernel` searches in a second of CPU time."""
+    query = Query(shape.name, 0, shape.distance)
+    first = first_position(shape.secret_length) + (1 << 8 * shape.secret_length) // 3
+    chunk = CHUNK if kernel.backend != "python" else 512
+    position = first
+    began = time.thread_time()
+    while (elapsed := time.thread_time() - began) < seconds or position == first:
+        stop = position + chunk
+        while position < stop:
+            position = kernel.scan(query, position, stop, 0, CAPACITY).stop
+    return (position - first) / elapsed
+
+
+def openssl_rate() -> float:
+    """Return the messages of 16 bytes that OpenSSL hashes in a second of CPU time."""
+    command = ["openssl", "speed", "-seconds", "1", "-evp", "sha1", "-bytes", "16"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    found = re.search(r"(\d+) sha1(?: ops)?(?:'s)? in ([\d.]+)s", output)
+    if not found:
+        message = f"openssl speed said something unexpected: {output}"
+        raise RuntimeError(message)
+    return int(found[1]) / float(found[2])
+
+
+def hashcat_rate() -> float:
+    """Return the candidates that hashcat hashes in a second of CPU time, without any score.
+
+    It tries all strings of 8 small letters against a hash that none has, for a few seconds. Between
+    its first report and its last it neither compiles nor tunes.
+    """
+    command = ["hashcat", "-m", "100", "-a", "3", "-D", "1", "--force", "-O", "--runtime", "6"]
+    command += ["--potfile-disable", "--self-test-disable", "--status", "--status-json"]
+    command += ["--status-timer", "1", "0" * 40, "?l?l?l?l?l?l?l?l"]
+    reports = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            found = re.search(r'"progress": \[([1-9]\d*)', line)
+            if found:
+                reports.append((int(found[1]), _cpu_seconds(process.pid)))
+    if len(reports) < 2:
+        message = "hashcat reported no progress"
+        raise RuntimeError(message)
+    (first, began), (last, ended) = reports[0], reports[-1]
+    return (last - first) / (ended - began)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used, all of its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(turns: int, seconds: float) -> dict[str, dict[str, list[float]]]:
+    """Return the rates of each row of the table, by column, a number for each turn."""
+    jobs: dict[tuple[str, str], Callable[[], float]] = {}
+    for backend in available_backends():
+        kernel = load_kernel(backend)
+        for shape in SHAPES:
+            jobs[shape.label, backend] = partial(scan_rate, kernel, shape, seconds)
+    if shutil.which("openssl"):
+        jobs[OPENSSL, ""] = openssl_rate
+    if shutil.which("hashcat"):
+        jobs[HASHCAT, ""] = hashcat_rate
+    rates: dict[str, dict[str, list[float]]] = {}
+    for turn in range(turns):
+        print(f"\rTurn {turn + 1} of {turns}", end="", file=sys.stderr, flush=True)
+        for (row, column), job in jobs.items():
+            rates.setdefault(row, {}).setdefault(column, []).append(job())
+    print("\r" + " " * 20 + "\r", end="", file=sys.stderr, flush=True)
+    return rates
+
+
+def main() -> int:
+    """Measure, print, write."""
+    arguments = _arguments()
+    rates = measure(arguments.turns, arguments.seconds)
+    best = {
+        row: {column: max(turns) for column, turns in cells.items()} for row, cells in rates.items()
+    }
+    spread = median(1 - min(turns) / max(turns) for row in rates.values() for turns in row.values())
+    fastest = available_backends()[0]
+    full_work = min(best[shape.label][fastest] for shape in FULL_WORK)
+    ratios = {row: full_work / best[row][""] for row in (OPENSSL, HASHCAT) if row in best}
+    print("\n".join(_table(best)))
+    for row, ratio in ratios.items():
+        print(f"{fastest}, name of 6, distance 0 to 2, worst of them: {ratio:.1f} times {row}")
+    verdict = "NOISY: take the ratios with care" if spread > NOISY else "quiet"
+    print(f"Median spread between turns: {spread:.0%} ({verdict}); load {os.getloadavg()[0]:.1f}")
+    results = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "cpu": _cpu_name()},
+        "unit": "candidates per second of CPU time on one thread",
+        "rates": rates,
+        "ratios": ratios,
+        "spread": spread,
+        "noisy": spread > NOISY,
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"Written to {arguments.json}")
+    if arguments.at_least and ratios.get(OPENSSL, 0) < arguments.at_least:
+        print(f"The ratio to OpenSSL is below {arguments.at_least}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _table(best: dict[str, dict[str, float]]) -> list[str]:
+    """Return the lines of the table, in million candidates a second."""
+    backends = available_backends()
+    lines = [
+        f"{_cpu_name()}; million candidates per second of CPU time on one thread",
+        f"{'name':<28} {'distance':>8} {'secret':>6} " + " ".join(f"{b:>15}" for b in backends),
+    ]
+    for row, cells in best.items():
+        columns = backends if "" not in cells else ("",)
+        cells_text = " ".join(f"{cells[column] / 1e6:>15.3g}" for column in columns)
+        lines.append(f"{row:<44} {cells_text}")
+    return lines
+
+
+def _cpu_name() -> str:
+    """Return the CPU's name, where the system tells it."""
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="make bench-kernel", description=__doc__)
+    parser.add_argument("--turns", type=int, default=5, help="how often to measure each (5)")
+    parser.add_argument("--seconds", type=float, default=0.1, help="of a turn, for each cell (0.1)")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=Path(".cache/bench-kernel.json"),
+        help="where to write the results",
+    )
+    parser.add_argument("--at-least", type=float, help="the ratio to OpenSSL to insist on")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

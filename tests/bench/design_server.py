@@ -1,0 +1,101 @@
+"""A server of one design, as a process of its own: `python -m tests.bench.design_server DESIGN`.
+
+It prints its address, then answers every line on stdin with a snapshot of its ledger as JSON, and
+ends when stdin does.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from typing import TypeAlias
+from unittest.mock import patch
+
+import grpc
+
+from hashfinder.app import Application
+from hashfinder.config import load_settings
+from hashfinder.kernel import Kernel, load_kernel
+from hashfinder.observability.logs import LogFormat, configure_logging
+from hashfinder.transport.servicer import SearchServicer
+from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
+from tests.bench.baselines import MAXIMUM_HASHES, start_thread_per_rpc, start_to_thread
+from tests.bench.ledger import AccountedKernel, Ledger
+
+FLAGS = {
+    "--port": 0,
+    "--metrics-port": 0,
+    "--client-identity": "connection",  # on loopback, all clients have one address
+    "--maximum-hashes": MAXIMUM_HASHES,
+    "--maximum-searches": 10_000,
+    "--maximum-searches-per-client": 10_000,
+}
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[HashNameRequest, HashNameResponse]"
+
+
+async def serve_fair_chunks(kernel: Kernel, ledger: Ledger) -> None:
+    """Serve the real application, its handler and its kernel being accounted for."""
+
+    class AccountedServicer(SearchServicer):
+        async def FindRange(  # type: ignore[override]  # as in SearchServicer
+            self, request: HashNameRequest, context: _Context
+        ) -> None:
+            with ledger.handling(request.desired_name):
+                await super().FindRange(request, context)
+
+    flags = [str(word) for flag in FLAGS.items() for word in flag]
+    with patch("hashfinder.app.SearchServicer", AccountedServicer):
+        application = Application(load_settings(flags), kernel)
+    await application.start()
+    _answer(ledger, application.address, asyncio.get_running_loop())
+    await application.lifecycle.run()
+
+
+async def serve_to_thread(kernel: Kernel, ledger: Ledger) -> None:
+    """Serve aio with `asyncio.to_thread`."""
+    server, address = await start_to_thread(kernel, ledger)
+    _answer(ledger, address, asyncio.get_running_loop())
+    await server.wait_for_termination()
+
+
+def serve_thread_per_rpc(kernel: Kernel, ledger: Ledger) -> None:
+    """Serve with one thread for each RPC."""
+    server, address = start_thread_per_rpc(kernel, ledger)
+    _answer(ledger, address)
+    server.wait_for_termination()
+
+
+def _answer(ledger: Ledger, address: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    """Print the address; answer with snapshots from a thread of its own."""
+
+    def answer() -> None:
+        print(address, flush=True)  # the protocol
+        for _ in sys.stdin:
+            tasks = len(asyncio.all_tasks(loop)) if loop else 0
+            print(json.dumps({**ledger.snapshot(), "tasks": tasks}), flush=True)
+        os._exit(0)
+
+    threading.Thread(target=answer, name="answers", daemon=True).start()
+
+
+def main() -> None:
+    """Serve the design that the first argument names."""
+    ledger = Ledger()
+    kernel = AccountedKernel(load_kernel(), ledger)
+    sys.setswitchinterval(0.0005)  # for all, since `hashfinder` has it
+    configure_logging(LogFormat.JSON, "info")
+    match sys.argv[1]:
+        case "fair-chunks":
+            asyncio.run(serve_fair_chunks(kernel, ledger))
+        case "thread-per-rpc":
+            serve_thread_per_rpc(kernel, ledger)
+        case "to-thread":
+            asyncio.run(serve_to_thread(kernel, ledger))
+        case unknown:
+            sys.exit(f"no such design: {unknown}")
+
+
+if __name__ == "__main__":
+    main()

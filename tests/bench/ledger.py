@@ -1,0 +1,94 @@
+"""What a server did for each search, written down where it happens: in the kernel and the handler.
+
+The same for every design, so that the designs compare: which search was scanned how much, and when
+it was really over. A search is over when its handler has ended *and* its last scan has.
+"""
+
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hashfinder.domain.query import Query
+from hashfinder.kernel import Kernel, Scan
+
+
+class Ledger:
+    """Keeps account of searches by their names, which have to be unique. Safe from any thread."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        # Appending to a deque is atomic: nothing here makes a thread wait for another.
+        self._scans: deque[tuple[str, int, float, float]] = deque()
+        self._begun: deque[str] = deque()
+        self._ended: deque[tuple[str, float]] = deque()
+        self._hashes: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
+        self._kernel_seconds = 0.0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def handling(self, name: str) -> Iterator[None]:
+        """Surround the handler of the search `name`."""
+        self._begun.append(name)
+        try:
+            yield
+        finally:
+            self._ended.append((name, time.monotonic()))
+
+    def scanned(self, name: str, hashes: int, cpu_seconds: float) -> None:
+        """Note one scan that has ended just now."""
+        self._scans.append((name, hashes, cpu_seconds, time.monotonic()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the account so far, times of the monotonic clock and sums since the start."""
+        with self._lock:
+            wall, cpu = time.monotonic(), time.process_time()
+            ended = dict(self._ended.copy())
+            for _ in range(len(self._scans)):
+                name, hashes, seconds, end = self._scans.popleft()
+                self._hashes[name] += hashes
+                self._last[name] = max(end, self._last.get(name, 0.0))
+                self._kernel_seconds += seconds
+            return {
+                "wall": wall,
+                "cpu_seconds": cpu,
+                "kernel_seconds": self._kernel_seconds,
+                "hashes": dict(self._hashes),
+                "begun": len(self._begun),
+                "running": list(set(self._begun.copy()) - ended.keys()),
+                "free_at": {n: max(end, self._last.get(n, 0.0)) for n, end in ended.items()},
+                "threads": threading.active_count(),
+                "rss": resident_bytes(os.getpid()),
+            }
+
+
+class AccountedKernel:
+    """A `Kernel` that notes every scan in a ledger."""
+
+    def __init__(self, kernel: Kernel, ledger: Ledger) -> None:
+        """Take the kernel that does the work."""
+        self._kernel = kernel
+        self._ledger = ledger
+
+    @property
+    def backend(self) -> str:
+        """The implementation that does the work."""
+        return self._kernel.backend
+
+    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+        """Scan, and note it. See `Kernel.scan`."""
+        began = time.thread_time()
+        scan = self._kernel.scan(query, start, stop, best_distance, capacity)
+        self._ledger.scanned(query.name, scan.stop - start, time.thread_time() - began)
+        return scan
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process has in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,252 @@
+"""Bad input of every kind: a clean answer, and a server that is none the worse."""
+
+import random
+import socket
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.server.endings import Ending, ending_of
+from tests.integration.server_process import ServerProcess
+
+METHODS = ("Find", "FindRange")
+
+INVALID: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "nothing at all": ({}, {"desired_name": "1 to 28"}),
+    "name too long": ({"desired_name": "a" * 29}, {"desired_name": "1 to 28"}),
+    "name of many bytes": ({"desired_name": "\N{FROG FACE}" * 29}, {"desired_name": "1 to 28"}),
+    "no symbol of base64": ({"desired_name": "do-tor"}, {"desired_name": "distance of 1"}),
+    "Kelvin sign": ({"desired_name": "\N{KELVIN SIGN}atze"}, {"desired_name": "distance of 1"}),
+    "long s": (
+        {"desired_name": "\N{LATIN SMALL LETTER LONG S}"},
+        {"desired_name": "distance of 1"},
+    ),
+    "dotted I": (
+        {"desired_name": "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"},
+        {"desired_name": "distance of 1"},
+    ),
+    "emoji": ({"desired_name": "a\N{FROG FACE}"}, {"desired_name": "distance of 1"}),
+    "NUL": ({"desired_name": "a\0"}, {"desired_name": "distance of 1"}),
+    "padding inside": ({"desired_name": "a=b"}, {"desired_name": "distance of 1"}),
+    "padding twice": ({"desired_name": "=="}, {"desired_name": "distance of 1"}),
+    "symbol that cannot be last": ({"desired_name": "b="}, {"desired_name": "distance of 1"}),
+    "whole hash that cannot be": (
+        {"desired_name": "-" * 28, "ideal_hamming_distance": 27},
+        {"desired_name": "distance of 28"},
+    ),
+    "negative distances": (
+        {
+            "desired_name": "a",
+            "ideal_hamming_distance": -1,
+            "interesting_hamming_distance": -(2**31),
+        },
+        {"ideal_hamming_distance": "0 to 1", "interesting_hamming_distance": "0 to 1"},
+    ),
+    "distances above the length": (
+        {
+            "desired_name": "ab",
+            "ideal_hamming_distance": 3,
+            "interesting_hamming_distance": 2**31 - 1,
+        },
+        {"ideal_hamming_distance": "0 to 2", "interesting_hamming_distance": "0 to 2"},
+    ),
+    "no budget": ({"desired_name": "a", "maximum_hashes": 0}, {"maximum_hashes": "1 to 2^64 - 1"}),
+    "interval too short": (
+        {"desired_name": "a", "progress_interval": Duration(nanos=49_999_999)},
+        {"progress_interval": "0.05 s to 3600 s"},
+    ),
+    "no interval": (
+        {"desired_name": "a", "progress_interval": Duration()},
+        {"progress_interval": "0.05 s to 3600 s"},
+    ),
+    "interval too long": (
+        {"desired_name": "a", "progress_interval": Duration(seconds=3600, nanos=1)},
+        {"progress_interval": "0.05 s to 3600 s"},
+    ),
+    "negative interval": (
+        {"desired_name": "a", "progress_interval": Duration(seconds=-1)},
+        {"progress_interval": "0.05 s to 3600 s"},
+    ),
+    "interval that is none": (
+        {"desired_name": "a", "progress_interval": Duration(seconds=1, nanos=-5)},
+        {"progress_interval": "nanos of 0 to 999999999"},
+    ),
+    "everything at once": (
+        {
+            "desired_name": "a" * 29,
+            "ideal_hamming_distance": -1,
+            "interesting_hamming_distance": 99,
+            "maximum_hashes": 0,
+            "progress_interval": Duration(seconds=10**6),
+        },
+        {
+            "desired_name": "1 to 28",
+            "ideal_hamming_distance": "0 to 28",
+            "interesting_hamming_distance": "0 to 28",
+            "maximum_hashes": "1 to 2^64 - 1",
+            "progress_interval": "0.05 s to 3600 s",
+        },
+    ),
+}
+
+
+def ending(stub: HashFinderStub, method: str, request: HashNameRequest) -> Ending:
+    """Return how an RPC ends that fails."""
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Find(request) if method == "Find" else list(stub.FindRange(request))
+    return ending_of(caught.value)
+
+
+def send(channel: grpc.Channel, method: str, payload: bytes) -> Ending:
+    """Return how an RPC ends that carries `payload`."""
+    call: Any = channel.unary_unary(method)
+    with pytest.raises(grpc.RpcError) as caught:
+        call(payload, timeout=20)
+    return ending_of(caught.value)
+
+
+def assert_healthy(server: ServerProcess) -> None:
+    """The server finds things, and has logged no fault."""
+    with server.stub() as stub:
+        assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
+    assert [] == [line for line in server.logs() if line["level"] == "error"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("fields", "violations"), INVALID.values(), ids=INVALID.keys())
+def test_every_violation_is_named_with_what_is_allowed(
+    stub: HashFinderStub, fields: dict[str, Any], violations: dict[str, str], method: str
+) -> None:
+    """INVALID_ARGUMENT lists each bad field once, with its range, and no good one."""
+    end = ending(stub, method, HashNameRequest(**fields))
+
+    assert "INVALID_REQUEST" == end.reason
+    named = {v.field: v.description for v in end.details["BadRequest"].field_violations}
+    assert violations.keys() == named.keys()
+    assert len(named) == len(end.details["BadRequest"].field_violations)
+    for field, allowed in violations.items():
+        assert allowed in named[field]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"desired_name": "a" * 28, "ideal_hamming_distance": 28},
+        {"desired_name": "\N{FROG FACE}", "ideal_hamming_distance": 1},
+        {"desired_name": "K", "interesting_hamming_distance": 1},
+        {"desired_name": "A=", "progress_interval": Duration(nanos=50_000_000)},
+        {"desired_name": "+", "progress_interval": Duration(seconds=3600)},
+        {"desired_name": "/", "start_position": 2**64 - 1 - 2**20},
+        {"desired_name": "0", "maximum_hashes": 2**64 - 1},
+    ],
+    ids=str,
+)
+def test_what_is_just_allowed_is_allowed(stub: HashFinderStub, fields: dict[str, Any]) -> None:
+    """The ranges of the contract include their ends."""
+    assert 28 == len(stub.Find(HashNameRequest(**fields)).hashed_name)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xff\xff\xff",
+        b"\x0a\x05abc",  # shorter than it says
+        b"\x0a\x02\xc3\x28",  # no UTF-8
+        b"\x32\x01\xff",  # no Duration
+        b"\x0b\x0b\x0b",  # groups that never end
+    ],
+    ids=bytes.hex,
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_bytes_that_are_no_request_are_the_clients_fault(
+    server: ServerProcess, payload: bytes, method: str
+) -> None:
+    """Undecodable requests end INVALID_ARGUMENT with a reason of their own."""
+    with server.channel() as channel:
+        end = send(channel, f"/hash_name.HashFinder/{method}", payload)
+
+    assert "INVALID_ARGUMENT" == end.code.name
+    assert "UNDECODABLE_REQUEST" == end.reason
+    assert {"ErrorInfo"} == set(end.details)
+
+
+@pytest.mark.parametrize(
+    ("method", "payload", "code"),
+    [
+        ("/hash_name.HashFinder/Find", b"\x0a\xff\xff\x04" + b"a" * 70_000, "RESOURCE_EXHAUSTED"),
+        ("/hash_name.HashFinder/FindAll", b"", "UNIMPLEMENTED"),
+        ("/hash_name.NameFinder/Find", b"", "UNIMPLEMENTED"),
+        ("/", b"", "UNIMPLEMENTED"),
+        ("/a/b/c/d", b"", "UNIMPLEMENTED"),
+    ],
+    ids=["oversized", "unknown method", "unknown service", "no method", "strange path"],
+)
+def test_what_does_not_reach_the_service_ends_cleanly(
+    server: ServerProcess, method: str, payload: bytes, code: str
+) -> None:
+    """Oversized requests and unknown methods end with a status of gRPC's; the server goes on."""
+    before = server.samples()
+    with server.channel() as channel:
+        assert code == send(channel, method, payload).code.name
+
+    assert_healthy(server)
+    series = server.samples().keys() - before.keys()
+    assert set() == {name for name, _ in series}, "what clients call makes no new series"
+
+
+def test_thousands_of_bad_calls_harm_nobody(server: ServerProcess, chance: random.Random) -> None:
+    """Random bytes, at once and in numbers, each get a clean status."""
+    allowed = {"INVALID_ARGUMENT", "UNIMPLEMENTED", "DEADLINE_EXCEEDED", "OK"}
+    with server.channel() as channel:
+        methods: list[Any] = [
+            channel.unary_unary(f"/hash_name.HashFinder/{method}")
+            for method in ("Find", "FindRange", "Lose")
+        ]
+        calls = [
+            chance.choice(methods).future(chance.randbytes(chance.randint(0, 60)), timeout=20)
+            for _ in range(3000)
+        ]
+        codes = [call.code().name for call in calls]
+
+    assert set(codes) <= allowed
+    assert codes.count("INVALID_ARGUMENT") > 1000
+    assert_healthy(server)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the beginning of TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 500,
+        bytes(range(256)) * 100,
+    ],
+    ids=["nothing", "HTTP/1", "TLS", "preface", "bad frames", "noise"],
+)
+def test_bytes_that_are_no_grpc_are_shrugged_off(server: ServerProcess, sent: bytes) -> None:
+    """Whatever comes over TCP, the server goes on, and says nothing in its log that is no JSON."""
+    host, _, port = server.address.rpartition(":")
+    for _ in range(20):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(sent)
+
+    assert_healthy(server)
+
+
+def test_call_without_a_message_harms_nobody(server: ServerProcess) -> None:
+    """A call that sends no message, or two, ends by its deadline at the latest."""
+    request = HashNameRequest(desired_name="a").SerializeToString()
+    with server.channel() as channel:
+        call: Any = channel.stream_unary("/hash_name.HashFinder/Find")
+        for messages in ([], [request, request]):
+            with suppress(grpc.RpcError):
+                call(iter(messages), timeout=1)
+
+    assert_healthy(server)

@@ -1,0 +1,104 @@
+"""Fair shares: a client gets its share of the workers however many searches it opens."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count, islice
+from typing import Any
+
+import pytest
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.server_process import ServerProcess, run_server
+
+WORKERS = 2
+
+Stream = Any  # what the type stubs call grpc.CallIterator
+
+
+@pytest.fixture(scope="module")
+def fair_server() -> Iterator[ServerProcess]:
+    """Run a server that tells clients apart by their connections."""
+    with run_server("--client-identity", "connection", "--workers", str(WORKERS)) as server:
+        yield server
+
+
+def hopeless() -> HashNameRequest:
+    """Return a search that never ends, with reports."""
+    request = HashNameRequest(desired_name="hopelessly")
+    request.progress_interval.FromMilliseconds(500)
+    return request
+
+
+def open_searches(stub: HashFinderStub, number: int, stack: ExitStack) -> list[Stream]:
+    """Open hopeless searches that report, and are cancelled with the stack."""
+    calls = [stub.FindRange(hopeless()) for _ in range(number)]
+    for call in calls:
+        stack.callback(call.cancel)
+    return calls
+
+
+def rate(call: Stream, since: float = 0.0) -> float:
+    """Return a search's rate over three reports, by the server's clock.
+
+    The first of them is the first that comes `since` seconds after the search began, or later.
+    """
+    reports = (next(call).progress for _ in count())
+    timed = (
+        (each.hashes_computed / each.hashes_per_second, each)
+        for each in reports
+        if each.hashes_computed
+    )
+    began, first = next((at, each) for at, each in timed if at >= since)
+    *_, (ended, last) = islice(timed, 3)
+    return float((last.hashes_computed - first.hashes_computed) / (ended - began))
+
+
+@pytest.mark.parametrize("greedy", [16, 100])
+def test_a_client_gains_nothing_by_opening_many_searches(
+    fair_server: ServerProcess, greedy: int
+) -> None:
+    """One search against many of another client: both clients get about the same."""
+    with ExitStack() as stack:
+        began = time.monotonic()
+        grabbing = open_searches(stack.enter_context(fair_server.stub()), greedy, stack)
+        fair_server.wait_for_searches(greedy)
+        [modest] = open_searches(stack.enter_context(fair_server.stub()), 1, stack)
+        alone = time.monotonic() - began  # until now, the many had nobody to share with
+        one = rate(modest)
+        many = sum(rate(call, since=alone) for call in grabbing)
+    fair_server.wait_until_idle()
+
+    assert 1 / 1.6 < one / many < 1.6
+
+
+def test_lone_search_uses_all_workers(fair_server: ServerProcess) -> None:
+    """A search that is alone has chunks on every worker at once."""
+    with fair_server.stub() as stub:
+        call = stub.FindRange(hopeless())
+        fair_server.wait_for_searches(1)
+        busy = [fair_server.metric("hashfinder_workers_busy") for _ in range(40)]
+        call.cancel()
+        fair_server.wait_until_idle()
+
+    assert WORKERS == max(busy)
+    assert busy.count(WORKERS) > len(busy) / 4
+
+
+def test_new_search_starts_while_a_hundred_others_run(fair_server: ServerProcess) -> None:
+    """A short search of a newcomer is done at once, and one of the busy client's own soon, too."""
+    with fair_server.stub() as busy, fair_server.stub() as newcomer:
+        calls = [busy.Find.future(HashNameRequest(desired_name="hopelessly")) for _ in range(100)]
+        fair_server.wait_for_searches(100)
+        seconds: list[float] = []
+        for stub in (newcomer, busy):
+            began = time.perf_counter()
+            assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc"), timeout=20).secret
+            seconds.append(time.perf_counter() - began)
+        for call in calls:
+            call.cancel()
+        fair_server.wait_until_idle()
+
+    assert seconds[0] < 1
+    assert seconds[1] < 10

@@ -1,0 +1,216 @@
+"""Starting the process: settings, ports, and what it says when it cannot."""
+
+import json
+import re
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+import pytest
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.server_process import (
+    PROGRAM,
+    ServerProcess,
+    server_command,
+    server_environment,
+)
+
+StartServer = Callable[..., ServerProcess]
+
+
+def run(
+    *flags: str, env: dict[str, str] | None = None, defaults: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a server that ends by itself; without `defaults`, with no flags but these."""
+    return subprocess.run(
+        server_command(*flags) if defaults else [*PROGRAM, *flags],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=server_environment(env),
+        check=False,
+    )
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port of loopback that somebody else listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("flag", ["--port", "--metrics-port"])
+def test_port_in_use_is_an_error(taken_port: int, flag: str) -> None:
+    """A server that cannot listen says where, and exits 1; two servers never share a port."""
+    ended = run(flag, str(taken_port))
+
+    assert 1 == ended.returncode
+    assert "" == ended.stdout
+    [failed] = [
+        line for line in map(json.loads, ended.stderr.splitlines()) if line["level"] == "error"
+    ]
+    assert f"127.0.0.1:{taken_port}" in failed["reason"]
+    assert "Traceback" not in ended.stderr
+
+
+def test_port_of_another_server_is_in_use(server: ServerProcess) -> None:
+    """Two servers never share a port, though the kernel would let them."""
+    ended = run("--port", server.address.rpartition(":")[2])
+
+    assert 1 == ended.returncode
+    assert server.address in ended.stderr
+
+
+def test_host_that_is_not_ours_is_an_error() -> None:
+    """An address of another machine cannot be listened on."""
+    ended = run("--host", "192.0.2.1")
+
+    assert 1 == ended.returncode
+    assert "192.0.2.1" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+INVALID = {
+    "port": ("70000", "0 to 65535"),
+    "metrics-port": ("-1", "0 to 65535"),
+    "maximum-hashes": ("0", "1 to 18446744073709551615"),
+    "maximum-searches": ("2.5", "1 to 100000"),
+    "maximum-searches-per-client": ("many", "1 to 100000"),
+    "maximum-waiting": ("-1", "0 to 100000"),
+    "wait-seconds": ("nan", "0 to 3600"),
+    "client-hash-rate": ("1e3", "0 to 1000000000000000"),
+    "client-hash-burst": ("18446744073709551616", "1 to 18446744073709551615"),
+    "client-identity": ("name", "address or connection"),
+    "workers": ("0", "1 to 1024"),
+    "chunk-seconds": ("0", "0.0001 to 1"),
+    "drain-delay": ("-0.1", "0 to 3600"),
+    "drain-grace": ("inf", "0 to 86400"),
+    "keepalive-seconds": ("0.5", "1 to 7200"),
+    "log-format": ("xml", "auto or json or console"),
+    "log-level": ("loud", "debug or info or warning or error"),
+}
+
+
+@pytest.mark.parametrize("by", ["flag", "environment"])
+def test_every_invalid_setting_is_named_with_its_range(by: str) -> None:
+    """Exit 2, and for each setting a line that names flag, variable, and what is allowed."""
+    variables = {name: f"HASHFINDER_{name.replace('-', '_').upper()}" for name in INVALID}
+    flags: list[str] = []
+    environment: dict[str, str] = {}
+    for name, (value, _) in INVALID.items():
+        if by == "flag":
+            flags.append(f"--{name}={value}")
+        else:
+            environment[variables[name]] = value
+
+    ended = run(*flags, env=environment, defaults=by == "flag")
+
+    assert 2 == ended.returncode
+    assert "" == ended.stdout
+    lines = ended.stderr.splitlines()
+    assert len(INVALID) == len(lines), ended.stderr
+    for name, (value, allowed) in INVALID.items():
+        [line] = [line for line in lines if f"--{name} ({variables[name]}) must be " in line]
+        assert allowed.replace("1000000000000000", "") in line
+        assert f"not '{value}'" in line
+
+
+def test_all_invalid_settings_are_named_at_once() -> None:
+    """Who mistyped three settings learns of three, wherever they came from."""
+    ended = run("--workers=0", "--chunk-seconds=5", env={"HASHFINDER_MAXIMUM_SEARCHES": "many"})
+
+    assert 2 == ended.returncode
+    for flag in ("--workers", "--chunk-seconds", "--maximum-searches"):
+        assert f"{flag} (HASHFINDER_" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--wrokers", "2"], ["serve"], ["--workers"]])
+def test_unknown_arguments_are_a_usage_error(arguments: list[str]) -> None:
+    """Exit 2, and the usage."""
+    ended = run(*arguments)
+
+    assert 2 == ended.returncode
+    assert ended.stderr.startswith("usage: hashfinder-server")
+
+
+@pytest.mark.parametrize("kernel", ["turbo", "native-mmx"])
+def test_unknown_kernel_is_an_error_that_lists_those_there_are(kernel: str) -> None:
+    """A kernel that is not there is never replaced silently."""
+    ended = run(env={"HASHFINDER_KERNEL": kernel})
+
+    assert 1 == ended.returncode
+    [failed] = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert f"'{kernel}'" in failed["reason"]
+    assert "python" in failed["reason"].partition("choose one of")[2]
+
+
+def test_help_names_every_setting() -> None:
+    """--help exits 0 and tells each flag."""
+    ended = run("--help")
+
+    assert 0 == ended.returncode
+    for flag in ("--host", "--port", "--metrics-port", "--maximum-hashes", "--workers", "--kernel"):
+        assert flag in ended.stdout
+    assert "largest budget of one search" in ended.stdout
+    assert "" == ended.stderr
+
+
+def test_version() -> None:
+    """--version tells the distribution's version."""
+    ended = subprocess.run(
+        [*PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert f"hashfinder-server {version('hashfinder')}\n" == ended.stdout
+
+
+def test_flags_come_before_the_environment(server_process: StartServer) -> None:
+    """Settings come from flags, then from the environment; empty variables count as not set."""
+    environment = {
+        "HASHFINDER_WORKERS": "3",
+        "HASHFINDER_KERNEL": "native-mmx",
+        "HASHFINDER_LOG_LEVEL": "",
+    }
+    server = server_process("--kernel", "python", env=environment)
+
+    assert (3, "python") == (server.workers, server.kernel)
+
+
+def test_addresses_are_told_as_they_are(server: ServerProcess) -> None:
+    """What is printed is what is logged, and where it is served."""
+    [serving] = server.logs("serving")
+
+    assert server.address == serving["grpc"]
+    assert server.metrics_url == f"http://{serving['metrics']}/metrics"
+    assert server.kernel == serving["kernel"]
+    assert server.workers == serving["workers"]
+    assert version("hashfinder") == serving["version"]
+    assert server.address.startswith("127.0.0.1:")
+    with server.stub() as stub:
+        assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
+
+
+def test_ipv6(server_process: StartServer) -> None:
+    """An IPv6 address is taken as it is, and told in brackets."""
+    server = server_process("--host", "::1")
+
+    assert re.fullmatch(r"\[::1\]:\d+", server.address)
+    assert server.metric("hashfinder_workers") == server.workers
+    with server.stub() as stub:
+        assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
+
+
+def test_console_logs_are_for_people(server_process: StartServer) -> None:
+    """The log's format is a matter of settings: one line of JSON each, or text."""
+    ended = run("--log-format", "console", "--kernel", "turbo")
+
+    assert 1 == ended.returncode
+    assert not ended.stderr.startswith("{")
+    assert "turbo" in ended.stderr
+    server = server_process("--log-format", "json", "--log-level", "warning", "--kernel", "python")
+    with urllib.request.urlopen(server.metrics_url, timeout=10) as response:  # noqa: S310  # ours
+        assert 200 == response.status
+    assert [] == server.logs()

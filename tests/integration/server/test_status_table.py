@@ -1,0 +1,464 @@
+"""How an RPC ends: every row of the contract's status table, for both methods."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import grpc
+import pytest
+from structlog.typing import EventDict
+
+from hashfinder.kernel import Kernel, load_kernel
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.server import brute_force
+from tests.integration.server.conftest import RunningApplication, StartApplication
+from tests.integration.server.endings import Ending, finish
+from tests.integration.server.kernels import BrokenKernel, IdleKernel
+from tests.integration.server_process import Labels, Samples
+
+METHODS = {"Find": "unary", "FindRange": "server_stream"}
+GO_CODES = {
+    "OK": "OK",
+    "CANCELLED": "Canceled",
+    "DEADLINE_EXCEEDED": "DeadlineExceeded",
+    "INTERNAL": "Internal",
+    "INVALID_ARGUMENT": "InvalidArgument",
+    "RESOURCE_EXHAUSTED": "ResourceExhausted",
+    "UNAVAILABLE": "Unavailable",
+}
+HOPELESS = HashNameRequest(desired_name="hopeless", maximum_hashes=10**15)
+RETRY_SECONDS = (0.1, 60.0)
+
+
+def python_kernel() -> Kernel:
+    """Return the reference kernel, whose searches are short enough to be repeated by the test."""
+    return load_kernel("python")
+
+
+class Quota(NamedTuple):
+    """What a QuotaFailure says."""
+
+    subject: str
+    metric: str
+    id: str
+    limit: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to end, and all that it has to show."""
+
+    name: str
+    code: str
+    cause: str | None = None
+    reason: str | None = None
+    details: frozenset[str] = frozenset()
+    quota: Quota | None = None
+    request: HashNameRequest = field(default_factory=lambda: HOPELESS)
+    kernel: Callable[[], Kernel] = IdleKernel
+    settings: Mapping[str, object] = field(default_factory=dict)
+    earlier: HashNameRequest | None = None
+    """A request that has run to its end before."""
+    held: int = 0
+    """How many other searches are under way."""
+    timeout: float | None = None
+    cancel: bool = False
+    wire: bytes | None = None
+    """Bytes to send in the request's place."""
+
+
+BUDGET_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "SearchProgress"})
+LIMIT_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "RetryInfo"})
+CLIENT_RATE = {"client_hash_rate": 1000, "client_hash_burst": 2000}
+RATE_QUOTA = Quota("client", "hashfinder/hashes_per_second", "client_hash_rate", 1000)
+
+ROWS = (
+    Row(
+        "found",
+        "OK",
+        request=HashNameRequest(desired_name="ab"),
+        kernel=python_kernel,
+    ),
+    Row(
+        "budget of the request",
+        "RESOURCE_EXHAUSTED",
+        cause="budget",
+        reason="HASH_BUDGET_EXHAUSTED",
+        details=BUDGET_DETAILS,
+        quota=Quota("client", "hashfinder/hashes_per_search", "maximum_hashes", 700),
+        request=HashNameRequest(desired_name="Hopeless", start_position=250, maximum_hashes=700),
+        kernel=python_kernel,
+    ),
+    Row(
+        "budget of the server",
+        "RESOURCE_EXHAUSTED",
+        cause="budget",
+        reason="HASH_BUDGET_EXHAUSTED",
+        details=BUDGET_DETAILS,
+        quota=Quota("client", "hashfinder/hashes_per_search", "maximum_hashes", 600),
+        kernel=python_kernel,
+        settings={"maximum_hashes": 600},
+    ),
+    Row(
+        "client's quota while searching",
+        "RESOURCE_EXHAUSTED",
+        cause="quota",
+        reason="CLIENT_QUOTA_EXHAUSTED",
+        details=LIMIT_DETAILS | {"SearchProgress"},
+        quota=RATE_QUOTA,
+        kernel=python_kernel,
+        settings=CLIENT_RATE,
+    ),
+    Row(
+        "client's quota at admission",
+        "RESOURCE_EXHAUSTED",
+        cause="quota",
+        reason="CLIENT_QUOTA_EXHAUSTED",
+        details=LIMIT_DETAILS,
+        quota=RATE_QUOTA,
+        earlier=HOPELESS,
+        kernel=python_kernel,
+        settings=CLIENT_RATE,
+    ),
+    Row(
+        "too many searches",
+        "RESOURCE_EXHAUSTED",
+        cause="quota",
+        reason="TOO_MANY_SEARCHES",
+        details=LIMIT_DETAILS,
+        quota=Quota("client", "hashfinder/searches", "maximum_searches_per_client", 1),
+        settings={"maximum_searches_per_client": 1},
+        held=1,
+    ),
+    Row(
+        "overloaded, nobody may wait",
+        "RESOURCE_EXHAUSTED",
+        cause="overload",
+        reason="SERVER_OVERLOADED",
+        details=LIMIT_DETAILS,
+        quota=Quota("server", "hashfinder/searches", "maximum_searches", 2),
+        settings={"maximum_searches": 2, "maximum_waiting": 0},
+        held=2,
+    ),
+    Row(
+        "overloaded, waited in vain",
+        "RESOURCE_EXHAUSTED",
+        cause="overload",
+        reason="SERVER_OVERLOADED",
+        details=LIMIT_DETAILS,
+        quota=Quota("server", "hashfinder/searches", "maximum_searches", 1),
+        settings={"maximum_searches": 1, "wait_seconds": 0.1},
+        held=1,
+    ),
+    Row("deadline", "DEADLINE_EXCEEDED", cause="deadline", timeout=0.3),
+    Row(
+        "deadline while waiting",
+        "DEADLINE_EXCEEDED",
+        cause="deadline",
+        timeout=0.3,
+        settings={"maximum_searches": 1},
+        held=1,
+    ),
+    Row("cancelled", "CANCELLED", cause="client_cancel", cancel=True),
+    Row(
+        "cancelled while waiting",
+        "CANCELLED",
+        cause="client_cancel",
+        cancel=True,
+        settings={"maximum_searches": 1},
+        held=1,
+    ),
+    Row(
+        "invalid",
+        "INVALID_ARGUMENT",
+        reason="INVALID_REQUEST",
+        details=frozenset({"ErrorInfo", "BadRequest"}),
+        request=HashNameRequest(),
+    ),
+    Row(
+        "undecodable",
+        "INVALID_ARGUMENT",
+        reason="UNDECODABLE_REQUEST",
+        details=frozenset({"ErrorInfo"}),
+        wire=b"\xff\xff\xff",
+    ),
+    Row(
+        "fault of ours",
+        "INTERNAL",
+        reason="INTERNAL_ERROR",
+        details=frozenset({"ErrorInfo", "RequestInfo"}),
+        request=HashNameRequest(desired_name=BrokenKernel.name),
+        kernel=BrokenKernel,
+    ),
+)
+
+
+def begin(running: RunningApplication, method: str, row: Row, request_id: str) -> Any:  # noqa: ANN401
+    """Start the RPC of a row."""
+    metadata = (("x-request-id", request_id),)
+    if row.wire is None:
+        return getattr(running.stub, method)(row.request, timeout=row.timeout, metadata=metadata)
+    channel: Any = running.channel
+    open_method = channel.unary_unary if method == "Find" else channel.unary_stream
+    return open_method(f"/hash_name.HashFinder/{method}")(row.wire, metadata=metadata)
+
+
+async def counted(running: RunningApplication, method: str, before: Samples) -> Samples:
+    """Return the samples once one more RPC of `method` has been counted."""
+    name = "grpc_server_handled_total"
+    wanted = before.value(name, grpc_method=method) + 1
+    return await running.eventually(
+        lambda samples: samples.value(name, grpc_method=method) == wanted, "the RPC is counted"
+    )
+
+
+def assert_counted(
+    method: str, code: str, cause: str | None, before: Samples, after: Samples
+) -> None:
+    """Exactly one RPC has ended since `before`: with this code, and stopped for this cause."""
+    rpc = {
+        "grpc_type": METHODS[method],
+        "grpc_service": "hash_name.HashFinder",
+        "grpc_method": method,
+    }
+    ended: dict[Labels, float] = {frozenset({**rpc, "grpc_code": GO_CODES[code]}.items()): 1.0}
+    stopped: dict[Labels, float] = (
+        {frozenset({"method": method, "cause": cause}.items()): 1.0} if cause else {}
+    )
+    assert ended == after.moved("grpc_server_handled_total", before)
+    assert stopped == after.moved("hashfinder_cancellations_total", before)
+    timed: dict[Labels, float] = {frozenset(rpc.items()): 1.0}
+    assert timed == after.moved("grpc_server_handling_seconds_count", before)
+
+
+def assert_logged(
+    logs: list[EventDict], request_id: str, method: str, code: str, cause: str | None
+) -> None:
+    """The RPC has exactly one line in the log."""
+    [line] = [
+        each for each in logs if each["event"] == "rpc ended" and each["request_id"] == request_id
+    ]
+    assert (method, code, cause) == (line["method"], line["code"], line["cause"])
+    assert line["seconds"] > 0
+
+
+def assert_progress(ending: Ending, request: HashNameRequest) -> None:
+    """The SearchProgress tells exactly what a search of so many positions finds."""
+    progress = ending.progress
+    searched = brute_force.search(
+        request.desired_name, 0, 0, request.start_position, progress.hashes_computed
+    )
+    assert searched.best is not None
+    assert progress.hashes_computed > 0
+    assert request.start_position + progress.hashes_computed == progress.next_position
+    assert searched.best == brute_force.received(progress.best_candidate)
+    assert progress.hashes_per_second > 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_rpc_ends_as_the_table_says(
+    application: StartApplication, logs: list[EventDict], row: Row, method: str
+) -> None:
+    """Code, reason, details, metrics, log line and request id are those of the row."""
+    running = await application(row.kernel(), **row.settings)
+    if row.earlier:
+        nothing = running.samples()
+        await finish(getattr(running.stub, method)(row.earlier))
+        await counted(running, method, nothing)
+    others = [running.stub.Find(HOPELESS) for _ in range(row.held)]
+    await running.active(row.held)
+    before = running.samples()
+    request_id = f"test-{uuid.uuid4()}"
+
+    call = begin(running, method, row, request_id)
+    if row.cancel:
+        await running.eventually(
+            lambda samples: (
+                samples.value("hashfinder_searches_active")
+                + samples.value("hashfinder_searches_queued")
+                == row.held + 1
+            ),
+            "the search is admitted, or waits",
+        )
+        call.cancel()
+    ending = await finish(call)
+    after = await counted(running, method, before)
+    for other in others:
+        other.cancel()
+
+    assert row.code == ending.code.name
+    assert row.details == set(ending.details)
+    assert_counted(method, row.code, row.cause, before, after)
+    assert_logged(logs, request_id, method, row.code, row.cause)
+    if row.code not in {"CANCELLED", "DEADLINE_EXCEEDED"}:  # these the client tells itself
+        assert request_id == ending.metadata["x-request-id"]
+    if row.reason:
+        assert row.reason == ending.reason
+        assert all(
+            key.isidentifier() and key[0].islower() for key in ending.details["ErrorInfo"].metadata
+        )
+    if row.quota:
+        [violation] = ending.details["QuotaFailure"].violations
+        assert row.quota == Quota(
+            violation.subject,
+            violation.quota_metric,
+            violation.quota_id,
+            violation.quota_value,
+        )
+        assert "hash_name.HashFinder" == violation.api_service
+        assert str(row.quota.limit) == ending.details["ErrorInfo"].metadata["limit"]
+    if "RetryInfo" in row.details:
+        assert RETRY_SECONDS[0] <= ending.retry_seconds <= RETRY_SECONDS[1]
+    if "SearchProgress" in row.details:
+        assert_progress(ending, row.request)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_budget_that_ran_out_was_used_to_the_last_hash(
+    application: StartApplication, method: str
+) -> None:
+    """The budget is exact: neither a hash less, nor one more."""
+    running = await application(python_kernel())
+    request = HashNameRequest(desired_name="hopeless", start_position=13, maximum_hashes=777)
+
+    ending = await finish(getattr(running.stub, method)(request))
+
+    assert (777, 790) == (ending.progress.hashes_computed, ending.progress.next_position)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("at_work", ["kernel", "scheduler", "mapping"])
+async def test_fault_of_ours_leaks_nothing_and_harms_nobody(
+    application: StartApplication,
+    logs: list[EventDict],
+    monkeypatch: pytest.MonkeyPatch,
+    at_work: str,
+    method: str,
+) -> None:
+    """Whatever breaks, the client learns a request id, the log the trace, and others are served."""
+    running = await application(BrokenKernel())
+    broken = HashNameRequest(desired_name="a")
+    fault = RuntimeError(BrokenKernel.secret)
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        if at_work == "kernel":
+            broken.desired_name = BrokenKernel.name
+        elif at_work == "scheduler":
+            patch.setattr("hashfinder.scheduling.session.Search", fail)
+        else:
+            patch.setattr("hashfinder.transport.servicer.result_message", fail)
+        ending = await finish(getattr(running.stub, method)(broken))
+
+    request_id = ending.metadata["x-request-id"]
+    assert "INTERNAL" == ending.code.name
+    assert f"internal error; request id {request_id}" == ending.text
+    assert request_id == ending.details["RequestInfo"].request_id
+    assert BrokenKernel.secret not in repr(ending)
+    [line] = [each for each in logs if each["log_level"] == "error"]
+    assert request_id == line["request_id"]
+    assert BrokenKernel.secret == str(line["exc_info"])
+    assert "OK" == (await finish(running.stub.Find(HashNameRequest(desired_name="a")))).code.name
+    await running.active(0)
+
+
+@pytest.mark.parametrize("given", ["", "two words", "x" * 65, "semi;colon"])
+async def test_request_id_that_does_not_fit_a_log_is_replaced(
+    application: StartApplication, given: str
+) -> None:
+    """A request id of the client's is kept only where it is short and plain."""
+    running = await application(python_kernel())
+    request = HashNameRequest(desired_name="a")
+
+    ending = await finish(running.stub.Find(request, metadata=(("x-request-id", given),)))
+
+    assert "OK" == ending.code.name
+    assert ending.metadata["x-request-id"].isalnum()
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_drain_tells_a_survivor_where_to_resume(
+    application: StartApplication, logs: list[EventDict], method: str
+) -> None:
+    """A search that outlives the grace ends UNAVAILABLE with all that it has found out."""
+    running = await application(python_kernel(), drain_grace=0.3)
+    request = HashNameRequest(desired_name="hopeless", start_position=100)
+    before = running.samples()
+    call = getattr(running.stub, method)(request, metadata=(("x-request-id", "survivor"),))
+    await running.active(1)
+    loop = asyncio.get_running_loop()
+
+    began = loop.time()
+    running.application.lifecycle.ask_to_stop()
+    ending = await finish(call)
+
+    assert loop.time() - began >= 0.3 - 0.05
+    assert "UNAVAILABLE" == ending.code.name
+    assert {"ErrorInfo", "RetryInfo", "SearchProgress"} == set(ending.details)
+    assert "SERVER_DRAINING" == ending.reason
+    assert RETRY_SECONDS[0] <= ending.retry_seconds <= RETRY_SECONDS[1]
+    assert "survivor" == ending.metadata["x-request-id"]
+    assert_progress(ending, request)
+    after = await counted(running, method, before)
+    assert_counted(method, "UNAVAILABLE", "shutdown", before, after)
+    assert_logged(logs, "survivor", method, "UNAVAILABLE", "shutdown")
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_drain_turns_away_those_that_wait(
+    application: StartApplication, logs: list[EventDict], method: str
+) -> None:
+    """A search that waits for a slot when the drain begins is told at once, without progress."""
+    running = await application(IdleKernel(), drain_grace=1.0, maximum_searches=1)
+    holder = running.stub.Find(HOPELESS)
+    await running.active(1)
+    before = running.samples()
+    call = getattr(running.stub, method)(HOPELESS, metadata=(("x-request-id", "waiting"),))
+    await running.eventually(lambda s: s.value("hashfinder_searches_queued") == 1, "it waits")
+
+    running.application.lifecycle.ask_to_stop()
+    ending = await finish(call)
+    after = await counted(running, method, before)
+    await finish(holder)
+
+    assert "UNAVAILABLE" == ending.code.name
+    assert {"ErrorInfo", "RetryInfo"} == set(ending.details)
+    assert "SERVER_DRAINING" == ending.reason
+    assert_counted(method, "UNAVAILABLE", "shutdown", before, after)
+    assert_logged(logs, "waiting", method, "UNAVAILABLE", "shutdown")
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_drain_refuses_new_searches(
+    application: StartApplication, logs: list[EventDict], method: str
+) -> None:
+    """A search that comes after the doors closed is told to go elsewhere."""
+    running = await application(IdleKernel())
+    before = running.samples()
+    running.application.refuse_searches()
+
+    call = getattr(running.stub, method)(HOPELESS, metadata=(("x-request-id", "late"),))
+    ending = await finish(call)
+
+    assert "UNAVAILABLE" == ending.code.name
+    assert {"ErrorInfo", "RetryInfo"} == set(ending.details)
+    assert "SERVER_DRAINING" == ending.reason
+    after = await counted(running, method, before)
+    assert_counted(method, "UNAVAILABLE", "shutdown", before, after)
+    assert_logged(logs, "late", method, "UNAVAILABLE", "shutdown")
+
+
+async def test_server_serves_on_during_the_delay_of_a_drain(application: StartApplication) -> None:
+    """Until load balancers had time to notice, a draining server takes searches like before."""
+    running = await application(python_kernel(), drain_delay=1.0)
+    running.application.lifecycle.ask_to_stop()
+    await running.eventually(lambda s: s.value("hashfinder_draining") == 1, "the drain has begun")
+
+    ending = await finish(running.stub.Find(HashNameRequest(desired_name="a")))
+
+    assert grpc.StatusCode.OK == ending.code
