@@ -43,3 +43,20 @@ def test_exchange_is_real(server_process: Callable[..., ServerProcess]) -> None:
 def test_links_lead_somewhere(target: str) -> None:
     """Every file that the README links exists."""
     assert (ROOT / target).exists()
+
+
+def test_python_is_real(server_process: Callable[..., ServerProcess]) -> None:
+    """The README's Python runs as it stands, but for the address."""
+    server = server_process()
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert "127.0.0.1:50051" in program
+
+    completed = subprocess.run(
+        [sys.executable, "-c", program.replace("127.0.0.1:50051", server.address)],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert "doctor" in completed.stdout.lower()

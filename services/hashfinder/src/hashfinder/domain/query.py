@@ -10,7 +10,8 @@ HASHED_NAME_LENGTH = 28
 _SYMBOLS = frozenset(ascii_lowercase + digits + "+/")
 # The last four bits stand in the high end of their sextet: only every fourth symbol can occur.
 _LAST_SYMBOLS = frozenset("aeimquycgkosw048")
-_SYMBOLS_AT = [_SYMBOLS] * 26 + [_LAST_SYMBOLS, frozenset("=")]
+_WHOLE_SEXTETS = 26
+_SYMBOLS_AT = [_SYMBOLS] * _WHOLE_SEXTETS + [_LAST_SYMBOLS, frozenset("=")]
 
 
 def fold(text: str) -> str:
@@ -27,6 +28,8 @@ def smallest_distance(name: str) -> int:
     It is above 0 where the name has characters that cannot occur where they would have to.
     """
     folded = fold(name)
+    if len(name) <= _WHOLE_SEXTETS and _SYMBOLS.issuperset(folded):
+        return 0
     return min(
         sum(c not in symbols for c, symbols in zip(folded, _SYMBOLS_AT[offset:], strict=False))
         for offset in range(HASHED_NAME_LENGTH - len(name) + 1)

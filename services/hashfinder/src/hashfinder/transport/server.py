@@ -17,6 +17,7 @@ from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 _log = structlog.stdlib.get_logger(__name__)
 
 _LARGEST_REQUEST_BYTES = 64 * 1024
+_LONGEST_PENDING_SECONDS = 3600
 _HEALTH_SERVICE = "grpc.health.v1.Health"
 _HEALTH_SECONDS = 1.0
 """How long a change of the health status may take: a watcher that does not read holds it up."""
@@ -60,6 +61,8 @@ class Server:
                 ("grpc.max_receive_message_length", _LARGEST_REQUEST_BYTES),
                 ("grpc.server.max_pending_requests", options.pending_rpcs),
                 ("grpc.server.max_pending_requests_hard_limit", options.pending_rpcs),
+                # Else one that waits 30 s for the event loop is dropped, as CANCELLED.
+                ("grpc.server_max_unrequested_time_in_server", _LONGEST_PENDING_SECONDS),
                 ("grpc.keepalive_time_ms", keepalive_ms),
                 ("grpc.keepalive_timeout_ms", keepalive_ms),
                 ("grpc.keepalive_permit_without_calls", 1),
