@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
+SERVICE = "hash_name.HashFinder"
 PROGRAM = (sys.executable, "-m", "hashfinder")
 
 _STOP_SECONDS = 20.0
@@ -107,16 +108,25 @@ class ServerProcess:
         return self.samples().value(name, **labels)
 
     def wait_until_idle(self, seconds: float = 10.0) -> None:
-        """Return when no search is under way and no worker is busy."""
+        """Return when no worker is busy, no search is under way, and each that ended is counted.
+
+        An RPC is counted a little after its end, when it is clear who ended it.
+        """
+        gauges = (
+            "hashfinder_searches_active",
+            "hashfinder_searches_queued",
+            "hashfinder_workers_busy",
+        )
 
         def idle() -> bool:
             samples = self.samples()
-            gauges = ("active", "queued")
-            return not any(samples.value(f"hashfinder_searches_{gauge}") for gauge in gauges) and (
-                not samples.value("hashfinder_workers_busy")
+            started, handled = (
+                samples.value(f"grpc_server_{what}_total", grpc_service=SERVICE)
+                for what in ("started", "handled")
             )
+            return started == handled and not any(samples.value(gauge) for gauge in gauges)
 
-        eventually(idle, "no search under way, no worker busy", seconds)
+        eventually(idle, "no search under way, no worker busy, all counted", seconds)
 
     def wait_for_searches(self, count: int, seconds: float = 20.0) -> None:
         """Return when `count` searches are under way."""
