@@ -68,6 +68,7 @@ class Application:
             settings.port,
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
             keepalive_seconds=settings.keepalive_seconds,
+            connection_age_seconds=settings.connection_age_seconds,
         )
         self._server = Server(servicer, metrics, options, kernel.backend)
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
