@@ -36,7 +36,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-tools test-container test-netns bench-kernel bench-stops soak lint format types \
-	image up down logs sbom proto proto-check docs lock tools clean
+	image up down logs sbom proto proto-check rules docs lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ proto: setup ## Generate hashfinder_proto from proto/hash_name.proto
 proto-check: setup $(BUF) ## Check that hashfinder_proto is up to date, and lint the contract
 	$(BIN)/python proto/generate.py --check
 	$(BUF) lint proto
+
+rules: ## Write the production overlay's PrometheusRule from the rules in deploy/prometheus
+	$(PYTHON) deploy/prometheus_rule.py >deploy/k8s/overlays/production/prometheus-rule.yaml
 
 docs: setup ## Write what docs/ has from the code: tables and snippets
 	$(BIN)/python docs/generate.py
