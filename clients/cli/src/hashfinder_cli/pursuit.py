@@ -73,7 +73,8 @@ class Progress:
     next_position: int | None
     """Where to go on; None where nothing is left."""
     rate: float
-    """Positions per second, of this RPC, as the server measured it."""
+    """Positions per second: of this RPC, as the server measured it; of a search in ranges, of all
+    of it since it began."""
     best: Result | None
     chance: float
     """The chance of an ideal result by now, 0 to 1."""

@@ -93,7 +93,6 @@ class Leg:
     state: _State = _State.WAITING
     held: list[Result] = field(default_factory=list)
     hashes: int = 0
-    rate: float = 0.0
 
 
 class Shards:
@@ -123,7 +122,8 @@ class Shards:
         self._division = division
         self._pursue = pursue
         self._clock = clock
-        self._deadline = None if timeout is None else clock() + timeout
+        self._began = clock()
+        self._deadline = None if timeout is None else self._began + timeout
         self._legs: dict[int, Leg] = {}
         """By number, which is the order of the ranges."""
         self._turn = 0
@@ -189,9 +189,9 @@ class Shards:
             raise UntrueResultError(text)
         news = leg.pursuit.take(message)
         if isinstance(news, Progress):
-            leg.hashes, leg.rate = news.hashes, news.rate
+            leg.hashes = news.hashes
             self._compare(news.best)
-            return [self._progress()] if leg is next(self._running()) else []
+            return [self._progress(news)] if leg is next(self._running()) else []
         self._compare(news)
         leg.held.append(news)
         self._held += 1
@@ -213,7 +213,6 @@ class Shards:
             return []
         was_parking = leg.state is _State.PARKING
         leg.state = _State.WAITING
-        leg.rate = 0.0
         if was_parking:
             return []
         try:
@@ -302,13 +301,17 @@ class Shards:
         self._held -= len(leg.held)
         del self._legs[leg.number]
 
-    def _progress(self) -> Progress:
+    def _progress(self, part: Progress) -> Progress:
+        """Return what the progress of the first range that is searched means for the whole."""
+        if not self._division:
+            return part
         hashes = self._all_hashes()
+        seconds = self._clock() - self._began
         probability = hit_probability(self._query.name, self._query.ideal_distance)
         return Progress(
             hashes=hashes,
             next_position=self.next_position,
-            rate=sum(leg.rate for leg in self._running()),
+            rate=hashes / seconds if seconds > 0 else 0.0,
             best=self._best,
             chance=chance_of_hit(probability, hashes),
         )
