@@ -8,9 +8,14 @@ from hashfinder_cli.search import Search
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 
 
+def request_of(search: Search) -> HashNameRequest:
+    """Return the request of its first RPC."""
+    return search.begin().begin()[0].pursuit.request()
+
+
 def test_classic_request() -> None:
     """Without options only the classic fields are set: any server understands that."""
-    assert HashNameRequest(desired_name="doctor") == Search("doctor", server="").pursuit().request()
+    assert HashNameRequest(desired_name="doctor") == request_of(Search("doctor", server=""))
 
 
 def test_full_request() -> None:
@@ -24,7 +29,7 @@ def test_full_request() -> None:
         maximum_hashes=2**64 - 1,
     )
 
-    request = search.pursuit().request()
+    request = request_of(search)
 
     assert (1, 2) == (request.ideal_hamming_distance, request.interesting_hamming_distance)
     assert request.HasField("start_position")
@@ -48,7 +53,7 @@ def test_streams(search: Search, *, streams: bool) -> None:
 
 RESUMED = """
 hashfinder find --progress --resume --json --server a:1 --ideal-distance 1 --show-inferior 0
---progress-interval 0.5 --maximum-hashes 10 --timeout 2.5 --retry 3 --start-position 5 -- -x
+--progress-interval 0.5 --maximum-hashes 8 --timeout 2.5 --retry 3 --start-position 5 -- -x
 """
 
 
@@ -79,5 +84,5 @@ hashfinder find --progress --resume --json --server a:1 --ideal-distance 1 --sho
     ],
 )
 def test_command(search: Search, command: list[str]) -> None:
-    """The command that resumes repeats every option given, but for the start."""
+    """The command that resumes repeats every option given, but for the start and what is left."""
     assert command == shlex.split(search.command(5))

@@ -1,14 +1,18 @@
 """The command line: commands, options and help. What is slow to import waits for its turn."""
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hashfinder_cli.exit_codes import MEANINGS
+from hashfinder_cli.target import check_target
 
 _LONGEST = 1e9
 """Seconds. gRPC takes much longer timeouts as passed already."""
+_SHARD = re.compile(r"(?P<index>\d{1,6})/(?P<count>\d{1,6})", re.ASCII)
 
 # \b keeps the lines of a paragraph as they are.
 _EXIT_CODES = "\n".join(
@@ -19,6 +23,11 @@ Results go to stdout, everything else to stderr. Into a pipe or a file each resu
 distance, position, secret (base64) and hash, separated by tabs. With --json each line is an object
 of type "result", "progress" (with --progress) or, the last one, "end", which has the exit code, the
 reason and the position to go on from.
+
+--shards and --shard cut the positions into ranges of --range-size, counted from --start-position,
+and go on as --resume does. --shards returns the first match, as one server would; the position that
+it tells on Ctrl-C is the one number to go on from. --shard is for processes that know nothing of
+each other: the first of them to find has a match, not always the one of the lowest position.
 
 {_EXIT_CODES}
 """
@@ -41,12 +50,40 @@ def _check_name(value: str) -> str:
 
 
 def _check_server(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    # gRPC would take port 99999 for 34463, and a missing one for 443.
-    is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
-    if not host or not host.isprintable() or not is_port:
-        message = f"must be HOST:PORT with a port from 1 to 65535, not {value!r}"
-        raise typer.BadParameter(message)
+    try:
+        return check_target(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _check_shard(value: str | None) -> str | None:
+    if value is not None:
+        found = _SHARD.fullmatch(value)
+        if found is None or int(found["index"]) >= int(found["count"]):
+            message = f"must be I/N with I from 0 to N-1 and N up to 999999, not {value!r}"
+            raise typer.BadParameter(message)
+    return value
+
+
+def _pair(shard: str | None) -> tuple[int, int] | None:
+    if shard is None:
+        return None
+    index, _, count = shard.partition("/")
+    return int(index), int(count)
+
+
+def _check_range_size(value: int | None) -> int | None:
+    return _check_range(value, 1, 2**64 - 1, "1 to 2^64 - 1")
+
+
+def _check_file(value: str | None) -> str | None:
+    """Empty the file: what an earlier search left there must not be taken for this one's end."""
+    if value is not None:
+        try:
+            Path(value).write_bytes(b"")
+        except (OSError, ValueError) as error:
+            message = f"cannot write {value!r}: {getattr(error, 'strerror', None) or error}"
+            raise typer.BadParameter(message) from None
     return value
 
 
@@ -83,7 +120,10 @@ def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
 Server = Annotated[
     str,
     typer.Option(
-        metavar="HOST:PORT", envvar="HASHFINDER_SERVER", callback=_check_server, help="The server."
+        metavar="HOST:PORT",
+        envvar="HASHFINDER_SERVER",
+        callback=_check_server,
+        help="The server; dns:///HOST:PORT for all servers of that name in turn.",
     ),
 ]
 Distance = Annotated[
@@ -134,6 +174,46 @@ Interval = Annotated[
 ]
 
 
+Shards = Annotated[
+    int | None,
+    typer.Option(
+        "--shards",
+        "--servers",
+        metavar="N",
+        min=1,
+        max=1000,
+        show_default=False,
+        help="Search N ranges at once: as many as there are servers, or twice as many.",
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        callback=_check_shard,
+        show_default=False,
+        help="Search the ranges number I, I+N, I+2N and so on; the first range is number 0.",
+    ),
+]
+RangeSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="R",
+        callback=_check_range_size,
+        show_default=False,
+        help="Hashes in a range (2000000000).",
+    ),
+]
+ResultFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        callback=_check_file,
+        help="At the end, write the result and the end there, as --json does; under 4096 bytes.",
+    ),
+]
+
+
 @app.callback()
 def hashfinder(
     *,
@@ -177,12 +257,22 @@ def find(  # noqa: PLR0913 - every option is an argument
     ] = False,
     retry: Retries = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write lines of JSON.")] = False,
+    shards: Shards = None,
+    shard: Shard = None,
+    range_size: RangeSize = None,
+    result_file: ResultFile = None,
 ) -> None:
     """Find a byte string whose hash contains NAME.
 
     Ctrl-C cancels the search on the server; after --progress or --resume it tells how to go on.
     With --resume, --maximum-hashes and --timeout bound the search as a whole.
     """
+    if shards is not None and shard is not None:
+        message = "--shards and --shard exclude each other"
+        raise typer.BadParameter(message)
+    if range_size is not None and shards is None and shard is None:
+        message = "--range-size needs --shards or --shard"
+        raise typer.BadParameter(message)
     from hashfinder_cli.find import find as run  # noqa: PLC0415 - gRPC takes time to import
     from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
 
@@ -199,6 +289,10 @@ def find(  # noqa: PLR0913 - every option is an argument
         resume=resume,
         retries=retry,
         as_json=as_json,
+        shards=shards,
+        shard=_pair(shard),
+        range_size=range_size,
+        result_file=result_file,
     )
     raise typer.Exit(run(search))
 
