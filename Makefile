@@ -35,11 +35,11 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-netns bench-kernel bench-stops soak lint format types \
+.PHONY: help setup demo test test-tools test-container test-k8s test-netns bench-kernel bench-stops soak lint format types \
 	image up down logs sbom proto proto-check rules docs lock tools clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- Set up and run ---
 
@@ -58,6 +58,9 @@ test-tools: setup tools ## Run the tests that need the programs of `make tools`
 
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
+
+test-k8s: setup ## Render and judge the manifests, and run a sharded search as its Job would (needs kubectl)
+	$(BIN)/pytest -m k8s $(PYTEST_ARGS)
 
 test-netns: setup ## Run the tests that cut a network of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
