@@ -16,6 +16,9 @@ BUF_VERSION := 1.75.0
 BUF := .cache/buf-$(BUF_VERSION)/node_modules/.bin/buf
 GRPCURL_VERSION := 1.9.4
 GRPCURL := .cache/grpcurl-$(GRPCURL_VERSION)/grpcurl
+# What `kubectl kustomize` runs, for a machine that has no kubectl.
+KUSTOMIZE_VERSION := 5.5.0
+KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
 # The image, its labels, and the stack on it.
 IMAGE ?= hashfinder:dev
@@ -59,8 +62,8 @@ test-tools: setup tools ## Run the tests that need the programs of `make tools`
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
-test-k8s: setup ## Render and judge the manifests, and run a sharded search as its Job would (needs kubectl)
-	$(BIN)/pytest -m k8s $(PYTEST_ARGS)
+test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the manifests, and run a sharded search as its Job would (needs kubectl or Go)
+	PATH="$$PATH:$(CURDIR)/$(dir $(KUSTOMIZE))" $(BIN)/pytest -m k8s $(PYTEST_ARGS)
 
 test-netns: setup ## Run the tests that cut a network of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
@@ -171,3 +174,6 @@ $(BUF):
 
 $(GRPCURL):
 	GOBIN="$(CURDIR)/$(dir $@)" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v$(GRPCURL_VERSION)
+
+$(KUSTOMIZE):
+	GOBIN="$(CURDIR)/$(dir $@)" go install sigs.k8s.io/kustomize/kustomize/v5@v$(KUSTOMIZE_VERSION)

@@ -15,6 +15,7 @@ from hashfinder_cli.target import BALANCED, check_target
 from tests.integration.server_process import ServerProcess, run_server
 from tests.k8s.manifests import (
     K8S,
+    KUSTOMIZATIONS,
     ROOT,
     SERVERS,
     Object,
@@ -321,3 +322,32 @@ def test_namespace_comes_first() -> None:
     """An object cannot be made before the namespace that it is in."""
     for name in SERVERS:
         assert "Namespace" == rendered(name)[0]["kind"]
+
+
+def test_guide_names_what_is_there() -> None:
+    """The folders that it applies, and the objects that it asks for."""
+    guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    folders = set(re.findall(r"deploy/k8s/[\w/-]+", guide))
+    assert {*folders} >= {f"deploy/k8s/{name}" for name in KUSTOMIZATIONS}
+    assert all((ROOT / folder).exists() for folder in folders)
+    objects = {
+        f"{each['kind'].lower()}/{each['metadata']['name']}"
+        for name in KUSTOMIZATIONS
+        for each in rendered(name)
+    }
+    named = set(re.findall(r"\b(?:job|deployment|service)/[\w-]+", guide))
+    assert 4 == len(named)
+    assert named <= objects
+    assert f"job-name={one_of('sharded-search', 'Job')['metadata']['name']}" in guide
+
+
+def test_guide_tells_the_times_of_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second by second, as the settings of the base have it."""
+    found = settings("base", monkeypatch)
+    guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    seconds = [int(each) for each in re.findall(r"^\| (\d+)[^|]*\|", guide, re.MULTILINE)]
+    signal = container("base")["lifecycle"]["preStop"]["sleep"]["seconds"]
+    refuse = signal + found.drain_delay
+    stop = refuse + found.drain_grace
+    killed = server("base")["spec"]["terminationGracePeriodSeconds"]
+    assert [0, signal, refuse, refuse, stop, stop + 6, killed] == seconds
