@@ -25,9 +25,6 @@ FOREVER = SearchRequest(Query("forever", 0, 7), 0, 10**15)
 class Nobody:
     """Observes nothing."""
 
-    def hashed(self, count: int) -> None:
-        """Pass."""
-
     def freed(self, seconds: float) -> None:
         """Pass."""
 

@@ -14,7 +14,7 @@ from hashfinder.transport.interceptors import RpcInterceptor, RpcReporter
 from hashfinder.transport.servicer import SERVICE, SearchServicer
 from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _LARGEST_REQUEST_BYTES = 64 * 1024
 _LONGEST_PENDING_SECONDS = 3600
