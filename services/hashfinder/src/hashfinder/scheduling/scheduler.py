@@ -21,7 +21,7 @@ from hashfinder.search.engine import Chunk, Search
 
 _LARGEST_CHUNK = 2**24
 _NICENESS = 10
-_SMOOTHING = 0.25
+_SMOOTHING = 0.5
 """The weight of the newest chunk in a search's estimated rate."""
 
 
@@ -104,7 +104,7 @@ class Scheduler:
         search has ended: it must return at once and must not call back.
         """
         with self._work:
-            job = Job(client, search, notify, self._rate)
+            job = Job(client, search, notify)
             self._jobs.add(job)
             self._enqueue(job)
             self._wake()
@@ -210,7 +210,9 @@ class Scheduler:
                     job = self._queue.pop()
                     job.queued = False
                     if job.search.runnable:
-                        chunk = job.search.claim(job.chunk_size(self._chunk_seconds))
+                        chunk = job.search.claim(
+                            job.pace.chunk_size(self._chunk_seconds, self._rate)
+                        )
                         self._busy += 1
                         self._enqueue(job)
                         self._wake()
@@ -224,7 +226,8 @@ class Scheduler:
         job = done.job
         hashes = done.scan.stop - done.chunk.start
         self._hashes += hashes
-        self._rate = job.measured(hashes, done.seconds)
+        job.pace.measured(hashes, done.seconds)
+        self._rate = job.pace.rate or self._rate
         delay = self._quota.charge(job.client, hashes)
         if done.fault is not None:
             self._stop(job, done.fault)
@@ -268,24 +271,31 @@ class Taken(NamedTuple):
 class Job:
     """A search in the scheduler's hands; `scheduler` alone touches its attributes."""
 
-    def __init__(
-        self, client: str, search: Search, notify: Callable[[], object], rate: float
-    ) -> None:
-        """Begin with a guess of the rate, in positions a second."""
+    def __init__(self, client: str, search: Search, notify: Callable[[], object]) -> None:
+        """Begin with the pace unknown."""
         self.client = client
         self.search = search
         self.notify = notify
         self.notified = False
         self.queued = False
         self.stopped_at: float | None = None
-        self._rate = rate
+        self.pace = Pace()
 
-    def chunk_size(self, seconds: float) -> int:
-        """Return how many positions take about `seconds`."""
-        return max(1, min(_LARGEST_CHUNK, int(self._rate * seconds)))
 
-    def measured(self, hashes: int, seconds: float) -> float:
-        """Correct the estimated rate by one more chunk, and return it."""
+class Pace:
+    """How fast a search is scanned."""
+
+    def __init__(self) -> None:
+        """Begin with nothing measured."""
+        self.rate: float | None = None
+        """Positions a second."""
+
+    def chunk_size(self, seconds: float, guess: float) -> int:
+        """Return how many positions take about `seconds`; at the rate `guess` if none is known."""
+        return max(1, min(_LARGEST_CHUNK, int((self.rate or guess) * seconds)))
+
+    def measured(self, hashes: int, seconds: float) -> None:
+        """Correct the rate by one more chunk."""
         if hashes and seconds:
-            self._rate += _SMOOTHING * (hashes / seconds - self._rate)
-        return self._rate
+            rate = hashes / seconds
+            self.rate = rate if self.rate is None else self.rate + _SMOOTHING * (rate - self.rate)
