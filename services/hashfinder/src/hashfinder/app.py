@@ -60,7 +60,7 @@ class Application:
         )
         self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
         servicer = SearchServicer(
-            SearchService(admission, scheduler),
+            SearchService(admission, scheduler, settings.maximum_seconds),
             identify_by(ClientIdentity(settings.client_identity)),
             settings.maximum_hashes,
         )

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
 
     maximum_hashes: Annotated[int, Field(ge=1, le=2**64 - 1)] = 20_000_000_000
     """The largest budget of one search, in hashes."""
+    maximum_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 3600
+    """How long one search may take, the time in which its client does not read included."""
     maximum_searches: Annotated[int, Field(ge=1, le=100_000)] = 1024
     """How many searches run at once."""
     maximum_searches_per_client: Annotated[int, Field(ge=1, le=100_000)] = 512
