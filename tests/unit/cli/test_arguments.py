@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hashfinder_cli.arguments import app
+from hashfinder_cli.search import DEFAULT_RANGE_SIZE
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,10 @@ def test_usage(arguments: list[str], culprit: str) -> None:
     assert (2, "") == (done.exit_code, done.stdout)
     assert culprit in done.stderr.splitlines()[-1]
     assert "\x1b" not in done.stderr
+
+
+def test_help_of_range_size() -> None:
+    """The help, which is to appear without gRPC, tells the default that is in force."""
+    done = CliRunner().invoke(app, ["find", "--help"])
+
+    assert f"Hashes in a range ({DEFAULT_RANGE_SIZE})" in done.stdout
