@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -18,6 +18,7 @@ from hashfinder_proto.hash_name_pb2_grpc import (
     HashFinderServicer,
     add_HashFinderServicer_to_server,
 )
+from tests.integration.cli.replicas import NameServer, Replicas, StartReplicas
 from tests.integration.cli.scripted import Run, ScriptedServicer, Serve, ServeScript, Start
 from tests.integration.server_process import ServerProcess, run_server
 
@@ -47,6 +48,20 @@ def serve() -> Iterator[Serve]:
     yield serve
     for server in servers:
         server.stop(grace=None).wait()
+
+
+@pytest.fixture
+def names() -> Iterator[NameServer]:
+    """A DNS server of the test's own."""
+    server = NameServer()
+    with server.serving():
+        yield server
+
+
+@pytest.fixture
+def replicas(names: NameServer, server_process: Callable[..., ServerProcess]) -> StartReplicas:
+    """Start three servers with the flags that the test gives, behind one name."""
+    return lambda *flags: Replicas(names, server_process, flags)
 
 
 @pytest.fixture

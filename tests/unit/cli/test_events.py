@@ -6,20 +6,22 @@ from queue import Empty
 import pytest
 from grpc import StatusCode
 
-from hashfinder_cli.events import READ_AHEAD, Ended, EventQueue, Interrupted
+from hashfinder_cli.events import NO_CALL, READ_AHEAD, Ended, EventQueue, Interrupted
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 
 
 def test_order() -> None:
     """Events come out in the order in which they went in; then there is none."""
     events = EventQueue()
-    events.put_message(HashNameResponse(hamming_distance=1))
+    events.put_message(HashNameResponse(hamming_distance=1), 7)
     events.put(Interrupted(2))
-    events.put(Ended(StatusCode.OK))
+    events.put(Ended(StatusCode.OK), 8)
 
-    assert [HashNameResponse(hamming_distance=1), Interrupted(2), Ended(StatusCode.OK)] == [
-        events.get(timeout=0) for _ in range(3)
-    ]
+    assert [
+        (7, HashNameResponse(hamming_distance=1)),
+        (NO_CALL, Interrupted(2)),
+        (8, Ended(StatusCode.OK)),
+    ] == [events.get(timeout=0) for _ in range(3)]
     with pytest.raises(Empty):
         events.get(timeout=0)
 
@@ -31,10 +33,10 @@ def test_backpressure() -> None:
 
     def write() -> None:
         for _ in range(READ_AHEAD):
-            events.put_message(HashNameResponse())
+            events.put_message(HashNameResponse(), 0)
         written.set()
-        events.put_message(HashNameResponse())
-        events.put(Ended(StatusCode.OK))
+        events.put_message(HashNameResponse(), 0)
+        events.put(Ended(StatusCode.OK), 0)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -45,5 +47,5 @@ def test_backpressure() -> None:
     taken = [events.get(timeout=10) for _ in range(READ_AHEAD + 3)]
 
     writer.join(10)
-    assert Interrupted(2) == taken[READ_AHEAD]
-    assert [HashNameResponse(), Ended(StatusCode.OK)] == taken[READ_AHEAD + 1 :]
+    assert (NO_CALL, Interrupted(2)) == taken[READ_AHEAD]
+    assert [(0, HashNameResponse()), (0, Ended(StatusCode.OK))] == taken[READ_AHEAD + 1 :]

@@ -20,7 +20,7 @@ SEARCH = Search(name="doctor", server="host:1")
 
 def explained(ended: Ended, next_position: int | None = None) -> Ending:
     """Return what `ended` means for a search, after progress to `next_position`."""
-    pursuit = SEARCH.pursuit()
+    pursuit = SEARCH.pursuit(SEARCH, None)
     if next_position is not None:
         progress = SearchProgress(hashes_computed=next_position, next_position=next_position)
         pursuit.take(HashNameResponse(progress=progress))
@@ -150,7 +150,7 @@ def test_retry_delay() -> None:
 def test_pause(ended: Ended, delay: float, line: str) -> None:
     """A pause is told in one line: why, from where and when."""
     with pytest.raises(StoppedError) as stopped:
-        SEARCH.pursuit().end(ended)
+        SEARCH.pursuit(SEARCH, None).end(ended)
 
     assert line == explain_pause(Pause(stopped.value, delay), SEARCH)
 

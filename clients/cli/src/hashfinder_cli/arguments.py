@@ -1,4 +1,4 @@
-"""The command line: commands, options and help. What is slow to import waits for its turn."""
+"""The command line: commands and help. What is slow to import waits for its turn."""
 
 from importlib.metadata import version
 from typing import Annotated
@@ -6,9 +6,22 @@ from typing import Annotated
 import typer
 
 from hashfinder_cli.exit_codes import MEANINGS
-
-_LONGEST = 1e9
-"""Seconds. gRPC takes much longer timeouts as passed already."""
+from hashfinder_cli.options import (
+    Distance,
+    Hashes,
+    InferiorDistance,
+    Interval,
+    Name,
+    Position,
+    RangeSize,
+    ResultFile,
+    Retries,
+    Server,
+    Shard,
+    Shards,
+    Timeout,
+    Wait,
+)
 
 # \b keeps the lines of a paragraph as they are.
 _EXIT_CODES = "\n".join(
@@ -19,6 +32,11 @@ Results go to stdout, everything else to stderr. Into a pipe or a file each resu
 distance, position, secret (base64) and hash, separated by tabs. With --json each line is an object
 of type "result", "progress" (with --progress) or, the last one, "end", which has the exit code, the
 reason and the position to go on from.
+
+--shards and --shard cut the positions into ranges of --range-size, counted from --start-position,
+and go on as --resume does. --shards returns the first match, as one server would; the position that
+it tells on Ctrl-C is the one number to go on from. --shard is for processes that know nothing of
+each other: the first of them to find has a match, not always the one of the lowest position.
 
 {_EXIT_CODES}
 """
@@ -31,107 +49,17 @@ app = typer.Typer(
 )
 
 
-def _check_name(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        message = "is not valid text in the encoding of this terminal"
-        raise typer.BadParameter(message) from None
-    return value
-
-
-def _check_server(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    # gRPC would take port 99999 for 34463, and a missing one for 443.
-    is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
-    if not host or not host.isprintable() or not is_port:
-        message = f"must be HOST:PORT with a port from 1 to 65535, not {value!r}"
-        raise typer.BadParameter(message)
-    return value
-
-
-def _check_seconds(value: float | None) -> float | None:
-    # Written so that NaN fails.
-    if value is not None and not 0 < value <= _LONGEST:
-        message = f"must be a number of seconds above 0, at most {_LONGEST:.0f}"
-        raise typer.BadParameter(message)
-    return value
-
-
-def _check_int32(value: int | None) -> int | None:
-    return _check_range(value, -(2**31), 2**31 - 1, "-2^31 to 2^31 - 1")
-
-
-def _check_uint64(value: int | None) -> int | None:
-    return _check_range(value, 0, 2**64 - 1, "0 to 2^64 - 1")
-
-
-def _check_range(value: int | None, low: int, high: int, allowed: str) -> int | None:
-    # No more than the message can hold: the server is the judge of what makes sense.
-    if value is not None and not low <= value <= high:
-        message = f"must be {allowed}"
-        raise typer.BadParameter(message)
-    return value
+def _pair(shard: str | None) -> tuple[int, int] | None:
+    if shard is None:
+        return None
+    index, _, count = shard.partition("/")
+    return int(index), int(count)
 
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
     if is_asked:
         typer.echo(f"hashfinder {version('hashfinder-cli')}")
         raise typer.Exit
-
-
-Server = Annotated[
-    str,
-    typer.Option(
-        metavar="HOST:PORT", envvar="HASHFINDER_SERVER", callback=_check_server, help="The server."
-    ),
-]
-Distance = Annotated[
-    int,
-    typer.Option(
-        metavar="D", callback=_check_int32, help="Take a hash that differs in up to D characters."
-    ),
-]
-InferiorDistance = Annotated[
-    int | None,
-    typer.Option(
-        metavar="D",
-        callback=_check_int32,
-        help="On the way, show every hash that differs in up to D characters.",
-    ),
-]
-Position = Annotated[
-    int | None,
-    typer.Option(
-        metavar="P", callback=_check_uint64, help="Begin there, as an earlier search told."
-    ),
-]
-Hashes = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", callback=_check_uint64, help="Give up after N hashes, or the server's limit."
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(metavar="S", callback=_check_seconds, help="Give up after S seconds."),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=0,
-        show_default=False,
-        help="Try again where the server says when: N times in a row with nothing searched"
-        " (0; with --resume 8).",
-    ),
-]
-Interval = Annotated[
-    float | None,
-    typer.Option(
-        metavar="S", callback=_check_seconds, help="Show progress every S seconds, not every 1."
-    ),
-]
 
 
 @app.callback()
@@ -150,15 +78,7 @@ def hashfinder(
 @app.command(epilog=_FIND_EPILOG)
 def find(  # noqa: PLR0913 - every option is an argument
     *,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            callback=_check_name,
-            show_default=False,
-            help="What the hash is to contain, 1 to 28 characters; case does not matter.",
-        ),
-    ],
+    name: Name,
     ideal_distance: Distance = 0,
     show_inferior: InferiorDistance = None,
     progress: Annotated[
@@ -177,12 +97,22 @@ def find(  # noqa: PLR0913 - every option is an argument
     ] = False,
     retry: Retries = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write lines of JSON.")] = False,
+    shards: Shards = None,
+    shard: Shard = None,
+    range_size: RangeSize = None,
+    result_file: ResultFile = None,
 ) -> None:
     """Find a byte string whose hash contains NAME.
 
     Ctrl-C cancels the search on the server; after --progress or --resume it tells how to go on.
     With --resume, --maximum-hashes and --timeout bound the search as a whole.
     """
+    if shards is not None and shard is not None:
+        message = "--shards and --shard exclude each other"
+        raise typer.BadParameter(message)
+    if range_size is not None and shards is None and shard is None:
+        message = "--range-size needs --shards or --shard"
+        raise typer.BadParameter(message)
     from hashfinder_cli.find import find as run  # noqa: PLC0415 - gRPC takes time to import
     from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
 
@@ -199,6 +129,10 @@ def find(  # noqa: PLR0913 - every option is an argument
         resume=resume,
         retries=retry,
         as_json=as_json,
+        shards=shards,
+        shard=_pair(shard),
+        range_size=range_size,
+        result_file=result_file,
     )
     raise typer.Exit(run(search))
 
@@ -210,9 +144,7 @@ def health(
     service: Annotated[
         str, typer.Option(metavar="NAME", help="A service by its full name; else the whole server.")
     ] = "",
-    timeout: Annotated[
-        float, typer.Option(metavar="S", callback=_check_seconds, help="Wait S seconds at most.")
-    ] = 5.0,
+    timeout: Wait = 5.0,
 ) -> None:
     """Tell whether the server is ready: exit 0 if it is SERVING, 5 if not."""
     from hashfinder_cli.health import health as run  # noqa: PLC0415 - gRPC takes time to import

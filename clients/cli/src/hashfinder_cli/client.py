@@ -9,17 +9,19 @@ stream is read on a thread of its own, message by message, into the same queue. 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from hashfinder_cli.events import Ended, EventQueue
-from hashfinder_cli.pursuit import Pursuit
+from hashfinder_cli.shards import Leg
+from hashfinder_cli.target import BALANCED
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
-CHANNEL_OPTIONS = (
+_Options: TypeAlias = tuple[tuple[str, int | str], ...]
+_CHANNEL_OPTIONS: _Options = (
     # A retry would search the same range again.
     ("grpc.enable_retries", 0),
     # A search that goes on waits by itself; while a channel waits as well, every RPC fails at once.
@@ -32,6 +34,16 @@ CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.primary_user_agent", "hashfinder-cli"),
 )
+_BALANCING_OPTIONS: _Options = (
+    # Each RPC goes to the next of the servers that are there. Whenever a connection ends, which the
+    # servers see to by its age, the name is looked up again: at most every second, not every 30.
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    # A server that is gone without a word takes no search with it for longer than this. Ours bear
+    # a ping every 5 s; any other bears it from a stream that it sends something to.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
 
 
 class Call(Protocol):
@@ -41,18 +53,24 @@ class Call(Protocol):
         """End the call now; without effect on one that has ended."""
 
 
+def channel_options(target: str) -> list[tuple[str, int | str]]:
+    """Return the options of a channel to `target`, one of the forms of `check_target`."""
+    balancing = _BALANCING_OPTIONS if target.startswith(BALANCED) else ()
+    return list({**dict(_CHANNEL_OPTIONS), **dict(balancing)}.items())
+
+
 @contextmanager
 def open_channel(server: str) -> Iterator[grpc.Channel]:
-    """Give a channel to `server` (HOST:PORT), closed at the end. The first call connects."""
-    with grpc.insecure_channel(server, options=CHANNEL_OPTIONS) as channel:
+    """Give a channel to `server`, closed at the end. The first call connects."""
+    with grpc.insecure_channel(server, options=channel_options(server)) as channel:
         yield channel
 
 
-def start(channel: grpc.Channel, pursuit: Pursuit, events: EventQueue, *, streams: bool) -> Call:
-    """Start the next RPC of `pursuit`; its messages and its one `Ended` go into `events`."""
+def start(channel: grpc.Channel, leg: Leg, events: EventQueue, *, streams: bool) -> Call:
+    """Start the next RPC of `leg`; its messages and its one `Ended` go into `events`."""
     stub = HashFinderStub(channel)
     begin = _start_stream if streams else _start_unary
-    return begin(stub, pursuit, events)
+    return begin(stub, leg, events)
 
 
 def ended_of(call: grpc.Call) -> Ended:
@@ -65,31 +83,31 @@ def ended_of(call: grpc.Call) -> Ended:
     return Ended(call.code(), call.details() or "", rich, str(kernel))
 
 
-def _start_unary(stub: HashFinderStub, pursuit: Pursuit, events: EventQueue) -> Call:
-    future = stub.Find.future(pursuit.request(), timeout=pursuit.remaining())
+def _start_unary(stub: HashFinderStub, leg: Leg, events: EventQueue) -> Call:
+    future = stub.Find.future(leg.pursuit.request(), timeout=leg.pursuit.remaining())
 
     def deliver() -> None:
         ended = ended_of(future)
         if ended.code is grpc.StatusCode.OK:
-            events.put_message(future.result())
-        events.put(ended)
+            events.put_message(future.result(), leg.number)
+        events.put(ended, leg.number)
 
     future.add_done_callback(lambda _: deliver())
     return future
 
 
-def _start_stream(stub: HashFinderStub, pursuit: Pursuit, events: EventQueue) -> Call:
-    call = stub.FindRange(pursuit.request(), timeout=pursuit.remaining())
+def _start_stream(stub: HashFinderStub, leg: Leg, events: EventQueue) -> Call:
+    call = stub.FindRange(leg.pursuit.request(), timeout=leg.pursuit.remaining())
 
     def read() -> None:
         try:
             for message in call:
-                events.put_message(message)
+                events.put_message(message, leg.number)
         except grpc.RpcError:
             pass  # Ended tells it.
         finally:
             call.cancel()
-            events.put(ended_of(call))
+            events.put(ended_of(call), leg.number)
 
     threading.Thread(target=read, name="stream-reader", daemon=True).start()
     return call

@@ -34,6 +34,8 @@ class Interrupted:
 
 
 Event: TypeAlias = HashNameResponse | Ended | Interrupted
+NO_CALL = -1
+"""What an event that comes of no call comes of."""
 
 
 class EventQueue:
@@ -41,28 +43,28 @@ class EventQueue:
 
     def __init__(self) -> None:
         """Make an empty one."""
-        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._events: SimpleQueue[tuple[int, Event]] = SimpleQueue()
         self._slots = threading.Semaphore(READ_AHEAD)
 
-    def put(self, event: Ended | Interrupted) -> None:
-        """Add `event`. Never blocks, and may be called from a signal handler.
+    def put(self, event: Ended | Interrupted, call: int = NO_CALL) -> None:
+        """Add `event` of a call. Never blocks, and may be called from a signal handler.
 
         `SimpleQueue.put` is reentrant by contract; of other locks and queues, hardly any is.
         """
-        self._events.put(event)
+        self._events.put((call, event))
 
-    def put_message(self, message: HashNameResponse) -> None:
-        """Add `message`; blocks while `READ_AHEAD` messages wait, which parks the search."""
+    def put_message(self, message: HashNameResponse, call: int) -> None:
+        """Add `message` of a call; blocks while `READ_AHEAD` wait, which parks the search."""
         self._slots.acquire()
-        self._events.put(message)
+        self._events.put((call, message))
 
-    def get(self, timeout: float) -> Event:
-        """Return the next event.
+    def get(self, timeout: float) -> tuple[int, Event]:
+        """Return the number of a call and the next event, which comes of it.
 
         Raises:
             queue.Empty: there is none within `timeout` seconds.
         """
-        event = self._events.get(timeout=timeout)
+        call, event = self._events.get(timeout=timeout)
         if isinstance(event, HashNameResponse):
             self._slots.release()
-        return event
+        return call, event

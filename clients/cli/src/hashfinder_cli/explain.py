@@ -84,7 +84,7 @@ def resume_advice(search: Search, next_position: int | None) -> str:
 
 def unreachable(server: str, text: str) -> str:
     """Return the sentence for a `server` that is UNAVAILABLE, as gRPC's core says with `text`."""
-    if "failed to connect" in text or "resolving" in text:
+    if "failed to connect" in text.lower() or "resolving" in text:
         return f"Cannot connect to {server}: {text.rpartition(': ')[2].rstrip(']')}."
     return f"Lost the connection to {server}: {text}."
 

@@ -8,6 +8,7 @@ from queue import Empty
 
 import grpc
 
+from hashfinder_cli import result_file
 from hashfinder_cli.client import Call, open_channel, start
 from hashfinder_cli.errors import StoppedError, UntrueResultError
 from hashfinder_cli.events import Ended, Event, EventQueue, Interrupted
@@ -20,7 +21,7 @@ from hashfinder_cli.explain import (
     resume_advice,
 )
 from hashfinder_cli.output import Find, Output, output_for, reader_is_gone
-from hashfinder_cli.pursuit import Progress
+from hashfinder_cli.pursuit import News, Pause, Progress
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.status_line import REFRESH, StatusLine
@@ -61,21 +62,22 @@ class Watch:
         self._events = events
         self._output = output
         self._status = status
-        self._pursuit = search.pursuit()
+        self._shards = search.begin()
         self._started = time.monotonic()
-        self._call: Call | None = None
-        self._next_call = 0.0
+        self._calls: dict[int, Call] = {}
+        self._ideal: Find | None = None
         self._kernel = ""
         self._was_cancelled = False
 
     def run(self) -> ExitCode:
-        """Take events until the end is known and the RPC has ended; show it."""
+        """Take events until the end is known and the RPCs have ended; show it."""
         ending = self._follow()
         self._leave(grace=GRACE if ending.code == ExitCode.FOUND else 0.0)
+        ending = self._written(replace(ending, kernel=self._kernel))
         if ending.code != ExitCode.BROKEN_PIPE:
             with suppress(OSError):  # The first ending counts.
                 self._status.say(ending.sentence, ending.advice)
-                self._output.end(replace(ending, kernel=self._kernel))
+                self._output.end(ending)
         if self._was_cancelled:
             # While the connection is there, the server can tell a cancelled RPC from a lost peer.
             time.sleep(LINGER)
@@ -92,7 +94,8 @@ class Watch:
             sentence = f"The server at {self._search.server} sent what is not true: {error}."
             return Ending(code=ExitCode.UNTRUE, sentence=sentence)
         except BrokenPipeError:
-            return Ending(code=ExitCode.BROKEN_PIPE, sentence="")
+            position = self._shards.next_position
+            return Ending(code=ExitCode.BROKEN_PIPE, sentence="", next_position=position)
         except OSError as error:
             sentence = f"Cannot write the results: {error.strerror}."
             return Ending(code=ExitCode.FAULT, sentence=sentence)
@@ -100,32 +103,30 @@ class Watch:
 
     def _step(self) -> Ending | None:
         """Take one event, waiting for it no longer than the spinner's next picture."""
-        patience = REFRESH
-        if self._call is None:
-            pause = self._next_call - self._seconds()
-            patience = min(patience, max(0.0, pause))
-            if pause <= 0:
-                streams = self._search.streams
-                self._call = start(self._channel, self._pursuit, self._events, streams=streams)
-        event = self._event(patience)
-        ending = None if event is None else self._take(event)
+        for leg in self._shards.begin():
+            streams = self._search.streams
+            self._calls[leg.number] = start(self._channel, leg, self._events, streams=streams)
+        happened = self._event(REFRESH)
+        ending = None if happened is None else self._take(*happened)
+        for number in self._shards.surplus():
+            self._cancel(number)
         if ending is None:
             self._status.tick(self._seconds())
             if reader_is_gone(sys.stdout):
                 raise BrokenPipeError
         return ending
 
-    def _event(self, patience: float) -> Event | None:
+    def _event(self, patience: float) -> tuple[int, Event] | None:
         try:
-            event = self._events.get(timeout=patience)
+            number, event = self._events.get(timeout=patience)
         except Empty:
             return None
         if isinstance(event, Ended):
-            self._call = None
-            self._kernel = event.kernel
-        return event
+            self._calls.pop(number, None)
+            self._kernel = event.kernel or self._kernel
+        return number, event
 
-    def _take(self, event: Event) -> Ending | None:
+    def _take(self, number: int, event: Event) -> Ending | None:
         """Show what an event tells; return the ending, if it is one.
 
         Raises:
@@ -135,31 +136,38 @@ class Watch:
         """
         if isinstance(event, Interrupted):
             return self._interrupted(event.signum)
-        if isinstance(event, Ended):
-            pause = self._pursuit.end(event)
-            self._next_call = self._seconds() + pause.delay
-            self._status.say(explain_pause(pause, self._search))
-            return None
-        news = self._pursuit.take(event)
-        if isinstance(news, Progress):
-            self._output.report(news)
-            self._status.report(news, self._seconds())
-            return None
-        return self._show(news)
+        at = self._shards
+        told = at.end(number, event) if isinstance(event, Ended) else at.take(number, event)
+        for news in told:
+            self._show(news)
+        found = self._shards.found
+        return Ending(code=ExitCode.FOUND, sentence="", status="OK") if found else None
 
-    def _show(self, result: Result) -> Ending | None:
-        is_ideal = self._pursuit.found is not None
+    def _show(self, news: News) -> None:
+        match news:
+            case Progress():
+                self._output.report(news)
+                self._status.report(news, self._seconds())
+            case Pause():
+                self._status.say(explain_pause(news, self._search))
+            case Result():
+                self._status.clear()
+                self._output.find(self._find(news))
+
+    def _find(self, result: Result) -> Find:
+        is_ideal = result is self._shards.found
         seconds = self._seconds()
         rate = None
-        # Only a server that tells positions searches them all in order.
-        if self._pursuit.next_position is not None:
+        # Only a server that tells positions searches them all in order; only one process does.
+        if self._shards.next_position is not None and self._search.shard is None:
             rate = (result.position + 1 - self._search.first_position) / seconds
-        self._status.clear()
-        self._output.find(Find(result, is_ideal, seconds, rate))
-        return Ending(code=ExitCode.FOUND, sentence="", status="OK") if is_ideal else None
+        find = Find(result, is_ideal, seconds, rate)
+        if is_ideal:
+            self._ideal = find
+        return find
 
     def _interrupted(self, signum: int) -> Ending:
-        position = self._pursuit.next_position
+        position = self._shards.next_position
         return Ending(
             code=ExitCode(of_signal(signum)),
             sentence="Cancelled.",
@@ -168,18 +176,33 @@ class Watch:
         )
 
     def _leave(self, grace: float) -> None:
-        """Let the RPC end by itself for `grace` seconds, then cancel it and wait a little."""
+        """Let the RPCs end for `grace` seconds, then cancel them and wait a little."""
         self._drain(grace)
-        if self._call is not None:
+        for number in self._calls:
+            self._cancel(number)
+        self._drain(GRACE)
+
+    def _cancel(self, number: int) -> None:
+        if call := self._calls.get(number):
             self._was_cancelled = True
-            self._call.cancel()
-            self._drain(GRACE)
+            call.cancel()
 
     def _drain(self, seconds: float) -> None:
-        """Take events, without effect, until the RPC has ended or `seconds` have passed."""
+        """Take events, without effect, until the RPCs have ended or `seconds` have passed."""
         give_up = self._seconds() + seconds
-        while self._call is not None and (left := give_up - self._seconds()) > 0:
+        while self._calls and (left := give_up - self._seconds()) > 0:
             self._event(left)
+
+    def _written(self, ending: Ending) -> Ending:
+        """Write the result file, if one is asked for; return the ending that this makes it."""
+        if (path := self._search.result_file) is None:
+            return ending
+        try:
+            result_file.write(path, self._ideal, ending)
+        except OSError as error:
+            sentence = f"Cannot write the --result-file {path}: {error.strerror}."
+            return replace(ending, code=ExitCode.FAULT, sentence=sentence, advice="")
+        return ending
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started

@@ -22,7 +22,7 @@ from typing import Self, cast
 
 import grpc
 
-from hashfinder_cli.client import CHANNEL_OPTIONS, ended_of
+from hashfinder_cli.client import channel_options, ended_of
 from hashfinder_cli.errors import (
     BudgetSpentError,
     BusyError,
@@ -36,6 +36,7 @@ from hashfinder_cli.errors import (
 from hashfinder_cli.events import Ended
 from hashfinder_cli.pursuit import News, Pause, Progress, Pursuit, RetryPolicy
 from hashfinder_cli.query import Query
+from hashfinder_cli.target import check_target
 from hashfinder_cli.verify import Result
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
@@ -97,16 +98,21 @@ class Finder(_Settings):
         """Connect with the first search.
 
         Args:
-            target: HOST:PORT, or a channel, which remains the caller's.
+            target: HOST:PORT; or dns:///HOST:PORT for all servers of that name, each RPC on the
+                next one; or a channel, which remains the caller's.
             timeout: seconds for a search as a whole; `math.inf` for no bound.
             policy: when to go on; by default wherever that is possible.
             progress_interval: seconds between two reports, 0.05 to 3600. A connection that is lost
                 costs at most what is searched in this time.
+
+        Raises:
+            ValueError: the target is none of these.
         """
         super().__init__(timeout, policy, progress_interval)
         self._own = ExitStack()
         if isinstance(target, str):
-            target = self._own.enter_context(grpc.insecure_channel(target, CHANNEL_OPTIONS))
+            options = channel_options(check_target(target))
+            target = self._own.enter_context(grpc.insecure_channel(target, options))
         self._stub = HashFinderStub(target)
 
     def __enter__(self) -> Self:
@@ -187,7 +193,7 @@ class AsyncFinder(_Settings):
         super().__init__(timeout, policy, progress_interval)
         self._own = AsyncExitStack()
         if isinstance(target, str):
-            target = grpc.aio.insecure_channel(target, CHANNEL_OPTIONS)
+            target = grpc.aio.insecure_channel(target, channel_options(check_target(target)))
             self._own.push_async_callback(target.close)
         self._stub = HashFinderStub(target)
 

@@ -73,7 +73,8 @@ class Progress:
     next_position: int | None
     """Where to go on; None where nothing is left."""
     rate: float
-    """Positions per second, of this RPC, as the server measured it."""
+    """Positions per second: of this RPC, as the server measured it; of a search in ranges, of all
+    of it since it began."""
     best: Result | None
     chance: float
     """The chance of an ideal result by now, 0 to 1."""
@@ -135,6 +136,16 @@ class Pursuit:
     def next_position(self) -> int | None:
         """Where to go on; None where that is not known, or nothing is left."""
         return self._next if self._is_told and self._next < KEYSPACE else None
+
+    @property
+    def reached(self) -> int:
+        """The first position that is not known to be searched."""
+        return self._next
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether nothing is left of the range."""
+        return self._next >= self._query.limit
 
     def remaining(self) -> float | None:
         """Return how many seconds are left: the timeout of the next RPC. None for no bound."""
@@ -215,7 +226,7 @@ class Pursuit:
     def _error(self, ended: Ended) -> StoppedError:
         details = Details.of(ended.rich)
         kind = stopped_error(ended.code, details.reason)
-        if kind is UnavailableError and self._next >= self._query.limit:
+        if kind is UnavailableError and self.is_searched:
             kind = BudgetSpentError  # The last report told all that was left to tell.
         return kind(
             ended,
@@ -226,7 +237,7 @@ class Pursuit:
         )
 
     def _is_worth_another(self, error: StoppedError) -> bool:
-        if self._is_classic or self._next >= self._query.limit:
+        if self._is_classic or self.is_searched:
             return False
         if self._failures > self._policy.retries:
             return False

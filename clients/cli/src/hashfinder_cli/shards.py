@@ -1,0 +1,316 @@
+"""One search over several RPCs at once, as a state machine: no I/O, no thread, no sleep.
+
+The positions are cut into ranges, and each range under way has a `Pursuit` of its own, which goes
+on after whatever befalls its RPC. Here they become one search again: what a range finds is held
+back until every range before it is searched, so that all comes in order of position, and the first
+ideal result is the one that a single server would have found. Ranges beyond an ideal result are
+given up at once.
+
+Whoever does the I/O asks which RPCs to `begin`, hands over each message (`take`) and status
+(`end`), and cancels what is `surplus`. A search that is not cut is one range: all of it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from grpc import StatusCode
+
+from hashfinder_cli.chance import chance_of_hit, hit_probability
+from hashfinder_cli.division import Division
+from hashfinder_cli.errors import (
+    BUDGET_EXHAUSTED,
+    BudgetSpentError,
+    Details,
+    StoppedError,
+    UntrueResultError,
+)
+from hashfinder_cli.events import Ended
+from hashfinder_cli.pursuit import News, Progress, Pursuit
+from hashfinder_cli.query import KEYSPACE, Query
+from hashfinder_cli.verify import Result
+from hashfinder_proto.hash_name_pb2 import HashNameResponse
+
+MOST_HELD = 100_000
+"""Results that are held back, of all ranges together: about 50 MB. With that many, the RPCs of all
+ranges but the first are given up, and begin again, where they were, when half are handed on."""
+LEAD = 0.25
+"""Seconds by which the first RPC precedes the others. It makes the channel connect, and those that
+come before all its connections are there would crowd on the first of them."""
+
+
+class _State(Enum):
+    WAITING = auto()
+    """For its RPC to begin."""
+    RUNNING = auto()
+    PARKING = auto()
+    """Its RPC is being cancelled, and begins again when there is room for its results."""
+    DONE = auto()
+    """Searched, or its ideal result is known."""
+
+
+@dataclass(eq=False, slots=True)
+class Leg:
+    """A range whose results are not all handed on yet."""
+
+    number: int
+    """Names its RPC: it has one at a time."""
+    part: Query
+    pursuit: Pursuit
+    begins_at: float
+    state: _State = _State.WAITING
+    held: list[Result] = field(default_factory=list)
+    hashes: int = 0
+
+
+class Shards:
+    """One search. Not thread-safe."""
+
+    def __init__(
+        self,
+        query: Query,
+        division: Division | None,
+        pursue: Callable[[Query, float | None], Pursuit],
+        *,
+        timeout: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin.
+
+        Args:
+            query: what to search for.
+            division: how to cut it; None for one range, which may be of a server without positions.
+            pursue: begins the search of a range, within so many seconds.
+            timeout: seconds for all of it; None for no bound.
+            clock: tells the time in seconds.
+        """
+        self.found: Result | None = None
+        """The ideal result, which ends the search, once all before it is searched."""
+        self._query = query
+        self._division = division
+        self._pursue = pursue
+        self._clock = clock
+        self._began = clock()
+        self._deadline = None if timeout is None else self._began + timeout
+        self._legs: dict[int, Leg] = {}
+        """By number, which is the order of the ranges."""
+        self._turn = 0
+        """Of the range to begin next."""
+        self._has_hit = False
+        self._surplus: list[int] = []
+        self._held = 0
+        self._is_full = False
+        self._hashes = 0
+        """Of ranges that are not among the legs any more."""
+        self._best: Result | None = None
+        self._spent: BudgetSpentError | None = None
+
+    @property
+    def next_position(self) -> int | None:
+        """Where to go on: all before it is searched and handed on. None where nothing is left.
+
+        Also None for an undivided search that has not told yet how far it is.
+        """
+        first = self._first()
+        if first and not self._division:
+            return first.pursuit.next_position
+        part = first.part if first else self._part(self._turn)
+        position = self._query.limit
+        if part and self._division:
+            reached = first.pursuit.reached if first else part.first_position
+            position = self._division.resume_position(part, reached)
+        return position if position < KEYSPACE else None
+
+    def begin(self) -> list[Leg]:
+        """Return the legs whose RPC is to begin now.
+
+        Raises:
+            BudgetSpentError: everything is searched.
+        """
+        self._open()
+        if not self._legs:
+            raise self._whole(self._spent or self._nothing_to_search())
+        now = self._clock()
+        first = self._first()
+        due = [
+            leg
+            for leg in self._legs.values()
+            if leg.state is _State.WAITING
+            and leg.begins_at <= now
+            and (leg is first or not self._is_full)
+        ]
+        for leg in due:
+            leg.state = _State.RUNNING
+        return due
+
+    def take(self, number: int, message: HashNameResponse) -> list[News]:
+        """Return what a message of the RPC of leg `number` tells of the whole.
+
+        Raises:
+            UntrueResultError: it is not true.
+        """
+        leg = self._legs.get(number)
+        if leg is None or leg.state is not _State.RUNNING:
+            return []
+        if self._division and not (message.HasField("position") or message.HasField("progress")):
+            text = "it has no position: such a server cannot search a range"
+            raise UntrueResultError(text)
+        news = leg.pursuit.take(message)
+        if isinstance(news, Progress):
+            leg.hashes = news.hashes
+            self._compare(news.best)
+            return [self._progress(news)] if leg is next(self._running()) else []
+        self._compare(news)
+        leg.held.append(news)
+        self._held += 1
+        if leg.pursuit.found:
+            leg.state = _State.DONE
+            self._has_hit = True
+            self._give_up_beyond(number)
+        return self._merge()
+
+    def end(self, number: int, ended: Ended) -> list[News]:
+        """Return what the end of the RPC of leg `number` means for the whole.
+
+        Raises:
+            StoppedError: the whole has ended without its ideal result.
+            UntrueResultError: the status tells something that is not true.
+        """
+        leg = self._legs.get(number)
+        if leg is None or leg.state is _State.DONE:
+            return []
+        was_parking = leg.state is _State.PARKING
+        leg.state = _State.WAITING
+        if was_parking:
+            return []
+        try:
+            pause = leg.pursuit.end(ended)
+        except StoppedError as error:
+            self._note(leg, error)
+            if not self._is_done(leg, error):
+                raise self._whole(error) from None
+            leg.state = _State.DONE
+            return self._merge()
+        self._note(leg, pause.error)
+        leg.begins_at = self._clock() + pause.delay
+        return [pause]
+
+    def surplus(self) -> list[int]:
+        """Return the legs whose RPC is to be cancelled now, each once; its end is still taken."""
+        surplus, self._surplus = self._surplus, []
+        return surplus
+
+    def _first(self) -> Leg | None:
+        return next(iter(self._legs.values()), None)
+
+    def _running(self) -> Iterator[Leg]:
+        return (leg for leg in self._legs.values() if leg.state is _State.RUNNING)
+
+    def _part(self, turn: int) -> Query | None:
+        if self._division:
+            return self._division.part(self._query, turn)
+        return self._query if turn == 0 else None
+
+    def _open(self) -> None:
+        """Take on ranges until as many are under way as may be."""
+        width = self._division.width if self._division else 1
+        is_at_start = self._turn == 0
+        under_way = sum(leg.state is not _State.DONE for leg in self._legs.values())
+        while under_way < width and not self._has_hit and not self._is_full:
+            part = self._part(self._turn)
+            if part is None:
+                return
+            now = self._clock()
+            left = None if self._deadline is None else max(0.0, self._deadline - now)
+            begins_at = now + LEAD if is_at_start and self._turn else now
+            self._legs[self._turn] = Leg(self._turn, part, self._pursue(part, left), begins_at)
+            self._turn += 1
+            under_way += 1
+
+    def _is_done(self, leg: Leg, error: StoppedError) -> bool:
+        if isinstance(error, BudgetSpentError):
+            self._spent = error
+            return leg.pursuit.is_searched
+        # The last report told all; of an undivided search, how it ended counts as well.
+        return self._division is not None and leg.pursuit.is_searched
+
+    def _give_up_beyond(self, number: int) -> None:
+        for leg in [leg for leg in self._legs.values() if leg.number > number]:
+            if leg.state is _State.RUNNING:
+                self._surplus.append(leg.number)
+            self._retire(leg)
+
+    def _merge(self) -> list[News]:
+        """Return the results that are held back for no range before them."""
+        news: list[News] = []
+        while first := self._first():
+            news += first.held
+            self._held -= len(first.held)
+            first.held.clear()
+            self.found = first.pursuit.found
+            if self.found or first.state is not _State.DONE:
+                break
+            self._retire(first)
+        self._bound()
+        return news
+
+    def _bound(self) -> None:
+        if self._held >= MOST_HELD:
+            self._is_full = True
+            first = self._first()
+            for leg in [leg for leg in self._running() if leg is not first]:
+                leg.state = _State.PARKING
+                self._surplus.append(leg.number)
+        elif self._held <= MOST_HELD // 2:
+            self._is_full = False
+
+    def _retire(self, leg: Leg) -> None:
+        self._hashes += leg.hashes
+        self._held -= len(leg.held)
+        del self._legs[leg.number]
+
+    def _progress(self, part: Progress) -> Progress:
+        """Return what the progress of the first range that is searched means for the whole."""
+        if not self._division:
+            return part
+        hashes = self._all_hashes()
+        seconds = self._clock() - self._began
+        probability = hit_probability(self._query.name, self._query.ideal_distance)
+        return Progress(
+            hashes=hashes,
+            next_position=self.next_position,
+            rate=hashes / seconds if seconds > 0 else 0.0,
+            best=self._best,
+            chance=chance_of_hit(probability, hashes),
+        )
+
+    def _all_hashes(self) -> int:
+        return self._hashes + sum(leg.hashes for leg in self._legs.values())
+
+    def _note(self, leg: Leg, error: StoppedError) -> None:
+        leg.hashes = error.hashes
+        self._compare(error.best)
+
+    def _compare(self, result: Result | None) -> None:
+        best = self._best
+        if result and (
+            best is None or (result.distance, result.position) < (best.distance, best.position)
+        ):
+            self._best = result
+
+    def _whole(self, error: StoppedError) -> StoppedError:
+        """Return `error` with what it says of a range said of the whole."""
+        error.hashes = self._all_hashes()
+        error.next_position = self.next_position
+        error.best = self._best
+        return error
+
+    def _nothing_to_search(self) -> BudgetSpentError:
+        return BudgetSpentError(
+            Ended(StatusCode.RESOURCE_EXHAUSTED, "no range begins within the budget"),
+            Details(reason=BUDGET_EXHAUSTED),
+            hashes=0,
+            next_position=None,
+            best=None,
+        )

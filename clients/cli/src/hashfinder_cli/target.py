@@ -1,0 +1,46 @@
+"""What a server's address may be, checked before gRPC sees it."""
+
+import ipaddress
+import re
+
+BALANCED = "dns://"
+"""How a target begins whose RPCs go round all the addresses of its name."""
+FORMS = "HOST:PORT or dns:///HOST:PORT, with a port from 1 to 65535"
+
+_TARGET = re.compile(
+    r"(?:dns://(?P<authority>[^/]*)/)?(?:\[[^/\]]+\]|[^/:\[\]]+):(?P<port>\d{1,5})", re.ASCII
+)
+
+
+def check_target(target: str) -> str:
+    """Return `target`, if it can be one.
+
+    HOST:PORT is one server. ``dns:///HOST:PORT`` is every server that the name has an address of;
+    ``dns://IP:PORT/HOST:PORT`` asks the DNS server at IP:PORT for them.
+
+    Raises:
+        ValueError: it cannot; says what is allowed.
+    """
+    found = _TARGET.fullmatch(target)
+    # gRPC would take port 99999 for 34463, and a missing one for 443.
+    if found is None or not target.isprintable() or not 0 < int(found["port"]) < 2**16:
+        message = f"must be {FORMS}, not {target!r}"
+        raise ValueError(message)
+    if found["authority"]:
+        _check_authority(found["authority"], target)
+    return target
+
+
+def _check_authority(authority: str, target: str) -> None:
+    """Refuse a DNS server that is named other than by its address: who should look that up?"""
+    host, _, port = authority.rpartition(":")
+    if authority.endswith("]") or not host:
+        host, port = authority, "53"
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+        is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
+    except ValueError:
+        is_port = False
+    if not is_port:
+        message = f"must name the DNS server as dns://IP/ or dns://IP:PORT/, not {target!r}"
+        raise ValueError(message)

@@ -1,0 +1,92 @@
+"""Servers behind one name, as a headless Service of Kubernetes has them: a record for each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from dnslib import QTYPE, RR, A, DNSRecord
+from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
+
+from tests.integration.server_process import ServerProcess
+
+NAME = "hashfinder.test"
+
+
+class NameServer(BaseResolver):  # type: ignore[misc] # dnslib has no types
+    """A DNS server on loopback that knows one name, whose addresses change."""
+
+    def __init__(self) -> None:
+        """Know no address."""
+        self.addresses: list[str] = []
+        # Its methods are switched on by name; this one stands for none.
+        logger = DNSLogger(log="nothing")
+        self._server = DNSServer(self, address="127.0.0.1", port=0, logger=logger)
+        self.port = self._server.server.server_address[1]
+
+    def resolve(self, request: DNSRecord, _: DNSHandler) -> DNSRecord:
+        """Answer with the addresses of now, which are to be kept for no time."""
+        reply = request.reply()
+        if request.q.qtype == QTYPE.A and str(request.q.qname).rstrip(".") == NAME:
+            for address in self.addresses:
+                reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(address), ttl=0))
+        return reply
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answer in a thread of its own, until the end of the context."""
+        self._server.start_thread()
+        try:
+            yield
+        finally:
+            self._server.stop()
+            self._server.thread.join()
+            self._server.server.server_close()
+
+
+class Replicas:
+    """Servers on one port of several addresses, and the name that leads to those that serve."""
+
+    def __init__(
+        self, names: NameServer, start: Callable[..., ServerProcess], flags: tuple[str, ...]
+    ) -> None:
+        """Begin with three servers, each started with `flags`."""
+        self.servers: dict[str, ServerProcess] = {}
+        """By address, those that the name has."""
+        self._names = names
+        self._start = start
+        self._flags = flags
+        self._addresses = (f"127.0.0.{number}" for number in count(1))
+        self._port = "0"
+        for _ in range(3):
+            self.add()
+
+    @property
+    def target(self) -> str:
+        """What a client is told to connect to."""
+        return f"dns://127.0.0.1:{self._names.port}/{NAME}:{self._port}"
+
+    def add(self) -> ServerProcess:
+        """Start another server, at an address that had none; give the name its address."""
+        address = next(self._addresses)
+        server = self._start("--host", address, "--port", self._port, *self._flags)
+        self._port = server.address.rpartition(":")[2]
+        self.servers[address] = server
+        self._publish()
+        return server
+
+    def remove(self) -> ServerProcess:
+        """Take the oldest server's address from the name; return the server, which still runs."""
+        server = self.servers.pop(next(iter(self.servers)))
+        self._publish()
+        return server
+
+    def _publish(self) -> None:
+        self._names.addresses = list(self.servers)
+
+
+StartReplicas = Callable[..., Replicas]
+
+
+def searches(server: ServerProcess) -> float:
+    """Return how many RPCs a server has begun."""
+    return server.metric("grpc_server_started_total", grpc_service="hash_name.HashFinder")

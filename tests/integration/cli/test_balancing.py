@@ -1,0 +1,144 @@
+"""Clients of a name that several servers are behind: three of them, which come and go."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from hashfinder_cli.finder import AsyncFinder, Finder, FinderError, Query, Result
+from tests.integration.cli.replicas import NAME, NameServer, StartReplicas, searches
+from tests.integration.cli.scripted import Run
+from tests.integration.server_process import eventually
+
+QUERY = Query("docto", inferior_distance=1)
+"""Takes a server 900,000 hashes."""
+
+
+def search_until(finder: Finder, condition: Callable[[], bool], what: str) -> None:
+    """Search again and again until a condition holds."""
+
+    def searched() -> bool:
+        finder.find("doc")
+        return condition()
+
+    eventually(searched, what, 30)
+
+
+def test_searches_are_spread(replicas: StartReplicas) -> None:
+    """Each search goes to the next server, also with asyncio."""
+    three = replicas()
+    servers = list(three.servers.values())
+
+    async def search_async() -> None:
+        async with AsyncFinder(three.target) as finder:
+            while not all(searches(server) > before[server] for server in servers):
+                await finder.find("doc")
+
+    with Finder(three.target) as finder:
+        search_until(finder, lambda: all(map(searches, servers)), "a search on each server")
+        before = {server: searches(server) for server in servers}
+        for _ in range(12):
+            finder.find("doc")
+        shares = [searches(server) - before[server] for server in servers]
+    assert 12 == sum(shares)
+    assert 2 <= min(shares)
+    before = {server: searches(server) for server in servers}
+    asyncio.run(asyncio.wait_for(search_async(), 30))
+
+
+def test_name_changes(replicas: StartReplicas) -> None:
+    """When a server goes, the client looks the name up again: it drops that one and finds new ones.
+
+    A server that is killed leaves its address behind for a while.
+    """
+    three = replicas()
+    with Finder(three.target) as finder:
+        finder.find("doc")
+        new = three.add()
+        for _ in range(2):
+            left = three.remove()
+            left.send(signal.SIGTERM)
+            left.wait()
+        search_until(finder, lambda: searches(new) > 0, "a search on the new server")
+        killed = next(iter(three.servers.values()))
+        killed.send(signal.SIGKILL)
+        killed.wait()
+        before = searches(new)
+        for _ in range(6):
+            finder.find("doc")
+        assert 6 <= searches(new) - before
+
+
+def test_rolling_restart(replicas: StartReplicas) -> None:
+    """All servers are replaced, one after another, under load: no search fails, none is wrong.
+
+    Each server is drained as in Kubernetes: its address is taken from the name and it is told to
+    stop at once, so that clients may still come for a while.
+    """
+    three = replicas("--drain-delay", "0.5", "--drain-grace", "1")
+    failures: list[FinderError] = []
+    wrong: list[list[int]] = []
+    completed: list[int] = []
+    stopped = threading.Event()
+    with Finder(three.target, progress_interval=0.05) as finder:
+
+        def positions() -> list[int]:
+            with finder.find_range(QUERY) as news:
+                return [item.position for item in news if isinstance(item, Result)]
+
+        expected = positions()
+
+        def search_on() -> None:
+            while not stopped.is_set():
+                try:
+                    found = positions()
+                except FinderError as error:
+                    failures.append(error)
+                    continue
+                completed.append(1)
+                if expected != found:
+                    wrong.append(found)
+
+        searchers = [threading.Thread(target=search_on) for _ in range(3)]
+        for searcher in searchers:
+            searcher.start()
+        try:
+            new = []
+            for _ in range(3):
+                new.append(three.add())
+                old = three.remove()
+                old.send(signal.SIGTERM)
+                assert 0 == old.wait()
+                enough = len(completed) + 10
+                eventually(lambda: len(completed) > enough, "more searches", 30)  # noqa: B023 - called at once
+            eventually(lambda: all(map(searches, new)), "searches on all new servers", 30)
+        finally:
+            stopped.set()
+            for searcher in searchers:
+                searcher.join(30)
+
+    assert [] == failures
+    assert [] == wrong
+    assert not any(searcher.is_alive() for searcher in searchers)
+
+
+@pytest.mark.parametrize("addresses", [[], ["127.0.0.1", "127.0.0.2"]], ids=["none", "no server"])
+def test_name_that_leads_nowhere(call: Run, names: NameServer, addresses: list[str]) -> None:
+    """A name without an address, or with no server there, is told as such, with exit code 5."""
+    names.addresses = addresses
+    target = f"dns://127.0.0.1:{names.port}/{NAME}:1"
+    done = call("find", "doctor", "--server", target)
+
+    assert (5, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(f"Cannot connect to {target}: ")
+
+
+@pytest.mark.parametrize("target", ["localhost", "dns:///localhost", "dns://names/localhost:50051"])
+def test_target_that_cannot_be(target: str) -> None:
+    """A finder refuses at once what no search could reach."""
+    with pytest.raises(ValueError, match=r"^must "):
+        Finder(target)
+    with pytest.raises(ValueError, match=r"^must "):
+        AsyncFinder(target)

@@ -1,0 +1,403 @@
+"""The laws of one search in ranges, several at once, without a server, a clock or a sleep."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from grpc import StatusCode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashfinder_cli import shards as module
+from hashfinder_cli.division import Division
+from hashfinder_cli.errors import BudgetSpentError, InvalidSearchError, UntrueResultError
+from hashfinder_cli.events import Ended
+from hashfinder_cli.pursuit import News, Pause, Progress, Pursuit, RetryPolicy
+from hashfinder_cli.query import KEYSPACE, Query
+from hashfinder_cli.shards import LEAD, Leg, Shards
+from hashfinder_cli.verify import Result
+from hashfinder_proto.hash_name_pb2 import HashNameResponse
+from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from tests.unit.cli.fake_server import (
+    EXHAUSTED,
+    LOST,
+    TURNS,
+    Server,
+    Turn,
+    brute_force,
+    candidate,
+    ended,
+    result,
+)
+
+QUERIES = st.builds(
+    lambda name, inferior, first, maximum: Query(
+        name, inferior_distance=inferior, start_position=first, maximum_hashes=maximum
+    ),
+    name=st.sampled_from(["ab", "abc", "x+"]),
+    inferior=st.sampled_from([None, 0, 1]),
+    first=st.integers(0, 1500),
+    maximum=st.integers(1, 150),
+)
+PATIENT = RetryPolicy(retries=1000)
+
+
+def begin(query: Query, division: Division | None, clock: Callable[[], float]) -> Shards:
+    """Begin a search that never loses patience."""
+
+    def pursue(part: Query, _: float | None) -> Pursuit:
+        return Pursuit(part, PATIENT, progress_interval=1.0, clock=clock)
+
+    return Shards(query, division, pursue, clock=clock)
+
+
+class Client:
+    """Makes the RPCs of one search; `pick` decides whose event comes next."""
+
+    def __init__(
+        self,
+        query: Query,
+        division: Division | None,
+        server: Server,
+        pick: Callable[[list[int]], int],
+    ) -> None:
+        self.now = 0.0
+        self.search = begin(query, division, lambda: self.now)
+        self.server = server
+        self.calls: dict[int, deque[HashNameResponse | Ended]] = {}
+        self.cancelled: set[int] = set()
+        self.told: dict[int, int] = {}
+        """By where a range begins, up to where it is told to be searched."""
+        self.most_at_once = 0
+        self.hit = KEYSPACE
+        self._pick = pick
+        self._legs: dict[int, Leg] = {}
+
+    def run(self) -> Iterator[list[News]]:
+        """Do what a client does, without waiting, until the ideal result is there."""
+        while self.search.found is None:
+            for leg in self.search.begin():
+                self._start(leg)
+            self.now += 0.1 if self.calls else 1.0
+            if self.calls:
+                yield self._step(self._pick(sorted(self.calls)))
+            for number in self.search.surplus():
+                assert number in self.calls
+                self.cancelled.add(number)
+                # What had come before the cancel is still delivered.
+                kept = list(self.calls[number])[: self._pick([0, 1, 2])]
+                messages = [each for each in kept if not isinstance(each, Ended)]
+                self.calls[number] = deque([*messages, Ended(StatusCode.CANCELLED)])
+            for number in set(self.calls) - self.cancelled:
+                leg = self._legs[number]
+                # The RPC of a hit ends by itself.
+                assert leg.part.first_position <= self.hit or leg.pursuit.found
+
+    def _start(self, leg: Leg) -> None:
+        assert leg.number not in self.calls
+        assert leg.part.first_position <= self.hit
+        self.cancelled.discard(leg.number)
+        request = leg.pursuit.request()
+        first = leg.part.first_position
+        # Nothing is searched twice that has been told.
+        assert self.told.setdefault(first, first) == request.start_position
+        assert leg.part.limit == request.start_position + request.maximum_hashes
+        messages, status = self.server.serve(request)
+        self._legs[leg.number] = leg
+        self.calls[leg.number] = deque([*messages, status])
+        self.most_at_once = max(self.most_at_once, len(set(self.calls) - self.cancelled))
+
+    def _step(self, number: int) -> list[News]:
+        event = self.calls[number].popleft()
+        leg = self._legs[number]
+        if isinstance(event, Ended):
+            del self.calls[number]
+            try:
+                return self.search.end(number, event)
+            finally:
+                self._reach(leg)
+        if (
+            number not in self.cancelled
+            and event.position
+            and event.hamming_distance <= leg.pursuit._query.ideal_distance  # noqa: SLF001
+        ):
+            self.hit = min(self.hit, event.position)
+        news = self.search.take(number, event)
+        self._reach(leg)
+        return news
+
+    def _reach(self, leg: Leg) -> None:
+        first = leg.part.first_position
+        self.told[first] = max(self.told[first], leg.pursuit.reached)
+
+
+@given(
+    query=QUERIES,
+    division=st.builds(Division, range_size=st.integers(5, 60), width=st.integers(1, 5)),
+    budget=st.integers(1, 200),
+    turns=st.lists(TURNS, max_size=12),
+    most_held=st.sampled_from([4, 100_000]),
+    data=st.data(),
+)
+def test_as_one_server_would(
+    query: Query,
+    division: Division,
+    budget: int,
+    turns: list[Turn],
+    most_held: int,
+    data: st.DataObject,
+) -> None:
+    """Whatever befalls the RPCs, in whatever order, the results are those of a lone search.
+
+    At any moment the position to go on from parts what has been handed on from what has not.
+    """
+    expected, is_found = brute_force(query)
+    client = Client(
+        query, division, Server(turns, budget), lambda these: data.draw(st.sampled_from(these))
+    )
+    search = client.search
+    seen: list[int] = []
+    hashes = 0
+    spent = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_HELD", most_held)
+        try:
+            for news in client.run():
+                results = [each.position for each in news if isinstance(each, Result)]
+                assert len(results) <= most_held
+                seen += results
+                if search.found is None:
+                    position = search.next_position or KEYSPACE
+                    assert [each for each in expected if each < position] == seen
+                for each in news:
+                    if isinstance(each, Progress):
+                        assert hashes <= each.hashes <= query.limit - query.first_position
+                        assert search.next_position == each.next_position
+                        hashes = each.hashes
+        except BudgetSpentError as error:
+            spent = error
+
+    assert expected == seen
+    assert is_found == (search.found is not None)
+    assert client.most_at_once <= division.width
+    if spent:
+        size = query.limit - query.first_position
+        assert (size, query.limit) == (spent.hashes, spent.next_position)
+        keys = [
+            (candidate(query.name, p).hamming_distance, p)
+            for p in range(query.first_position, query.limit)
+        ]
+        assert spent.best
+        assert min(keys) == (spent.best.distance, spent.best.position)
+
+
+@given(
+    query=QUERIES,
+    size=st.integers(5, 60),
+    count=st.integers(2, 5),
+    turns=st.lists(TURNS, max_size=6),
+    stop_after=st.integers(0, 30),
+)
+def test_shards_of_processes(
+    query: Query, size: int, count: int, turns: list[Turn], stop_after: int
+) -> None:
+    """Each position belongs to one process, and the best of all their ends is that of a lone one.
+
+    A process that was stopped goes on, from the position that it told, with the same ranges.
+    """
+    expected, is_found = brute_force(query)
+    found, ends = [], []
+    searched: list[tuple[int, int]] = []
+    for index in range(count):
+        division = Division(range_size=size, index=index, count=count)
+        first = Client(query, division, Server(turns, 1000), min)
+        seen: list[int] = []
+        begun: dict[int, int] = {}
+        clients = [first]
+        try:
+            for step, news in enumerate(first.run()):
+                seen += [each.position for each in news if isinstance(each, Result)]
+                if step == stop_after and first.search.found is None:
+                    begun = dict(first.told)
+                    start = first.search.next_position or 0
+                    left = replace(query, start_position=start, maximum_hashes=query.limit - start)
+                    clients.append(Client(left, division, Server([], 1000), min))
+                    break
+            if len(clients) == 2:
+                for _ in clients[1].run():
+                    pass
+        except BudgetSpentError as error:
+            ends.append(error.next_position)
+        told = begun | clients[-1].told
+        starts = range(query.first_position + index * size, query.limit, count * size)
+        assert set(told) <= set(starts)
+        if (result := clients[-1].search.found) is None:
+            assert [min(s + size, query.limit) for s in starts] == [told[s] for s in starts]
+        else:
+            found.append(result.position)
+        searched += told.items()
+
+    assert {query.limit} >= set(ends)
+    assert len(dict(searched)) == len(searched)
+    assert is_found == bool(found)
+    if found:
+        assert expected[-1] == min(found)
+
+
+def test_undivided() -> None:
+    """A search that is not cut is one RPC with the request as it is."""
+    search = begin(Query("doctor"), None, lambda: 0.0)
+    (leg,) = search.begin()
+
+    assert {"desired_name"} == {field.name for field, _ in leg.pursuit.request().ListFields()} - {
+        "progress_interval"
+    }
+    assert search.next_position is None
+    told = Told(hashes_computed=5, next_position=5, hashes_per_second=3.0)
+    (news,) = search.take(0, HashNameResponse(progress=told))
+    assert isinstance(news, Progress)
+    assert (5, 5, 3.0) == (news.hashes, news.next_position, news.rate)
+    assert [] == search.begin()
+
+
+def test_first_rpc_goes_ahead() -> None:
+    """The first RPC makes the channel connect before the others choose among its connections."""
+    now = 0.0
+    search = begin(Query("doctor"), Division(range_size=10, width=3), lambda: now)
+
+    assert [0] == [leg.number for leg in search.begin()]
+    assert [] == search.begin()
+    now = LEAD
+    assert [1, 2] == [leg.number for leg in search.begin()]
+
+
+def test_hit_waits_for_lower_ranges() -> None:
+    """A hit cancels what is beyond at once, and is told when all before it is searched."""
+    hits, _ = brute_force(Query("abc", maximum_hashes=100_000))
+    (hit,) = hits
+    size = hit // 2  # The hit is in range number 2.
+    now = 0.0
+    search = begin(Query("abc"), Division(range_size=size, width=4), lambda: now)
+    search.begin()
+    now = LEAD
+    search.begin()
+    done = ended(
+        EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(hashes_computed=size, next_position=2 * size)
+    )
+
+    assert [] == search.take(2, result("abc", hit))
+    assert [3] == search.surplus()
+    assert [] == search.surplus()
+    assert [] == search.end(3, Ended(StatusCode.CANCELLED))
+    assert [] == search.end(2, Ended(StatusCode.OK))
+    assert [] == search.end(1, done)
+    assert [] == search.begin()
+    assert (0, None) == (search.next_position, search.found)
+    told = Told(hashes_computed=size, next_position=size)
+    (news,) = search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told))
+    assert search.found is news
+    assert isinstance(news, Result)
+    assert hit == news.position
+
+
+def test_failed_range_goes_on_where_it_was() -> None:
+    """A lost RPC is begun again after its delay, from the last report, while the others go on."""
+    now = 0.0
+    search = begin(Query("doctor"), Division(range_size=100, width=2), lambda: now)
+    search.begin()
+    now = LEAD
+    search.begin()
+    told = Told(hashes_computed=40, next_position=140)
+    assert [] == search.take(1, HashNameResponse(progress=told))
+
+    (pause,) = search.end(1, LOST)
+
+    assert isinstance(pause, Pause)
+    assert (40, 140) == (pause.error.hashes, pause.error.next_position)
+    assert [] == search.begin()
+    now += pause.delay
+    (leg,) = search.begin()
+    request = leg.pursuit.request()
+    assert (1, 140, 60) == (leg.number, request.start_position, request.maximum_hashes)
+    told = Told(hashes_computed=10, next_position=10)
+    (news,) = search.take(0, HashNameResponse(progress=told))
+    assert isinstance(news, Progress)
+    assert (50, 10, 50 / now) == (news.hashes, news.next_position, news.rate)
+
+
+def test_error_tells_of_the_whole() -> None:
+    """What ends one range for good ends the search, and says where all of it goes on."""
+    now = 0.0
+    search = begin(Query("doctor"), Division(range_size=100, width=2), lambda: now)
+    search.begin()
+    now = LEAD
+    search.begin()
+    search.take(0, HashNameResponse(progress=Told(hashes_computed=10, next_position=10)))
+    search.take(1, HashNameResponse(progress=Told(hashes_computed=40, next_position=140)))
+
+    with pytest.raises(InvalidSearchError) as stopped:
+        search.end(1, Ended(StatusCode.INVALID_ARGUMENT))
+    assert (50, 10) == (stopped.value.hashes, stopped.value.next_position)
+
+
+def test_no_range_within_the_budget() -> None:
+    """A process whose first range begins beyond the budget has nothing to do."""
+    query = Query("doctor", start_position=7, maximum_hashes=10)
+    search = begin(query, Division(range_size=5, index=2, count=3), lambda: 0.0)
+
+    with pytest.raises(BudgetSpentError) as stopped:
+        search.begin()
+    assert (0, 17) == (stopped.value.hashes, stopped.value.next_position)
+
+
+def test_end_of_the_keyspace() -> None:
+    """The last range ends with the last position, and then nothing is left to go on from."""
+    query = Query("doctor", start_position=KEYSPACE - 5)
+    search = begin(query, Division(range_size=3, width=1), lambda: 0.0)
+
+    (leg,) = search.begin()
+    assert (KEYSPACE - 5, 3) == (leg.part.first_position, leg.part.maximum_hashes)
+    told = Told(hashes_computed=3, next_position=KEYSPACE - 2)
+    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told))
+    (leg,) = search.begin()
+    assert 2 == leg.part.maximum_hashes
+    search.end(1, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(hashes_computed=2)))
+    with pytest.raises(BudgetSpentError) as stopped:
+        search.begin()
+    assert (5, None) == (stopped.value.hashes, stopped.value.next_position)
+
+
+def test_server_without_positions() -> None:
+    """A server of the classic contract would search the same positions for every range."""
+    search = begin(Query("doctor"), Division(range_size=3), lambda: 0.0)
+    search.begin()
+    message = result("doctor", 3)
+    message.ClearField("position")
+
+    with pytest.raises(UntrueResultError, match="cannot search a range"):
+        search.take(0, message)
+
+
+def test_shared_deadline() -> None:
+    """Ranges that begin later have what is left of the time, and none where nothing is."""
+    now = 0.0
+    given_times = []
+
+    def pursue(part: Query, timeout: float | None) -> Pursuit:
+        given_times.append(timeout)
+        return Pursuit(part, PATIENT, clock=lambda: now)
+
+    search = Shards(
+        Query("x", maximum_hashes=2),
+        Division(range_size=1),
+        pursue,
+        timeout=10,
+        clock=lambda: now,
+    )
+    search.begin()
+    now = 11.0
+    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(next_position=1)))
+    search.begin()
+
+    assert [10, 0] == given_times
