@@ -16,6 +16,9 @@ BUF_VERSION := 1.75.0
 BUF := .cache/buf-$(BUF_VERSION)/node_modules/.bin/buf
 GRPCURL_VERSION := 1.9.4
 GRPCURL := .cache/grpcurl-$(GRPCURL_VERSION)/grpcurl
+# What `kubectl kustomize` runs, for a machine that has no kubectl.
+KUSTOMIZE_VERSION := 5.5.0
+KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
 # The image, its labels, and the stack on it.
 IMAGE ?= hashfinder:dev
@@ -35,11 +38,11 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-netns bench-kernel bench-stops bench-shards soak lint format types \
-	image up down logs sbom proto proto-check docs lock tools clean
+.PHONY: help setup demo test test-tools test-container test-k8s test-netns bench-kernel bench-stops bench-shards soak \
+	lint format types image up down logs sbom proto proto-check rules docs lock tools clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- Set up and run ---
 
@@ -58,6 +61,9 @@ test-tools: setup tools ## Run the tests that need the programs of `make tools`
 
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
+
+test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the manifests, and run a sharded search as its Job would (needs kubectl or Go)
+	PATH="$$PATH:$(CURDIR)/$(dir $(KUSTOMIZE))" $(BIN)/pytest -m k8s $(PYTEST_ARGS)
 
 test-netns: setup ## Run the tests that cut a network of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
@@ -112,6 +118,9 @@ proto: setup ## Generate hashfinder_proto from proto/hash_name.proto
 proto-check: setup $(BUF) ## Check that hashfinder_proto is up to date, and lint the contract
 	$(BIN)/python proto/generate.py --check
 	$(BUF) lint proto
+
+rules: ## Write the production overlay's PrometheusRule from the rules in deploy/prometheus
+	$(PYTHON) deploy/prometheus_rule.py >deploy/k8s/overlays/production/prometheus-rule.yaml
 
 docs: setup ## Write what docs/ has from the code: tables and snippets
 	$(BIN)/python docs/generate.py
@@ -168,3 +177,6 @@ $(BUF):
 
 $(GRPCURL):
 	GOBIN="$(CURDIR)/$(dir $@)" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v$(GRPCURL_VERSION)
+
+$(KUSTOMIZE):
+	GOBIN="$(CURDIR)/$(dir $@)" go install sigs.k8s.io/kustomize/kustomize/v5@v$(KUSTOMIZE_VERSION)

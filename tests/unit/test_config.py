@@ -25,6 +25,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "drain_delay": (0, 3600),
     "drain_grace": (0, 86400),
     "keepalive_seconds": (1, 7200),
+    "connection_age_seconds": (0, 86400),
 }
 CHOICES: dict[str, list[str]] = {
     "client_identity": ["address", "connection"],

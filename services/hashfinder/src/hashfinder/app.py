@@ -25,6 +25,8 @@ from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _JOIN_SECONDS = 2.0
+_ANSWER_SECONDS = 60.0
+"""For a client to fetch the last results of a search that has ended."""
 
 
 class WorkersStuckError(HashFinderError):
@@ -69,6 +71,8 @@ class Application:
             settings.port,
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
             keepalive_seconds=settings.keepalive_seconds,
+            connection_age_seconds=settings.connection_age_seconds,
+            longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
         self._server = Server(servicer, metrics, options, kernel.backend)
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Seconds for the searches under way to end by themselves when the server goes away."""
     keepalive_seconds: Annotated[float, Field(ge=1, le=7200)] = 20.0
     """After how many seconds of silence a connection is probed, and how long it has to answer."""
+    connection_age_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+    """After how many seconds a client is asked to reconnect, perhaps elsewhere; 0 for never."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
     """How log lines look; auto is console on a terminal and json elsewhere."""

@@ -18,6 +18,8 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _LARGEST_REQUEST_BYTES = 64 * 1024
 _LONGEST_PENDING_SECONDS = 3600
+_NO_BOUND_MS = 2**31 - 1
+"""How gRPC writes a time that does not end."""
 _HEALTH_SERVICE = "grpc.health.v1.Health"
 _HEALTH_SECONDS = 1.0
 """How long a change of the health status may take: a watcher that does not read holds it up."""
@@ -38,6 +40,10 @@ class ServerOptions:
     """How many RPCs gRPC itself may hold back before it drops them without a word of ours."""
     keepalive_seconds: float
     """After how much silence a connection is probed, so that a dead peer frees its search."""
+    connection_age_seconds: int
+    """After how long a client is asked to reconnect, so that new servers get work; 0: never."""
+    longest_rpc_seconds: float
+    """How long the RPCs of a connection that has aged may go on."""
 
 
 class Server:
@@ -52,6 +58,8 @@ class Server:
             BindError: the address is in use, or not ours.
         """
         keepalive_ms = int(options.keepalive_seconds * 1000)
+        grace_ms = int(options.longest_rpc_seconds * 1000)
+        age_ms = options.connection_age_seconds * 1000 or _NO_BOUND_MS
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend)
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
@@ -66,6 +74,10 @@ class Server:
                 ("grpc.keepalive_time_ms", keepalive_ms),
                 ("grpc.keepalive_timeout_ms", keepalive_ms),
                 ("grpc.keepalive_permit_without_calls", 1),
+                # At that age, give or take a tenth, a connection takes no new RPC and ends with its
+                # last one, for which it waits longer than any takes.
+                ("grpc.max_connection_age_ms", age_ms),
+                ("grpc.max_connection_age_grace_ms", grace_ms),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ],
         )

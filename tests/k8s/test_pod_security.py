@@ -1,0 +1,176 @@
+"""Every pod meets the standard `restricted`, which the namespace enforces.
+
+The rules are those of https://kubernetes.io/docs/concepts/security/pod-security-standards/, both of
+`restricted` and of `baseline` beneath it, as an admission controller would judge each template.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import pytest
+
+from tests.k8s.manifests import (
+    KUSTOMIZATIONS,
+    ROOT,
+    SERVERS,
+    Object,
+    containers,
+    one_of,
+    pod_templates,
+)
+
+pytestmark = pytest.mark.k8s
+
+HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
+VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
+
+
+def violations(template: Object) -> Iterator[str]:
+    """Yield what `restricted` forbids in a pod template."""
+    spec = template["spec"]
+    pod: Object = spec.get("securityContext", {})
+    yield from (field for field in HOST_FIELDS if spec.get(field))
+    if "windowsOptions" in pod:
+        yield "windowsOptions"
+    if "sysctls" in pod or pod.get("procMount", "Default") != "Default":
+        yield "sysctls or procMount"
+    if any(
+        name.startswith("container.apparmor")
+        for name in template["metadata"].get("annotations", ())
+    ):
+        yield "AppArmor"
+    for volume in spec.get("volumes", ()):
+        if volume.keys() - VOLUMES != {"name"}:
+            yield f"volume {volume['name']}"
+    for container in containers(template):
+        for text in _violations_of(container, pod):
+            yield f"{container['name']}: {text}"
+
+
+def _violations_of(container: Object, pod: Object) -> Iterator[str]:
+    own: Object = container.get("securityContext", {})
+    both = {**pod, **own}
+    if own.get("privileged"):
+        yield "privileged"
+    if own.get("allowPrivilegeEscalation") is not False:
+        yield "allowPrivilegeEscalation"
+    capabilities = {"drop": [], "add": [], **own.get("capabilities", {})}
+    if "ALL" not in capabilities["drop"] or {*capabilities["add"]} - {"NET_BIND_SERVICE"}:
+        yield "capabilities"
+    if both.get("runAsNonRoot") is not True:
+        yield "runAsNonRoot"
+    if both.get("runAsUser") == 0:
+        yield "runAsUser"
+    if both.get("seccompProfile", {}).get("type") not in {"RuntimeDefault", "Localhost"}:
+        yield "seccompProfile"
+    if "seLinuxOptions" in both or "procMount" in both or "appArmorProfile" in both:
+        yield "seLinuxOptions, procMount or appArmorProfile"
+    if any("hostPort" in port for port in container.get("ports", ())):
+        yield "hostPort"
+    if _names_a_host(container):
+        yield "host of a probe or a handler"
+
+
+def _names_a_host(container: Object) -> bool:
+    probes = [container.get(f"{kind}Probe", {}) for kind in ("startup", "liveness", "readiness")]
+    handlers = [*probes, *container.get("lifecycle", {}).values()]
+    return any("host" in each.get(how, {}) for each in handlers for how in ("httpGet", "tcpSocket"))
+
+
+@pytest.mark.parametrize("name", KUSTOMIZATIONS)
+def test_pods_are_restricted(name: str) -> None:
+    """By each rule of the standard."""
+    found = {which: list(violations(template)) for which, template in pod_templates(name)}
+    assert found
+    assert {} == {which: texts for which, texts in found.items() if texts}
+
+
+@pytest.mark.parametrize("name", KUSTOMIZATIONS)
+def test_pods_are_more_restricted_than_they_must_be(name: str) -> None:
+    """A root file system to read, no token, no links, bounded resources, and no volume at all."""
+    for _, template in pod_templates(name):
+        spec = template["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        assert "hashfinder" == spec["serviceAccountName"]
+        assert "volumes" not in spec
+        for container in containers(template):
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert {"cpu", "memory"} == container["resources"]["requests"].keys()
+            assert {"cpu", "memory"} == container["resources"]["limits"].keys()
+
+
+@pytest.mark.parametrize("name", KUSTOMIZATIONS)
+def test_pods_run_as_the_user_of_the_image(name: str) -> None:
+    """A number, since the kubelet cannot prove of a name that it is not root."""
+    [user] = [
+        line.removeprefix("USER ")
+        for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+        if line.startswith("USER ")
+    ]
+    for _, template in pod_templates(name):
+        pod = template["spec"]["securityContext"]
+        assert user == f"{pod['runAsUser']}:{pod['runAsGroup']}"
+        for container in containers(template):
+            assert not {"runAsUser", "runAsGroup"} & container["securityContext"].keys()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_namespace_enforces_the_standard(name: str) -> None:
+    """In the cluster's own version of it, and warns who breaks it."""
+    labels = one_of(name, "Namespace")["metadata"]["labels"]
+    for mode in ("enforce", "audit", "warn"):
+        assert "restricted" == labels[f"pod-security.kubernetes.io/{mode}"]
+        assert "latest" == labels[f"pod-security.kubernetes.io/{mode}-version"]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_account_has_no_token(name: str) -> None:
+    """Nobody speaks with the API server."""
+    assert one_of(name, "ServiceAccount")["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "violation"),
+    [
+        (("spec", "hostNetwork"), True, "hostNetwork"),
+        (("spec", "securityContext", "runAsNonRoot"), False, "runAsNonRoot"),
+        (("spec", "securityContext", "seccompProfile"), {"type": "Unconfined"}, "seccompProfile"),
+        (("spec", "securityContext", "runAsUser"), 0, "runAsUser"),
+        (("spec", "volumes"), [{"name": "v", "hostPath": {"path": "/"}}], "volume v"),
+    ],
+)
+def test_violations_are_noticed(path: tuple[str, ...], value: object, violation: str) -> None:
+    """Of a pod that was good before."""
+    template = deepcopy(one_of("base", "Deployment")["spec"]["template"])
+    part = template
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    assert violation in " ".join(violations(template))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"allowPrivilegeEscalation": True},
+        {"capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}},
+        {"capabilities": {"drop": ["NET_RAW"]}},
+        {"privileged": True},
+    ],
+    ids=str,
+)
+def test_violations_of_a_container_are_noticed(change: Object) -> None:
+    """Whatever the pod says."""
+    template = deepcopy(one_of("base", "Deployment")["spec"]["template"])
+    template["spec"]["containers"][0]["securityContext"] |= change
+    assert [] != list(violations(template))

@@ -1,0 +1,353 @@
+"""The manifests fit the program and each other."""
+
+import os
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hashfinder.config import Settings, load_settings
+from hashfinder.lifecycle import DrainTimes
+from hashfinder_cli.target import BALANCED, check_target
+from tests.integration.server_process import ServerProcess, run_server
+from tests.k8s.manifests import (
+    K8S,
+    KUSTOMIZATIONS,
+    ROOT,
+    SERVERS,
+    Object,
+    all_of,
+    configured,
+    containers,
+    one_of,
+    pod_templates,
+    rendered,
+    selects,
+)
+
+pytestmark = pytest.mark.k8s
+
+CLIENTS = (("overlays/demo", "hashfinder-tour"), ("sharded-search", "hashfinder-search"))
+DNS = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+_UNITS = {"m": 1e-3, "": 1.0, "Mi": 2.0**20}
+
+
+def server(name: str) -> Object:
+    """Return the pod template of the servers."""
+    template = one_of(name, "Deployment")["spec"]["template"]
+    assert isinstance(template, dict)
+    return template
+
+
+def container(name: str) -> Object:
+    """Return the one container of the servers."""
+    [only] = server(name)["spec"]["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def labels(name: str, job: str | None = None) -> dict[str, str]:
+    """Return the labels of the servers' pods, or of a Job's."""
+    template = one_of(name, "Job", job)["spec"]["template"] if job else server(name)
+    return dict(template["metadata"]["labels"])
+
+
+def settings(name: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Return the settings that the servers of an overlay have."""
+    for variable in [each for each in os.environ if each.startswith("HASHFINDER_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in configured(name, container(name)).items():
+        monkeypatch.setenv(variable, value)
+    return load_settings([])
+
+
+def ports(name: str) -> dict[str, int]:
+    """Return the ports of the servers by name."""
+    return {port["name"]: port["containerPort"] for port in container(name)["ports"]}
+
+
+def number(quantity: str | float) -> float:
+    """Return how much a quantity of Kubernetes is."""
+    found = re.fullmatch(r"([\d.]+)(m|Mi|)", str(quantity))
+    assert found, quantity
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def overlay(request: pytest.FixtureRequest) -> str:
+    """Each kustomization that has servers."""
+    return str(request.param)
+
+
+def test_settings_exist_and_are_valid(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also their names: the server itself ignores what it does not know."""
+    known = {f"HASHFINDER_{name.upper()}" for name in Settings.model_fields}
+    assert configured(overlay, container(overlay)).keys() <= known
+    found = settings(overlay, monkeypatch)
+    assert "native" == found.kernel
+    assert found.host in {"0.0.0.0", "::"}  # noqa: S104  # all of a pod's own
+    assert found.connection_age_seconds > 0
+
+
+def test_ports_are_those_that_the_server_listens_on(
+    overlay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the container, in the probes, in both Services, in the policy, and in the image."""
+    found = settings(overlay, monkeypatch)
+    assert {"grpc": found.port, "metrics": found.metrics_port} == ports(overlay)
+    for kind in ("startup", "liveness", "readiness"):
+        assert found.port == container(overlay)[f"{kind}Probe"]["grpc"]["port"]
+    for each in all_of(overlay, "Service"):
+        [port] = each["spec"]["ports"]
+        assert ("grpc", found.port) == (port["targetPort"], port["port"])
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"EXPOSE {found.port} {found.metrics_port}\n" in dockerfile
+
+
+def test_probes_ask_for_what_the_server_serves(overlay: str) -> None:
+    """A real server with these settings, on ports of its own, answers each of them."""
+    probes = {
+        kind: container(overlay)[f"{kind}Probe"]["grpc"]["service"]
+        for kind in ("startup", "liveness", "readiness")
+    }
+    assert {"startup": "", "liveness": "", "readiness": "hash_name.HashFinder"} == probes
+    own = ("--host=127.0.0.1", "--port=0", "--metrics-port=0", "--kernel=auto", "--drain-delay=0")
+    with run_server(*own, env=configured(overlay, container(overlay))) as running:
+        with running.channel() as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            for service in probes.values():
+                answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
+                assert health_pb2.HealthCheckResponse.SERVING == answer.status
+        assert running.logs(), "it logs JSON"
+
+
+def test_pod_lives_longer_than_its_drain(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PreStop, delay, grace and the time to tell the clients, with a margin of some seconds."""
+    found = settings(overlay, monkeypatch)
+    times = DrainTimes(found.drain_delay, found.drain_grace)
+    drain = times.delay + times.grace + 3 * times.margin
+    pre_stop = container(overlay)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pre_stop > 0
+    assert pre_stop + drain + 5 <= server(overlay)["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_drain_as_it_should_be_fires_no_alert(
+    overlay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule, which is the same everywhere, waits for longer."""
+    found = settings(overlay, monkeypatch)
+    alerts = (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8")
+    [minutes] = re.findall(r"alert: HashFinderDrainTooLong\n.*\n +for: (\d+)m\n", alerts)
+    assert found.drain_delay + found.drain_grace + 6 < 60 * int(minutes)
+
+
+def test_selectors_choose_servers_alone(overlay: str) -> None:
+    """Of the Deployment, Services, budget, spread and policy; never a client's pod."""
+    deployment = one_of(overlay, "Deployment")["spec"]
+    selectors = [
+        deployment["selector"],
+        *(each["labelSelector"] for each in server(overlay)["spec"]["topologySpreadConstraints"]),
+        *(each["spec"]["selector"] for each in all_of(overlay, "Service")),
+        one_of(overlay, "PodDisruptionBudget")["spec"]["selector"],
+        one_of(overlay, "NetworkPolicy", "hashfinder-server")["spec"]["podSelector"],
+    ]
+    assert 7 == len(selectors)
+    for selector in selectors:
+        assert selects(selector, labels(overlay))
+        assert not any(selects(selector, labels(*client)) for client in CLIENTS)
+
+
+def test_servers_take_grpc_and_scrapes_and_call_nobody(overlay: str) -> None:
+    """In: the ports of the container. Out: DNS."""
+    policy = one_of(overlay, "NetworkPolicy", "hashfinder-server")["spec"]
+    assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+    [ingress] = policy["ingress"]
+    assert {"ports"} == ingress.keys()
+    expected = [{"port": port, "protocol": "TCP"} for port in ports(overlay).values()]
+    assert expected == ingress["ports"]
+    assert [{"ports": DNS}] == policy["egress"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_reach_the_servers_and_no_one_else(overlay: str, client: tuple[str, str]) -> None:
+    """The policy chooses the pods of the Jobs, and lets them out to the servers' port."""
+    policy = one_of(overlay, "NetworkPolicy", "hashfinder-client")["spec"]
+    assert selects(policy["podSelector"], labels(*client))
+    assert not selects(policy["podSelector"], labels(overlay))
+    assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+    assert "ingress" not in policy
+    dns, grpc = policy["egress"]
+    assert {"ports": DNS} == dns
+    [to] = grpc["to"]
+    assert {"podSelector"} == to.keys()
+    assert selects(to["podSelector"], labels(overlay))
+    assert [{"port": ports(overlay)["grpc"], "protocol": "TCP"}] == grpc["ports"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_ask_for_every_server(client: tuple[str, str]) -> None:
+    """By the headless Service, with dns:///, in turn."""
+    [headless] = [
+        each["metadata"]["name"]
+        for each in all_of("base", "Service")
+        if each["spec"].get("clusterIP") == "None"
+    ]
+    expected = f"dns:///{headless}:{ports('base')['grpc']}"
+    for each in containers(one_of(client[0], "Job", client[1])["spec"]["template"]):
+        target = configured(client[0], each)["HASHFINDER_SERVER"]
+        assert expected == check_target(target)
+        assert target.startswith(BALANCED)
+
+
+def test_headless_service_names_ready_pods_alone(overlay: str) -> None:
+    """A pod that is not ready is no address to balance over."""
+    headless = one_of(overlay, "Service", "hashfinder-headless")["spec"]
+    assert headless["publishNotReadyAddresses"] is False
+
+
+def test_rolling_update_takes_no_pod_before_the_new_one_is_ready(overlay: str) -> None:
+    """There are never fewer than asked for."""
+    rolling = one_of(overlay, "Deployment")["spec"]["strategy"]["rollingUpdate"]
+    assert 0 == rolling["maxUnavailable"]
+    assert rolling["maxSurge"] >= 1
+
+
+def test_budget_lets_a_node_be_drained_and_keeps_a_server(overlay: str) -> None:
+    """With the fewest replicas that there can be, one may go and one stays."""
+    budget = one_of(overlay, "PodDisruptionBudget")["spec"]
+    assert {"maxUnavailable", "unhealthyPodEvictionPolicy", "selector"} == budget.keys()
+    assert 1 <= budget["maxUnavailable"] < fewest_replicas(overlay)
+
+
+def fewest_replicas(name: str) -> int:
+    """Return the smallest number of servers: the autoscaler's, else the Deployment's."""
+    deployment = one_of(name, "Deployment")["spec"]
+    scalers = all_of(name, "HorizontalPodAutoscaler")
+    # One of the two: an apply would undo what the autoscaler did.
+    assert bool(scalers) != ("replicas" in deployment)
+    return int(scalers[0]["spec"]["minReplicas"] if scalers else deployment["replicas"])
+
+
+@pytest.mark.parametrize("name", ["base", "overlays/production"])
+def test_autoscaler_scales_the_deployment_calmly(name: str) -> None:
+    """Slowly down, a pod at a time."""
+    spec = one_of(name, "HorizontalPodAutoscaler")["spec"]
+    target = spec["scaleTargetRef"]
+    deployment = one_of(name, "Deployment")
+    assert ("Deployment", "apps/v1", deployment["metadata"]["name"]) == (
+        target["kind"],
+        target["apiVersion"],
+        target["name"],
+    )
+    assert spec["minReplicas"] < spec["maxReplicas"]
+    down = spec["behavior"]["scaleDown"]
+    assert down["stabilizationWindowSeconds"] >= 300
+    assert [{"type": "Pods", "value": 1, "periodSeconds": 120}] == down["policies"]
+
+
+def test_base_scales_on_cpu() -> None:
+    """Of what is requested, which is less than the limit."""
+    [metric] = one_of("base", "HorizontalPodAutoscaler")["spec"]["metrics"]
+    assert ("Resource", "cpu") == (metric["type"], metric["resource"]["name"])
+    assert metric["resource"]["target"]["averageUtilization"] <= 100
+
+
+def test_production_scales_on_searches_that_the_servers_tell(shared: ServerProcess) -> None:
+    """The metric is the adapter's, and made of series that exist."""
+    [metric] = one_of("overlays/production", "HorizontalPodAutoscaler")["spec"]["metrics"]
+    rules = (K8S / "overlays/production/adapter-rules.yaml").read_text(encoding="utf-8")
+    [rule] = yaml.safe_load(rules)
+    assert "Pods" == metric["type"]
+    assert metric["pods"]["metric"]["name"] == rule["name"]["as"]
+
+    series = {name for name, _ in shared.samples()}
+    asked = re.findall(r"hashfinder_\w+", rule["seriesQuery"] + rule["metricsQuery"])
+    assert {"hashfinder_searches_active", "hashfinder_searches_queued"} == set(asked)
+    assert set(asked) <= series
+
+
+@pytest.fixture(scope="module")
+def shared() -> Any:  # noqa: ANN401  # a generator, as pytest takes it
+    """Run a server."""
+    with run_server("--workers=1") as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["base", "overlays/demo", "overlays/production", "sharded-search"])
+def test_resources_are_asked_for_within_the_limits(name: str) -> None:
+    """And a server has part of a core beside its workers, which are as many as whole cores."""
+    for _, template in pod_templates(name):
+        for each in containers(template):
+            resources = each["resources"]
+            for what in ("cpu", "memory"):
+                wanted, limit = (number(resources[kind][what]) for kind in ("requests", "limits"))
+                assert 0 < wanted <= limit
+    if name in SERVERS:
+        cores = number(container(name)["resources"]["limits"]["cpu"])
+        assert cores >= 1
+        assert 0.5 == cores % 1
+
+
+@pytest.mark.parametrize("name", ["overlays/demo", "sharded-search"])
+def test_image_is_the_one_that_make_builds(name: str) -> None:
+    """Loaded into the cluster, it is pulled from nowhere."""
+    [image] = re.findall(r"^IMAGE \?= (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for _, template in pod_templates(name):
+        for each in containers(template):
+            assert (image, "IfNotPresent") == (each["image"], each["imagePullPolicy"])
+
+
+def test_production_runs_the_version_of_this_tree() -> None:
+    """In the image's tag and in the labels."""
+    project = (ROOT / "services/hashfinder/pyproject.toml").read_text(encoding="utf-8")
+    version = tomllib.loads(project)["project"]["version"]
+    assert f"hashfinder:{version}" == container("overlays/production")["image"]
+    for each in rendered("overlays/production"):
+        assert version == each["metadata"]["labels"]["app.kubernetes.io/version"]
+    assert version == labels("overlays/production")["app.kubernetes.io/version"]
+
+
+def test_changed_setting_rolls_the_pods() -> None:
+    """The name of the settings carries a hash of them: production has others than the demo."""
+    names = [one_of(name, "ConfigMap")["metadata"]["name"] for name in SERVERS]
+    assert names[0] == names[1] != names[2]
+    for name in SERVERS:
+        assert one_of(name, "ConfigMap")["immutable"] is True
+
+
+def test_namespace_comes_first() -> None:
+    """An object cannot be made before the namespace that it is in."""
+    for name in SERVERS:
+        assert "Namespace" == rendered(name)[0]["kind"]
+
+
+def test_guide_names_what_is_there() -> None:
+    """The folders that it applies, and the objects that it asks for."""
+    guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    folders = set(re.findall(r"deploy/k8s/[\w/-]+", guide))
+    assert {*folders} >= {f"deploy/k8s/{name}" for name in KUSTOMIZATIONS}
+    assert all((ROOT / folder).exists() for folder in folders)
+    objects = {
+        f"{each['kind'].lower()}/{each['metadata']['name']}"
+        for name in KUSTOMIZATIONS
+        for each in rendered(name)
+    }
+    named = set(re.findall(r"\b(?:job|deployment|service)/[\w-]+", guide))
+    assert 4 == len(named)
+    assert named <= objects
+    assert f"job-name={one_of('sharded-search', 'Job')['metadata']['name']}" in guide
+
+
+def test_guide_tells_the_times_of_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second by second, as the settings of the base have it."""
+    found = settings("base", monkeypatch)
+    guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    seconds = [int(each) for each in re.findall(r"^\| (\d+)[^|]*\|", guide, re.MULTILINE)]
+    signal = container("base")["lifecycle"]["preStop"]["sleep"]["seconds"]
+    refuse = signal + found.drain_delay
+    stop = refuse + found.drain_grace
+    killed = server("base")["spec"]["terminationGracePeriodSeconds"]
+    assert [0, signal, refuse, refuse, stop, stop + 6, killed] == seconds
