@@ -38,8 +38,8 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-k8s test-netns bench-kernel bench-stops soak lint format types \
-	image up down logs sbom proto proto-check rules docs lock tools clean
+.PHONY: help setup demo test test-tools test-container test-k8s test-netns bench-kernel bench-stops bench-shards soak \
+	lint format types image up down logs sbom proto proto-check rules docs lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-kernel: setup ## Measure the kernel against OpenSSL
 
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
 	$(BIN)/python -m tests.bench.bench_stops $(BENCH_ARGS)
+
+bench-shards: setup ## Measure one search over three servers against one server
+	$(BIN)/python -m tests.bench.bench_shards
 
 soak: setup ## Stop searches in all ways at random for MINUTES=2, then check that nothing has leaked
 	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)

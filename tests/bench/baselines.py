@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 
 from hashfinder.domain.candidate import Candidate
 from hashfinder.kernel import Kernel
-from hashfinder.scheduling.scheduler import Job
+from hashfinder.scheduling.scheduler import Pace
 from hashfinder.search.engine import Bounds, Search
 from hashfinder.transport.mapping import progress_message, result_message
 from hashfinder.transport.validation import parse_request, progress_interval
@@ -27,7 +27,9 @@ from hashfinder_proto.hash_name_pb2_grpc import (
 from tests.bench.ledger import Ledger
 
 MAXIMUM_HASHES = 2**63
-CHUNK_SECONDS = 0.001
+CHUNK_SECONDS = 0.002
+"""As HashFinder's."""
+FIRST_RATE = 50e6
 OPTIONS = (
     ("grpc.so_reuseport", 0),
     # What gRPC would drop by itself is not the matter here.
@@ -54,7 +56,7 @@ class ChunkedSearch:
             bounds=Bounds(chunks=1),
             now=time.monotonic(),
         )
-        self._pace = Job("", self._search, lambda: None, rate=50e6)
+        self._pace = Pace()
         self._interval = progress_interval(request)
         self._due = time.monotonic() + (self._interval or 0.0)
 
@@ -66,7 +68,7 @@ class ChunkedSearch:
     def scan_chunk(self) -> None:
         """Scan the next chunk."""
         search = self._search
-        chunk = search.claim(self._pace.chunk_size(CHUNK_SECONDS))
+        chunk = search.claim(self._pace.chunk_size(CHUNK_SECONDS, FIRST_RATE))
         began = time.thread_time()
         scan = self._kernel.scan(
             search.query,

@@ -21,7 +21,7 @@ from pathlib import Path
 from hashfinder.kernel import load_kernel
 from hashfinder.scheduling.cores import usable_cores
 from tests.bench.cells import Cell, Storm, Times, measure_cell, measure_storm
-from tests.bench.machine import bare_rate
+from tests.bench.machine import bare_rate, cpu_name
 
 OURS = "fair-chunks"
 DESIGNS = (OURS, "thread-per-rpc", "to-thread")
@@ -55,7 +55,7 @@ async def main() -> int:
     print(*_remarks(cells, storms, bare), sep="\n")
     results = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "cpu": _cpu_name()},
+        "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "cpu": cpu_name()},
         "kernel": kernel.backend,
         "workers": workers,
         "cells": [
@@ -132,12 +132,6 @@ def _rounded(value: object) -> object:
     if isinstance(value, list):
         return [_rounded(each) for each in value]
     return value
-
-
-def _cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def _arguments() -> argparse.Namespace:

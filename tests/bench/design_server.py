@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import grpc
 
+from hashfinder.__main__ import tune_interpreter
 from hashfinder.app import Application
 from hashfinder.config import load_settings
 from hashfinder.kernel import Kernel, load_kernel
@@ -84,7 +85,7 @@ def main() -> None:
     """Serve the design that the first argument names."""
     ledger = Ledger()
     kernel = AccountedKernel(load_kernel(), ledger)
-    sys.setswitchinterval(0.0005)  # for all, since `hashfinder` has it
+    tune_interpreter()  # for all, since `hashfinder` has it
     configure_logging(LogFormat.JSON, "info")
     match sys.argv[1]:
         case "fair-chunks":

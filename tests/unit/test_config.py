@@ -18,6 +18,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "maximum_waiting": (0, 100_000),
     "wait_seconds": (0, 3600),
     "client_hash_rate": (0, 10**15),
+    "maximum_seconds": (1, 31_536_000),
     "client_hash_burst": (1, 2**64 - 1),
     "workers": (1, 1024),
     "chunk_seconds": (0.0001, 1),

@@ -75,6 +75,8 @@ class HashFinderStub:
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
         The same request would end the same way; continue from `next_position`, or give up.
+      TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
+        nothing was found in the seconds that one search may take. Continue from `next_position`.
       CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
         SearchProgress: this client has used up its hash rate. Continue from `next_position` after the
         delay.
@@ -134,6 +136,8 @@ class HashFinderAsyncStub(HashFinderStub):
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
         The same request would end the same way; continue from `next_position`, or give up.
+      TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
+        nothing was found in the seconds that one search may take. Continue from `next_position`.
       CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
         SearchProgress: this client has used up its hash rate. Continue from `next_position` after the
         delay.
@@ -196,6 +200,8 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED:
           HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
             The same request would end the same way; continue from `next_position`, or give up.
+          TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
+            nothing was found in the seconds that one search may take. Continue from `next_position`.
           CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
             SearchProgress: this client has used up its hash rate. Continue from `next_position` after the
             delay.

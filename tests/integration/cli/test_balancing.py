@@ -124,9 +124,11 @@ def test_rolling_restart(replicas: StartReplicas) -> None:
     assert not any(searcher.is_alive() for searcher in searchers)
 
 
-def test_name_without_address(call: Run, names: NameServer) -> None:
-    """A name that leads nowhere is told as such, with exit code 5."""
-    target = f"dns://127.0.0.1:{names.port}/{NAME}:50051"
+@pytest.mark.parametrize("addresses", [[], ["127.0.0.1", "127.0.0.2"]], ids=["none", "no server"])
+def test_name_that_leads_nowhere(call: Run, names: NameServer, addresses: list[str]) -> None:
+    """A name without an address, or with no server there, is told as such, with exit code 5."""
+    names.addresses = addresses
+    target = f"dns://127.0.0.1:{names.port}/{NAME}:1"
     done = call("find", "doctor", "--server", target)
 
     assert (5, "") == (done.returncode, done.stdout)

@@ -130,7 +130,7 @@ def test_server_killed(
     """A server that dies costs the ranges in its hand at the most: they go on elsewhere."""
     three = replicas(*SLOW)
     search = Watched(start, tmp_path, sharded(three.target))
-    search.wait_for_results(20)
+    search.wait_for_results(10)
     killed = three.remove()
     survivors = list(three.servers.values())
     by_killed = hashed([killed])

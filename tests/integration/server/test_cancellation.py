@@ -17,7 +17,13 @@ from hashfinder.kernel import Scan
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server.conftest import RunningApplication, StartApplication
-from tests.integration.server_process import Labels, Samples, ServerProcess, eventually
+from tests.integration.server_process import (
+    Labels,
+    Samples,
+    ServerProcess,
+    eventually,
+    run_server,
+)
 
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 METHODS = ("Find", "FindRange")
@@ -319,6 +325,25 @@ def test_parked_search_ends_like_any_other(
         "hashfinder_cancellations_total", before
     )
     assert after.value("hashfinder_searches_parked") == 0
+
+
+def test_time_limit_frees_the_place_of_a_client_that_does_not_read() -> None:
+    """It gets all results that had been found for it, without a gap, and then the reason."""
+    dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
+    with run_server("--maximum-seconds", "1") as server, server.stub(**SMALL_WINDOW) as stub:
+        call = stub.FindRange(dense)
+        eventually(lambda: server.metric("hashfinder_searches_parked") == 1, "it is parked", 30)
+        eventually(
+            lambda: server.metric("hashfinder_searches_active") == 0, "its place is free", 20
+        )
+        positions: list[int] = []
+        with pytest.raises(grpc.RpcError):
+            positions.extend(message.position for message in call)
+        assert list(range(len(positions))) == positions
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED == call.code()
+        assert "1 s" in str(call.details())
+        server.wait_until_idle()
+        assert 1 == server.metric("hashfinder_cancellations_total", cause="budget")
 
 
 def wait_until_quiet(server: ServerProcess) -> None:

@@ -82,6 +82,7 @@ INVALID = {
     "maximum-waiting": ("-1", "0 to 100000"),
     "wait-seconds": ("nan", "0 to 3600"),
     "client-hash-rate": ("1e3", "0 to 1000000000000000"),
+    "maximum-seconds": ("0", "1 to 31536000"),
     "client-hash-burst": ("18446744073709551616", "1 to 18446744073709551615"),
     "client-identity": ("name", "address or connection"),
     "workers": ("0", "1 to 1024"),

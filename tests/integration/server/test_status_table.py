@@ -102,6 +102,16 @@ ROWS = (
         settings={"maximum_hashes": 600},
     ),
     Row(
+        "time limit",
+        "RESOURCE_EXHAUSTED",
+        cause="budget",
+        reason="TIME_LIMIT_REACHED",
+        details=LIMIT_DETAILS | {"SearchProgress"},
+        quota=Quota("client", "hashfinder/seconds_per_search", "maximum_seconds", 1),
+        kernel=python_kernel,
+        settings={"maximum_seconds": 1},
+    ),
+    Row(
         "client's quota while searching",
         "RESOURCE_EXHAUSTED",
         cause="quota",

@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hashfinder_cli.arguments import app
+from hashfinder_cli.search import DEFAULT_RANGE_SIZE
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,20 @@ from hashfinder_cli.arguments import app
         (["x", "--server", "localhost:\N{ARABIC-INDIC DIGIT SEVEN}"], "--server"),
         (["x", "--server", ":50051"], "--server"),
         (["x", "--server", "\x1b:50051"], "--server"),
+        (["x", "--server", "dns:///localhost"], "--server"),
+        (["x", "--server", "dns://names/localhost:50051"], "--server"),
         (["x", "--retry", "-1"], "--retry"),
+        (["x", "--shards", "0"], "--shards"),
+        (["x", "--servers", "1001"], "--servers"),
+        (["x", "--shard", "3/3"], "--shard"),
+        (["x", "--shard", "1"], "--shard"),
+        (["x", "--shard", "-1/3"], "--shard"),
+        (["x", "--shard", "1000000/9999999"], "--shard"),
+        (["x", "--shard", "0/2", "--shards", "2"], "--shards and --shard"),
+        (["x", "--shards", "2", "--range-size", "0"], "--range-size"),
+        (["x", "--range-size", "5"], "--range-size"),
+        (["x", "--result-file", "/nowhere/at/all"], "--result-file"),
+        (["x", "--result-file", ""], "--result-file"),
         (["x", "--fast"], "--fast"),
     ],
 )
@@ -38,3 +52,10 @@ def test_usage(arguments: list[str], culprit: str) -> None:
     assert (2, "") == (done.exit_code, done.stdout)
     assert culprit in done.stderr.splitlines()[-1]
     assert "\x1b" not in done.stderr
+
+
+def test_help_of_range_size() -> None:
+    """The help, which is to appear without gRPC, tells the default that is in force."""
+    done = CliRunner().invoke(app, ["find", "--help"])
+
+    assert f"Hashes in a range ({DEFAULT_RANGE_SIZE})" in done.stdout

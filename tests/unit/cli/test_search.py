@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 
-from hashfinder_cli.search import Search
+from hashfinder_cli.division import Division
+from hashfinder_cli.search import DEFAULT_RANGE_SIZE, Search
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 
 
@@ -37,6 +38,18 @@ def test_full_request() -> None:
     assert 10**9 == request.progress_interval.ToNanoseconds()
 
 
+def test_division() -> None:
+    """Several ranges at once, or every N-th range: either goes on as --resume does."""
+    at_once = Search("x", server="", shards=3)
+    one_of_many = Search("x", server="", shard=(1, 3), range_size=5)
+
+    assert Division(range_size=DEFAULT_RANGE_SIZE, width=3) == at_once.division
+    assert Division(range_size=5, index=1, count=3) == one_of_many.division
+    assert at_once.goes_on
+    assert one_of_many.goes_on
+    assert not Search("x", server="").goes_on
+
+
 @pytest.mark.parametrize(
     ("search", "streams"),
     [
@@ -44,6 +57,8 @@ def test_full_request() -> None:
         (Search("x", server="", show_progress=True), True),
         (Search("x", server="", inferior_distance=0), True),
         (Search("x", server="", resume=True), True),
+        (Search("x", server="", shards=2), True),
+        (Search("x", server="", shard=(0, 2)), True),
     ],
 )
 def test_streams(search: Search, *, streams: bool) -> None:
@@ -51,6 +66,7 @@ def test_streams(search: Search, *, streams: bool) -> None:
     assert streams == search.streams
 
 
+SHARDED = ("hashfinder", "find", "--server", "a:1")
 RESUMED = """
 hashfinder find --progress --resume --json --server a:1 --ideal-distance 1 --show-inferior 0
 --progress-interval 0.5 --maximum-hashes 8 --timeout 2.5 --retry 3 --start-position 5 -- -x
@@ -80,6 +96,18 @@ hashfinder find --progress --resume --json --server a:1 --ideal-distance 1 --sho
                 as_json=True,
             ),
             RESUMED.split(),
+        ),
+        (
+            Search("x", server="a:1", shards=3, result_file="a file"),
+            [*SHARDED, "--shards", "3", "--result-file", "a file", "--start-position", "5", "x"],
+        ),
+        (
+            Search("x", server="a:1", shard=(0, 3), range_size=5, maximum_hashes=5),
+            [
+                *SHARDED,
+                *("--maximum-hashes", "5", "--shard", "0/3", "--range-size", "5"),
+                *("--start-position", "5", "x"),
+            ],
         ),
     ],
 )

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashfinder_cli import shards as module
+from hashfinder_cli.division import Division
 from hashfinder_cli.errors import BudgetSpentError, InvalidSearchError, UntrueResultError
 from hashfinder_cli.events import Ended
 from hashfinder_cli.pursuit import News, Pause, Progress, Pursuit, RetryPolicy
 from hashfinder_cli.query import KEYSPACE, Query
-from hashfinder_cli.shards import LEAD, Division, Leg, Shards
+from hashfinder_cli.shards import LEAD, Leg, Shards
 from hashfinder_cli.verify import Result
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 from hashfinder_proto.hash_name_pb2 import SearchProgress as Told

@@ -12,7 +12,7 @@ from hashfinder.observability.metrics import Metrics, create_registry
 def test_page_is_served_until_closed() -> None:
     """On the port that it tells; afterwards the port is free again."""
     registry = create_registry()
-    Metrics(registry).hashed(42)
+    Metrics(registry).freed(42)
     endpoint = MetricsEndpoint("127.0.0.1", 0, registry)
     try:
         assert f"127.0.0.1:{endpoint.port}" == endpoint.address
@@ -20,7 +20,7 @@ def test_page_is_served_until_closed() -> None:
             page = response.read().decode()
     finally:
         endpoint.close()
-    assert "hashfinder_hashes_total 42.0" in page
+    assert "hashfinder_cancel_latency_seconds_sum 42.0" in page
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", endpoint.port))

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from hashfinder.domain.errors import Cause
-from hashfinder.observability.metrics import Metrics, create_registry
+from hashfinder.observability.metrics import Metrics, Reading, create_registry
 
 SERVICE = "hash_name.HashFinder"
 GO_NAMES = {
@@ -73,8 +73,6 @@ def test_every_event_is_counted_under_its_own_name(
             tell(Called())
     metrics.handled(Called(), grpc.StatusCode.OK, 0.25)
     metrics.stopped(Called(), Cause.DEADLINE)
-    metrics.hashed(1000)
-    metrics.hashed(24)
     metrics.freed(0.003)
 
     def value(name: str, **labels: str) -> float | None:
@@ -86,7 +84,6 @@ def test_every_event_is_counted_under_its_own_name(
     assert 0.25 == value("grpc_server_handling_seconds_sum", **LABELS)
     assert 1.0 == value("grpc_server_handling_seconds_count", **LABELS)
     assert 1.0 == value("hashfinder_cancellations_total", method="Find", cause="deadline")
-    assert 1024.0 == value("hashfinder_hashes_total")
     assert 0.003 == value("hashfinder_cancel_latency_seconds_sum")
     assert 0.0 == value("hashfinder_cancel_latency_seconds_bucket", le="0.002")
     assert 1.0 == value("hashfinder_cancel_latency_seconds_bucket", le="0.005")
@@ -128,13 +125,24 @@ def test_causes_have_the_names_that_operators_know() -> None:
     assert expected == {str(cause) for cause in Cause}
 
 
-def test_gauges_are_read_when_the_page_is(metrics: Metrics, registry: CollectorRegistry) -> None:
-    """They show what is, not what was when they were made."""
+def test_readings_are_taken_when_the_page_is_read(
+    metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """They show what is, not what was when they were made; those that only grow are counters."""
     values = [1.0]
-    metrics.gauge("searches_active", "Searches under way.", lambda: values[0])
+    metrics.on_scrape(
+        lambda: [
+            Reading("searches_active", "Searches under way.", values[0]),
+            Reading("hashes", "Positions scanned.", 10 * values[0], is_counter=True),
+        ]
+    )
     assert 1.0 == registry.get_sample_value("hashfinder_searches_active")
     values[0] = 7.0
     assert 7.0 == registry.get_sample_value("hashfinder_searches_active")
+    assert 70.0 == registry.get_sample_value("hashfinder_hashes_total")
+    page = generate_latest(registry).decode()
+    assert "# TYPE hashfinder_searches_active gauge" in page
+    assert "# TYPE hashfinder_hashes_total counter" in page
 
 
 def test_build_and_kernel_are_told(metrics: Metrics, registry: CollectorRegistry) -> None:
@@ -148,10 +156,10 @@ def test_build_and_kernel_are_told(metrics: Metrics, registry: CollectorRegistry
 def test_servers_in_one_process_do_not_share_their_counts(registry: CollectorRegistry) -> None:
     """Nothing is registered globally, so that two sets of metrics live side by side."""
     one, other = Metrics(registry), Metrics(other_registry := create_registry())
-    one.hashed(5)
-    other.hashed(7)
-    assert 5.0 == registry.get_sample_value("hashfinder_hashes_total")
-    assert 7.0 == other_registry.get_sample_value("hashfinder_hashes_total")
+    one.freed(5)
+    other.freed(7)
+    assert 5.0 == registry.get_sample_value("hashfinder_cancel_latency_seconds_sum")
+    assert 7.0 == other_registry.get_sample_value("hashfinder_cancel_latency_seconds_sum")
 
 
 def test_page_has_the_process_and_no_series_of_creation_times(

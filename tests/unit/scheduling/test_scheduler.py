@@ -1,7 +1,9 @@
 """The worker threads, with kernels that scan for as long as a test wants."""
 
+import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,7 +16,7 @@ from hashfinder.domain.errors import (
 )
 from hashfinder.domain.query import Query
 from hashfinder.scheduling.quota import Quota
-from hashfinder.scheduling.scheduler import Job, Scheduler, SchedulerStatistics
+from hashfinder.scheduling.scheduler import Job, Pace, Scheduler, SchedulerStatistics
 from hashfinder.search.engine import Bounds, Search
 from tests.unit.scheduling.gate_kernel import GateKernel
 from tests.unit.virtual_time import FakeClock
@@ -27,14 +29,7 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.hashes = 0
         self.freed_after: list[float] = []
-        self._lock = threading.Lock()
-
-    def hashed(self, count: int) -> None:
-        """Add up."""
-        with self._lock:
-            self.hashes += count
 
     def freed(self, seconds: float) -> None:
         """Append."""
@@ -105,7 +100,8 @@ def test_lone_search_uses_all_workers_at_once(workshop: Callable[..., Workshop])
     shop.submit("doctor")
     ranges = sorted((s.start, s.stop) for s in (shop.kernel.next() for _ in range(3)))
 
-    assert SchedulerStatistics(1, 0, 1, workers_busy=3) == shop.scheduler.statistics()
+    expected = SchedulerStatistics(hashes=0, active=1, parked=0, clients=1, workers_busy=3)
+    assert expected == shop.scheduler.statistics()
     assert 0 == ranges[0][0]
     assert [ranges[0][1], ranges[1][1]] == [ranges[1][0], ranges[2][0]]
 
@@ -389,7 +385,7 @@ def test_progress_tells_the_time_since_the_search_began(workshop: Callable[..., 
     assert 7.5 == shop.scheduler.take(job).progress.seconds
 
 
-def test_every_position_scanned_is_observed(workshop: Callable[..., Workshop]) -> None:
+def test_every_position_scanned_is_counted(workshop: Callable[..., Workshop]) -> None:
     """Also the part of a chunk before its ideal candidate, and that of a stopped search."""
     shop = workshop(workers=1)
     shop.start()
@@ -399,36 +395,49 @@ def test_every_position_scanned_is_observed(workshop: Callable[..., Workshop]) -
     second = shop.kernel.next()
     second.finish((second.start + 9, 0))
     shop.told()
-    assert first.stop + 10 == shop.observer.hashes
+    assert first.stop + 10 == shop.scheduler.statistics().hashes
     assert first.stop + 10 == shop.scheduler.take(job).progress.hashes
-
-
-def guess_of(job: Job) -> float:
-    """Return the rate that a search is taken for, in positions a second."""
-    return job.measured(0, 0)
 
 
 def test_chunks_last_about_as_long_as_asked_for() -> None:
     """Their size follows the measured rate, from a single position to some millions."""
-    job = Workshop().submit("doctor")
-    assert int(guess_of(job) * 0.001) == job.chunk_size(0.001)
+    pace = Pace()
     for hashes, size in ((8_000_000, 80_000), (2_000, 20), (10, 1), (2**40, 2**24)):
         for _ in range(80):
-            job.measured(hashes, 0.1)
-        assert pytest.approx(size, rel=0.01, abs=1) == job.chunk_size(0.001)
-        assert 1 <= job.chunk_size(0.001) <= 2**24
+            pace.measured(hashes, 0.1)
+        assert pytest.approx(size, rel=0.01, abs=1) == pace.chunk_size(0.001, guess=1)
+        assert 1 <= pace.chunk_size(0.001, guess=1) <= 2**24
 
 
 @pytest.mark.parametrize(("hashes", "seconds"), [(0, 0.1), (100, 0.0), (0, 0.0)])
 def test_chunk_without_measure_changes_no_estimate(hashes: int, seconds: float) -> None:
-    """A failed one, or one too short for the clock."""
-    job = Workshop().submit("doctor")
-    guess = guess_of(job)
-    assert guess == job.measured(hashes, seconds)
+    """A failed one, or one too short for the clock: the guess goes on."""
+    pace = Pace()
+    pace.measured(hashes, seconds)
+    assert 50 == pace.chunk_size(0.001, guess=50_000)
 
 
 def test_single_slow_chunk_does_not_upset_the_estimate() -> None:
-    """Each chunk moves it by a quarter of the difference."""
-    job = Workshop().submit("doctor")
-    guess = guess_of(job)
-    assert pytest.approx(0.75 * guess + 0.25 * 400) == job.measured(40, 0.1)
+    """The first chunk sets it; each further one moves it by half of the difference."""
+    pace = Pace()
+    pace.measured(100_000, 0.1)
+    assert 1000 == pace.chunk_size(0.001, guess=1)
+    pace.measured(50_000, 0.1)
+    assert 750 == pace.chunk_size(0.001, guess=1)
+
+
+def test_search_that_has_waited_begins_at_the_rate_that_is_known_by_then(
+    workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at what was known when it came: of many that come at once, only the first one guesses."""
+    cpu_seconds = itertools.count(0.0, 1e-5)
+    monkeypatch.setattr(time, "thread_time", lambda: next(cpu_seconds))
+    shop = workshop(workers=1)
+    for name in ("a", "b"):
+        shop.submit(name)
+    shop.start()
+    first = shop.kernel.next()
+    first.finish()
+    second = shop.kernel.next()
+    assert ("a", "b") == (first.name, second.name)
+    assert second.stop - second.start > 50 * (first.stop - first.start)

@@ -10,6 +10,7 @@ from hashfinder.domain.errors import (
     BudgetExhaustedError,
     ServerDrainingError,
     ServerOverloadedError,
+    TimeLimitReachedError,
 )
 from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel, load_kernel
@@ -25,9 +26,6 @@ FOREVER = SearchRequest(Query("forever", 0, 7), 0, 10**15)
 class Nobody:
     """Observes nothing."""
 
-    def hashed(self, count: int) -> None:
-        """Pass."""
-
     def freed(self, seconds: float) -> None:
         """Pass."""
 
@@ -35,12 +33,12 @@ class Nobody:
 class Bench:
     """A search service with room for one search, and its parts."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, maximum_seconds: int = 3600) -> None:
         """Begin to work."""
         self.scheduler = Scheduler(kernel, 2, Quota(0, 1, lambda: 0.0), Nobody())
         limits = Limits(searches=1, searches_per_client=9, waiting=0, wait_seconds=0)
         self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)
-        self.service = SearchService(self.admission, self.scheduler)
+        self.service = SearchService(self.admission, self.scheduler, maximum_seconds)
         self.scheduler.start()
 
     def assert_free(self) -> None:
@@ -264,3 +262,34 @@ async def test_refused_search_never_begins(gated: Bench, kernel: GateKernel) -> 
         assert 1 == gated.scheduler.statistics().active
         assert 1 == gated.admission.taken
     gated.assert_free()
+
+
+async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None:
+    """Wherever the handler waits; the slot is free."""
+    service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
+
+    async def search() -> None:
+        async with service.open("client", FOREVER) as session:
+            while True:
+                await session.take()
+
+    with pytest.raises(TimeLimitReachedError) as caught:
+        await search()
+    progress = caught.value.progress
+    assert progress is not None
+    assert progress.hashes == progress.next_position
+    bench.assert_free()
+
+
+async def test_what_stopped_a_search_before_the_time_limit_is_told(bench: Bench) -> None:
+    """Also if its handler was busy with something else when it happened."""
+    service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
+
+    async def search() -> None:
+        async with service.open("client", FOREVER):
+            bench.scheduler.stop_all(draining_error)
+            await asyncio.sleep(3600)
+
+    with pytest.raises(ServerDrainingError):
+        await search()
+    bench.assert_free()

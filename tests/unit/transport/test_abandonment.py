@@ -78,6 +78,13 @@ def books(monkeypatch: pytest.MonkeyPatch, *peers: list[str]) -> Books:
     return replaced
 
 
+async def answer(connections: Connections, peer: str) -> bool:
+    """Ask whether a peer is connected, and wait for the answer."""
+    answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    connections.ask(peer, answered.set_result)
+    return await answered
+
+
 @pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 7])
 def test_peer_is_connected_while_any_server_has_its_socket(
     monkeypatch: pytest.MonkeyPatch, before: int
@@ -85,16 +92,16 @@ def test_peer_is_connected_while_any_server_has_its_socket(
     """Whichever page it is on."""
     others = [f"ipv4:198.51.100.1:{n}" for n in range(before)]
     books(monkeypatch, [], [*others, PEER])
-    assert run(Connections().is_open(PEER))
-    assert not run(Connections().is_open(STRANGER))
+    assert run(answer(Connections(), PEER))
+    assert not run(answer(Connections(), STRANGER))
 
 
 def test_peer_is_gone_where_there_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where there is no server."""
     books(monkeypatch, [], [])
-    assert not run(Connections().is_open(PEER))
+    assert not run(answer(Connections(), PEER))
     books(monkeypatch)
-    assert not run(Connections().is_open(PEER))
+    assert not run(answer(Connections(), PEER))
 
 
 def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,35 +111,49 @@ def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) ->
     async def scenario() -> None:
         connections = Connections()
         peers = [PEER, STRANGER] * 50
-        answers = await asyncio.gather(*map(connections.is_open, peers))
+        answers = await asyncio.gather(*(answer(connections, peer) for peer in peers))
         assert [True, False] * 50 == answers
         assert 1 == replaced.asked
         replaced.peers = [[STRANGER]]
-        assert not await connections.is_open(PEER)
+        assert not await answer(connections, PEER)
         assert 2 == replaced.asked
 
     run(scenario())
 
 
-def test_one_who_gives_up_does_not_take_the_look_from_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The first who asked is cancelled at every moment; the second has its answer."""
-    for turns in range(8):
-        books(monkeypatch, [PEER])
+def test_who_asks_while_others_wait_waits_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own connection has to have time to vanish: it does not share the earlier look."""
+    replaced = books(monkeypatch, [PEER])
 
-        async def scenario(turns: int) -> None:
-            connections = Connections()
-            first = asyncio.create_task(connections.is_open(PEER))
-            second = asyncio.create_task(connections.is_open(PEER))
-            await asyncio.sleep(0.05)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            first.cancel()
-            assert await second
-            await asyncio.gather(first, return_exceptions=True)
+    async def scenario() -> None:
+        connections = Connections()
+        first = asyncio.create_task(answer(connections, PEER))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(answer(connections, PEER))
+        assert await first
+        replaced.peers = [[]]
+        assert not await second
+        assert 2 == replaced.asked
 
-        run(scenario(turns))
+    run(scenario())
+
+
+def test_other_work_goes_on_between_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop has a turn after some ten of them."""
+    books(monkeypatch, [PEER])
+
+    async def scenario() -> None:
+        connections = Connections()
+        told: list[bool] = []
+        for _ in range(1000):
+            connections.ask(PEER, told.append)
+        seen = set()
+        while len(told) < 1000:
+            seen.add(len(told))
+            await asyncio.sleep(0 if told else 0.01)
+        assert len(seen) > 50
+
+    run(scenario())
 
 
 def test_books_are_read_after_a_lost_connection_has_had_time_to_vanish(
@@ -142,8 +163,8 @@ def test_books_are_read_after_a_lost_connection_has_had_time_to_vanish(
     replaced = books(monkeypatch, [PEER])
 
     async def scenario() -> None:
-        asking = asyncio.create_task(Connections().is_open(PEER))
-        await asyncio.sleep(0.04)
+        asking = asyncio.create_task(answer(Connections(), PEER))
+        await asyncio.sleep(0.01)
         assert 0 == replaced.asked
         replaced.peers = [[]]
         assert not await asking
@@ -159,9 +180,27 @@ def test_server_that_hangs_up_takes_every_peer_for_connected(
 
     async def scenario() -> None:
         connections = Connections()
-        asking = asyncio.create_task(connections.is_open(PEER))
+        asking = asyncio.create_task(answer(connections, PEER))
         await asyncio.sleep(0)
         connections.hang_up()
         assert await asking
+
+    run(scenario())
+
+
+def test_everybody_is_answered_also_where_the_books_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lost connection then counts as a cancel, and no drain waits for ever."""
+
+    def broken(_request: object, _context: object) -> channelz_pb2.GetServersResponse:
+        raise RuntimeError
+
+    monkeypatch.setattr(ChannelzServicer, "GetServers", broken)
+
+    async def scenario() -> None:
+        connections = Connections()
+        peers = (PEER, STRANGER)
+        assert [True] * 2 == await asyncio.gather(*(answer(connections, peer) for peer in peers))
 
     run(scenario())

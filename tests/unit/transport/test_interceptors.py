@@ -463,18 +463,15 @@ def test_searches_have_ended_when_the_last_one_is_reported(
         surrounded = Surrounded()
         gates = {name: asyncio.Event() for name in ("watch", "one", "two")}
 
-        def waiting(name: str) -> Handle:
-            async def handle(_request: HashNameRequest, _context: Context) -> HashNameResponse:
-                await gates[name].wait()
-                return HashNameResponse()
-
-            return handle
+        async def wait(request: HashNameRequest, _context: Context) -> HashNameResponse:
+            await gates[request.desired_name].wait()
+            return HashNameResponse()
 
         async def begin(name: str, method: str) -> asyncio.Task[object]:
-            handler = await surrounded.handler(waiting(name), method)
+            handler = await surrounded.handler(wait, method)
             behaviour: Any = handler.unary_unary
             task: asyncio.Task[object] = asyncio.create_task(
-                behaviour(HashNameRequest(), Context())
+                behaviour(HashNameRequest(desired_name=name), Context())
             )
             await asyncio.sleep(0)
             return task

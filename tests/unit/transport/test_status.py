@@ -15,9 +15,11 @@ from hashfinder.domain.errors import (
     HashFinderError,
     InvalidRequestError,
     KernelUnavailableError,
+    RetryableError,
     ServerDrainingError,
     ServerOverloadedError,
     StoppedError,
+    TimeLimitReachedError,
     TooManySearchesError,
     UndecodableRequestError,
     Violation,
@@ -66,6 +68,13 @@ ROWS: list[tuple[HashFinderError, Code, str, set[str], tuple[str, str, str] | No
         "HASH_BUDGET_EXHAUSTED",
         {"QuotaFailure"},
         ("client", "hashfinder/hashes_per_search", "maximum_hashes"),
+    ),
+    (
+        TimeLimitReachedError(12),
+        Code.RESOURCE_EXHAUSTED,
+        "TIME_LIMIT_REACHED",
+        {"QuotaFailure", "RetryInfo"},
+        ("client", "hashfinder/seconds_per_search", "maximum_seconds"),
     ),
     (
         ClientQuotaExhaustedError(1.5, 12),
@@ -167,10 +176,10 @@ def test_row_of_the_table(
         assert 12 == violation.quota_value
         assert "hash_name.HashFinder" == violation.api_service
         assert str(error) == violation.description
-    if "RetryInfo" in types:
+    if isinstance(error, RetryableError):
         retry = details["RetryInfo"]
         assert isinstance(retry, error_details_pb2.RetryInfo)
-        assert 1500 == retry.retry_delay.ToMilliseconds()
+        assert round(1000 * error.retry_after) == retry.retry_delay.ToMilliseconds()
 
 
 def test_bad_request_lists_every_violation() -> None:

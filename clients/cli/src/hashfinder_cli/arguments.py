@@ -1,18 +1,27 @@
-"""The command line: commands, options and help. What is slow to import waits for its turn."""
+"""The command line: commands and help. What is slow to import waits for its turn."""
 
-import re
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hashfinder_cli.exit_codes import MEANINGS
-from hashfinder_cli.target import check_target
-
-_LONGEST = 1e9
-"""Seconds. gRPC takes much longer timeouts as passed already."""
-_SHARD = re.compile(r"(?P<index>\d{1,6})/(?P<count>\d{1,6})", re.ASCII)
+from hashfinder_cli.options import (
+    Distance,
+    Hashes,
+    InferiorDistance,
+    Interval,
+    Name,
+    Position,
+    RangeSize,
+    ResultFile,
+    Retries,
+    Server,
+    Shard,
+    Shards,
+    Timeout,
+    Wait,
+)
 
 # \b keeps the lines of a paragraph as they are.
 _EXIT_CODES = "\n".join(
@@ -40,31 +49,6 @@ app = typer.Typer(
 )
 
 
-def _check_name(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        message = "is not valid text in the encoding of this terminal"
-        raise typer.BadParameter(message) from None
-    return value
-
-
-def _check_server(value: str) -> str:
-    try:
-        return check_target(value)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _check_shard(value: str | None) -> str | None:
-    if value is not None:
-        found = _SHARD.fullmatch(value)
-        if found is None or int(found["index"]) >= int(found["count"]):
-            message = f"must be I/N with I from 0 to N-1 and N up to 999999, not {value!r}"
-            raise typer.BadParameter(message)
-    return value
-
-
 def _pair(shard: str | None) -> tuple[int, int] | None:
     if shard is None:
         return None
@@ -72,146 +56,10 @@ def _pair(shard: str | None) -> tuple[int, int] | None:
     return int(index), int(count)
 
 
-def _check_range_size(value: int | None) -> int | None:
-    return _check_range(value, 1, 2**64 - 1, "1 to 2^64 - 1")
-
-
-def _check_file(value: str | None) -> str | None:
-    """Empty the file: what an earlier search left there must not be taken for this one's end."""
-    if value is not None:
-        try:
-            Path(value).write_bytes(b"")
-        except (OSError, ValueError) as error:
-            message = f"cannot write {value!r}: {getattr(error, 'strerror', None) or error}"
-            raise typer.BadParameter(message) from None
-    return value
-
-
-def _check_seconds(value: float | None) -> float | None:
-    # Written so that NaN fails.
-    if value is not None and not 0 < value <= _LONGEST:
-        message = f"must be a number of seconds above 0, at most {_LONGEST:.0f}"
-        raise typer.BadParameter(message)
-    return value
-
-
-def _check_int32(value: int | None) -> int | None:
-    return _check_range(value, -(2**31), 2**31 - 1, "-2^31 to 2^31 - 1")
-
-
-def _check_uint64(value: int | None) -> int | None:
-    return _check_range(value, 0, 2**64 - 1, "0 to 2^64 - 1")
-
-
-def _check_range(value: int | None, low: int, high: int, allowed: str) -> int | None:
-    # No more than the message can hold: the server is the judge of what makes sense.
-    if value is not None and not low <= value <= high:
-        message = f"must be {allowed}"
-        raise typer.BadParameter(message)
-    return value
-
-
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
     if is_asked:
         typer.echo(f"hashfinder {version('hashfinder-cli')}")
         raise typer.Exit
-
-
-Server = Annotated[
-    str,
-    typer.Option(
-        metavar="HOST:PORT",
-        envvar="HASHFINDER_SERVER",
-        callback=_check_server,
-        help="The server; dns:///HOST:PORT for all servers of that name in turn.",
-    ),
-]
-Distance = Annotated[
-    int,
-    typer.Option(
-        metavar="D", callback=_check_int32, help="Take a hash that differs in up to D characters."
-    ),
-]
-InferiorDistance = Annotated[
-    int | None,
-    typer.Option(
-        metavar="D",
-        callback=_check_int32,
-        help="On the way, show every hash that differs in up to D characters.",
-    ),
-]
-Position = Annotated[
-    int | None,
-    typer.Option(
-        metavar="P", callback=_check_uint64, help="Begin there, as an earlier search told."
-    ),
-]
-Hashes = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", callback=_check_uint64, help="Give up after N hashes, or the server's limit."
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(metavar="S", callback=_check_seconds, help="Give up after S seconds."),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=0,
-        show_default=False,
-        help="Try again where the server says when: N times in a row with nothing searched"
-        " (0; with --resume 8).",
-    ),
-]
-Interval = Annotated[
-    float | None,
-    typer.Option(
-        metavar="S", callback=_check_seconds, help="Show progress every S seconds, not every 1."
-    ),
-]
-
-
-Shards = Annotated[
-    int | None,
-    typer.Option(
-        "--shards",
-        "--servers",
-        metavar="N",
-        min=1,
-        max=1000,
-        show_default=False,
-        help="Search N ranges at once: as many as there are servers, or twice as many.",
-    ),
-]
-Shard = Annotated[
-    str | None,
-    typer.Option(
-        metavar="I/N",
-        callback=_check_shard,
-        show_default=False,
-        help="Search the ranges number I, I+N, I+2N and so on; the first range is number 0.",
-    ),
-]
-RangeSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="R",
-        callback=_check_range_size,
-        show_default=False,
-        help="Hashes in a range (2000000000).",
-    ),
-]
-ResultFile = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH",
-        callback=_check_file,
-        help="At the end, write the result and the end there, as --json does; under 4096 bytes.",
-    ),
-]
 
 
 @app.callback()
@@ -230,15 +78,7 @@ def hashfinder(
 @app.command(epilog=_FIND_EPILOG)
 def find(  # noqa: PLR0913 - every option is an argument
     *,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            callback=_check_name,
-            show_default=False,
-            help="What the hash is to contain, 1 to 28 characters; case does not matter.",
-        ),
-    ],
+    name: Name,
     ideal_distance: Distance = 0,
     show_inferior: InferiorDistance = None,
     progress: Annotated[
@@ -304,9 +144,7 @@ def health(
     service: Annotated[
         str, typer.Option(metavar="NAME", help="A service by its full name; else the whole server.")
     ] = "",
-    timeout: Annotated[
-        float, typer.Option(metavar="S", callback=_check_seconds, help="Wait S seconds at most.")
-    ] = 5.0,
+    timeout: Wait = 5.0,
 ) -> None:
     """Tell whether the server is ready: exit 0 if it is SERVING, 5 if not."""
     from hashfinder_cli.health import health as run  # noqa: PLC0415 - gRPC takes time to import

@@ -4,9 +4,10 @@ import math
 import shlex
 from dataclasses import dataclass
 
+from hashfinder_cli.division import Division
 from hashfinder_cli.pursuit import DEFAULT_RETRIES, Pursuit, RetryPolicy
 from hashfinder_cli.query import Query
-from hashfinder_cli.shards import Division, Shards
+from hashfinder_cli.shards import Shards
 
 DEFAULT_PROGRESS_INTERVAL = 1.0
 """Seconds."""

@@ -12,12 +12,13 @@ Whoever does the I/O asks which RPCs to `begin`, hands over each message (`take`
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from grpc import StatusCode
 
 from hashfinder_cli.chance import chance_of_hit, hit_probability
+from hashfinder_cli.division import Division
 from hashfinder_cli.errors import (
     BUDGET_EXHAUSTED,
     BudgetSpentError,
@@ -37,38 +38,6 @@ ranges but the first are given up, and begin again, where they were, when half a
 LEAD = 0.25
 """Seconds by which the first RPC precedes the others. It makes the channel connect, and those that
 come before all its connections are there would crowd on the first of them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Division:
-    """How the positions are cut into ranges, and which of these belong to this search."""
-
-    range_size: int
-    """Positions in a range; the last one may have fewer."""
-    width: int = 1
-    """How many ranges are searched at once."""
-    index: int = 0
-    """The number of the first range of this search."""
-    count: int = 1
-    """This search has every `count`-th range from there: the others belong to other processes."""
-
-    def part(self, query: Query, turn: int) -> Query | None:
-        """Return the range of this search that has its turn as number `turn`; None for no more."""
-        start = query.first_position + (self.index + turn * self.count) * self.range_size
-        if start >= query.limit:
-            return None
-        size = min(self.range_size, query.limit - start)
-        return replace(query, start_position=start, maximum_hashes=size)
-
-    def resume_position(self, part: Query, reached: int) -> int:
-        """Return the position to start from to go on within `part`, searched up to `reached`.
-
-        Where other processes have the ranges between, the cut must stay where it is: that is whole
-        ranges only, and the position is where the first of all processes goes on.
-        """
-        if self.count == 1:
-            return reached
-        return part.first_position - self.index * self.range_size
 
 
 class _State(Enum):

@@ -3,11 +3,13 @@
 import ipaddress
 import re
 
-BALANCED = "dns:"
+BALANCED = "dns://"
 """How a target begins whose RPCs go round all the addresses of its name."""
 FORMS = "HOST:PORT or dns:///HOST:PORT, with a port from 1 to 65535"
 
-_TARGET = re.compile(r"(?:dns://(?P<authority>[^/]*)/)?(?P<host>[^/]+):(?P<port>\d{1,5})", re.ASCII)
+_TARGET = re.compile(
+    r"(?:dns://(?P<authority>[^/]*)/)?(?:\[[^/\]]+\]|[^/:\[\]]+):(?P<port>\d{1,5})", re.ASCII
+)
 
 
 def check_target(target: str) -> str:

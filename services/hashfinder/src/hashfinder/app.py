@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import structlog
@@ -11,7 +12,7 @@ from hashfinder.domain.errors import HashFinderError
 from hashfinder.kernel import Kernel
 from hashfinder.lifecycle import DrainTimes, Lifecycle
 from hashfinder.observability.exposition import MetricsEndpoint
-from hashfinder.observability.metrics import Metrics, create_registry
+from hashfinder.observability.metrics import Metrics, Reading, create_registry
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
 from hashfinder.scheduling.cores import usable_cores
 from hashfinder.scheduling.quota import Quota
@@ -21,9 +22,11 @@ from hashfinder.transport.identity import ClientIdentity, identify_by
 from hashfinder.transport.server import Server, ServerOptions
 from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _JOIN_SECONDS = 2.0
+_ANSWER_SECONDS = 60.0
+"""For a client to fetch the last results of a search that has ended."""
 
 
 class WorkersStuckError(HashFinderError):
@@ -59,7 +62,7 @@ class Application:
         )
         self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
         servicer = SearchServicer(
-            SearchService(admission, scheduler),
+            SearchService(admission, scheduler, settings.maximum_seconds),
             identify_by(ClientIdentity(settings.client_identity)),
             settings.maximum_hashes,
         )
@@ -69,6 +72,7 @@ class Application:
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
             keepalive_seconds=settings.keepalive_seconds,
             connection_age_seconds=settings.connection_age_seconds,
+            longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
         self._server = Server(servicer, metrics, options, kernel.backend)
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
@@ -139,22 +143,16 @@ class Application:
     def _describe(self, metrics: Metrics) -> None:
         metrics.announce(SERVICE, METHODS)
         metrics.describe_build(version("hashfinder"), self.backend)
-        statistics = self._scheduler.statistics
-        for name, text, read in (
-            ("searches_active", "Searches under way.", lambda: statistics().active),
-            (
-                "searches_parked",
-                "Searches whose client does not read.",
-                lambda: statistics().parked,
-            ),
-            ("searches_queued", "Searches that wait for a slot.", lambda: self._admission.waiting),
-            ("clients", "Clients with a search under way.", lambda: statistics().clients),
-            ("workers", "Threads that search.", lambda: self.workers),
-            ("workers_busy", "Threads that are scanning.", lambda: statistics().workers_busy),
-            (
-                "draining",
-                "1 while the server drains.",
-                lambda: float(self.lifecycle.state == "draining"),
-            ),
-        ):
-            metrics.gauge(name, text, read)
+        metrics.on_scrape(self._readings)
+
+    def _readings(self) -> Iterator[Reading]:
+        now = self._scheduler.statistics()
+        draining = float(self.lifecycle.state == "draining")
+        yield Reading("hashes", "Positions scanned, of all searches.", now.hashes, is_counter=True)
+        yield Reading("searches_active", "Searches under way.", now.active)
+        yield Reading("searches_parked", "Searches whose client does not read.", now.parked)
+        yield Reading("searches_queued", "Searches that wait for a slot.", self._admission.waiting)
+        yield Reading("clients", "Clients with a search under way.", now.clients)
+        yield Reading("workers", "Threads that search.", self.workers)
+        yield Reading("workers_busy", "Threads that are scanning.", now.workers_busy)
+        yield Reading("draining", "1 while the server drains.", draining)

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
 
     maximum_hashes: Annotated[int, Field(ge=1, le=2**64 - 1)] = 20_000_000_000
     """The largest budget of one search, in hashes."""
+    maximum_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 3600
+    """How long one search may take, the time in which its client does not read included."""
     maximum_searches: Annotated[int, Field(ge=1, le=100_000)] = 1024
     """How many searches run at once."""
     maximum_searches_per_client: Annotated[int, Field(ge=1, le=100_000)] = 512
@@ -56,7 +58,7 @@ class Settings(BaseSettings):
     """How many threads search; the number of usable cores where not given."""
     kernel: Annotated[str, Field(min_length=1)] = "auto"
     """The kernel: auto, native, python, or one of its backends by name."""
-    chunk_seconds: Annotated[float, Field(ge=0.0001, le=1)] = 0.001
+    chunk_seconds: Annotated[float, Field(ge=0.0001, le=1)] = 0.002
     """How long a worker searches before it looks up: the bound on stopping, in CPU seconds."""
 
     drain_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0

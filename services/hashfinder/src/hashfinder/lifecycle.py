@@ -12,7 +12,7 @@ import structlog
 
 from hashfinder.domain.errors import HashFinderError
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _LINGER_SECONDS = 0.5
 """How long a server refuses searches, at least, before it hangs up.

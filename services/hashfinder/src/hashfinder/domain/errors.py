@@ -115,6 +115,17 @@ class TooManySearchesError(LimitError):
     cause = Cause.QUOTA
 
 
+class TimeLimitReachedError(LimitError):
+    """The search has held its place for as long as one may. The client goes on after the others."""
+
+    cause = Cause.BUDGET
+
+    def __init__(self, seconds: int) -> None:
+        """Take how long a search may take, in seconds."""
+        message = f"nothing was found within {seconds} s, as long as one search may take"
+        super().__init__(message, 1.0, seconds)
+
+
 class ServerOverloadedError(LimitError):
     """The server has as many searches as it takes, and nobody made room in time."""
 

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from string import ascii_lowercase, digits
+from string import ascii_lowercase, ascii_uppercase, digits
 
 HASHED_NAME_LENGTH = 28
 """The length of a SHA-1 in base64: 26 whole sextets, one of the last four bits, and ``=``."""
 
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _SYMBOLS = frozenset(ascii_lowercase + digits + "+/")
 # The last four bits stand in the high end of their sextet: only every fourth symbol can occur.
 _LAST_SYMBOLS = frozenset("aeimquycgkosw048")
@@ -19,7 +20,7 @@ def fold(text: str) -> str:
 
     `str.lower` would also turn the Kelvin sign into a k, and one character into two.
     """
-    return "".join(c.lower() if c.isascii() else c for c in text)
+    return text.translate(_LOWER)
 
 
 def smallest_distance(name: str) -> int:

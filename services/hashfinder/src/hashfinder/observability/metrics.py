@@ -4,19 +4,22 @@ The ``grpc_server_*`` metrics have the names and labels of go-grpc-middleware, w
 spelling, so that dashboards made for Go services work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     Info,
+    Metric,
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from hashfinder.domain.errors import Cause
 
@@ -46,6 +49,28 @@ class RpcLabels(Protocol):
     @property
     def method(self) -> str:
         """Its method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The value of the metric ``hashfinder_<name>`` now."""
+
+    name: str
+    text: str
+    """What it tells, for people."""
+    value: float
+    is_counter: bool = False
+    """Whether it only grows; else it is a gauge."""
+
+
+class _Readings(Collector):
+    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        for reading in self._read():
+            family = CounterMetricFamily if reading.is_counter else GaugeMetricFamily
+            yield family(f"hashfinder_{reading.name}", reading.text, reading.value)
 
 
 class Metrics:
@@ -86,9 +111,6 @@ class Metrics:
             ("method", "cause"),
             registry=registry,
         )
-        self._hashes = Counter(
-            "hashfinder_hashes", "Positions scanned, of all searches.", registry=registry
-        )
         self._cancel_latency = Histogram(
             "hashfinder_cancel_latency_seconds",
             "From the moment a search is told to stop until it uses no CPU.",
@@ -121,9 +143,9 @@ class Metrics:
             {"backend": backend}
         )
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Register a gauge ``hashfinder_<name>`` that is read on every scrape."""
-        Gauge(f"hashfinder_{name}", text, registry=self._registry).set_function(read)
+    def on_scrape(self, read: Callable[[], Iterable[Reading]]) -> None:
+        """Register metrics that are read, all at once, on every scrape."""
+        self._registry.register(_Readings(read))
 
     def started(self, rpc: RpcLabels) -> None:
         """Count an RPC's start."""
@@ -146,10 +168,6 @@ class Metrics:
     def stopped(self, rpc: RpcLabels, cause: Cause) -> None:
         """Count a stopped search."""
         self._cancellations.labels(rpc.method, cause).inc()
-
-    def hashed(self, count: int) -> None:
-        """Count scanned positions."""
-        self._hashes.inc(count)
 
     def freed(self, seconds: float) -> None:
         """Observe how long a stopped search went on."""

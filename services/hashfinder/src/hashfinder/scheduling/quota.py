@@ -33,10 +33,10 @@ class Quota:
         self._clients = clients
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def charge(self, client: str, hashes: int) -> None:
-        """Take `hashes` from the client's bucket, whether it holds them or not."""
+    def charge(self, client: str, hashes: int) -> float:
+        """Take `hashes` from the client's bucket, whether it holds them or not; return `delay`."""
         if not self.rate:
-            return
+            return 0.0
         bucket = self._refilled(client) or _Bucket(self._burst, self._clock())
         bucket.hashes -= hashes
         bucket.overdrawn |= bucket.hashes <= 0
@@ -44,13 +44,15 @@ class Quota:
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._clients:
             self._buckets.popitem(last=False)
+        return self._delay(bucket)
 
     def delay(self, client: str) -> float:
         """Return after how many seconds the client may search again; 0 for now."""
         bucket = self._refilled(client)
-        if bucket is None or not bucket.overdrawn:
-            return 0.0
-        return (self._enough - bucket.hashes) / self.rate
+        return self._delay(bucket) if bucket else 0.0
+
+    def _delay(self, bucket: _Bucket) -> float:
+        return (self._enough - bucket.hashes) / self.rate if bucket.overdrawn else 0.0
 
     def _refilled(self, client: str) -> _Bucket | None:
         bucket = self._buckets.get(client)

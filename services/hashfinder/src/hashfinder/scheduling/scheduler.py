@@ -4,6 +4,8 @@ Chunks last about a millisecond of CPU, so that a stopped search frees its worke
 gets its turn, within about that time. A search alone has chunks on all workers at once.
 """
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,15 +20,13 @@ from hashfinder.scheduling.quota import Quota
 from hashfinder.search.engine import Chunk, Search
 
 _LARGEST_CHUNK = 2**24
-_SMOOTHING = 0.25
+_NICENESS = 10
+_SMOOTHING = 0.5
 """The weight of the newest chunk in a search's estimated rate."""
 
 
 class SchedulerObserver(Protocol):
     """Is told what the workers do, from their threads."""
-
-    def hashed(self, count: int) -> None:
-        """`count` positions were scanned."""
 
     def freed(self, seconds: float) -> None:
         """A stopped search left its last worker, `seconds` after it was told to stop."""
@@ -36,6 +36,8 @@ class SchedulerObserver(Protocol):
 class SchedulerStatistics:
     """A snapshot of the scheduler."""
 
+    hashes: int
+    """Positions scanned so far, of all searches."""
     active: int
     """Searches under way, the parked ones included."""
     parked: int
@@ -70,7 +72,9 @@ class Scheduler:
         self._work = threading.Condition(self._lock)
         self._queue: FairQueue[Job] = FairQueue()
         self._jobs: set[Job] = set()
+        self._hashes = 0
         self._busy = 0
+        self._idle = 0  # workers that wait for a chunk
         self._rate = 1e5  # of the last chunk, in positions a second; the guess for a new search
         self._closing = False
         self._threads = [
@@ -100,9 +104,10 @@ class Scheduler:
         search has ended: it must return at once and must not call back.
         """
         with self._work:
-            job = Job(client, search, notify, self._rate)
+            job = Job(client, search, notify)
             self._jobs.add(job)
             self._enqueue(job)
+            self._wake()
             return job
 
     def stop_all(self, make_error: Callable[[], StoppedError]) -> None:
@@ -116,10 +121,18 @@ class Scheduler:
         with self._lock:
             parked = sum(job.search.parked for job in self._jobs)
             clients = len({job.client for job in self._jobs})
-            return SchedulerStatistics(len(self._jobs), parked, clients, self._busy)
+            return SchedulerStatistics(
+                hashes=self._hashes,
+                active=len(self._jobs),
+                parked=parked,
+                clients=clients,
+                workers_busy=self._busy,
+            )
 
     def quota_delay(self, client: str) -> float:
         """Return for how many seconds `client` is out of quota."""
+        if not self._quota.rate:
+            return 0.0
         with self._lock:
             return self._quota.delay(client)
 
@@ -132,6 +145,7 @@ class Scheduler:
             )
             job.notified = False
             self._enqueue(job)
+            self._wake()
             return taken
 
     def close_job(self, job: "Job", error: StoppedError) -> None:
@@ -144,6 +158,10 @@ class Scheduler:
         if not job.queued and job.search.runnable:
             job.queued = True
             self._queue.push(job.client, job)
+
+    def _wake(self) -> None:
+        """Wake one idle worker if there is work; it wakes the next one when it has taken some."""
+        if self._idle and self._queue:
             self._work.notify()
 
     def _stop(self, job: "Job", error: Exception) -> None:
@@ -161,10 +179,12 @@ class Scheduler:
             job.notify()
 
     def _run(self) -> None:
-        while (work := self._next()) is not None:
+        _lower_priority()
+        done: _Done | None = None
+        cpu_seconds = time.thread_time()
+        while (work := self._exchange(done)) is not None:
             job, chunk = work
             fault = None
-            began = time.thread_time()
             try:
                 scan = self._kernel.scan(
                     job.search.query,
@@ -175,38 +195,64 @@ class Scheduler:
                 )
             except Exception as error:  # noqa: BLE001  # a fault ends its search, never the worker
                 scan, fault = Scan(chunk.start, []), error
-            self._give_back(job, chunk, scan, time.thread_time() - began, fault)
+            # Read once for each chunk, as it takes long: the exchange counts with its chunk.
+            before, cpu_seconds = cpu_seconds, time.thread_time()
+            done = _Done(job, chunk, scan, cpu_seconds - before, fault)
 
-    def _next(self) -> "tuple[Job, Chunk] | None":
+    def _exchange(self, done: "_Done | None") -> "tuple[Job, Chunk] | None":
+        """Give back a chunk and wait for the next, all under one lock; None when we close."""
         with self._work:
+            if done is not None:
+                self._busy -= 1
+                self._settle(done)
             while not self._closing:
                 while self._queue:
                     job = self._queue.pop()
                     job.queued = False
                     if job.search.runnable:
-                        chunk = job.search.claim(job.chunk_size(self._chunk_seconds))
+                        chunk = job.search.claim(
+                            job.pace.chunk_size(self._chunk_seconds, self._rate)
+                        )
                         self._busy += 1
                         self._enqueue(job)
+                        self._wake()
                         return job, chunk
+                self._idle += 1
                 self._work.wait()
+                self._idle -= 1
             return None
 
-    def _give_back(
-        self, job: "Job", chunk: Chunk, scan: Scan, seconds: float, fault: Exception | None
-    ) -> None:
-        hashes = scan.stop - chunk.start
-        self._observer.hashed(hashes)
-        with self._work:
-            self._busy -= 1
-            self._rate = job.measured(hashes, seconds)
-            self._quota.charge(job.client, hashes)
-            if fault is not None:
-                self._stop(job, fault)
-            job.search.give_back(chunk, scan)
-            if delay := self._quota.delay(job.client):
-                self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
-            self._tell(job)
-            self._enqueue(job)
+    def _settle(self, done: "_Done") -> None:
+        job = done.job
+        hashes = done.scan.stop - done.chunk.start
+        self._hashes += hashes
+        job.pace.measured(hashes, done.seconds)
+        self._rate = job.pace.rate or self._rate
+        delay = self._quota.charge(job.client, hashes)
+        if done.fault is not None:
+            self._stop(job, done.fault)
+        job.search.give_back(done.chunk, done.scan)
+        if delay:
+            self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
+        self._tell(job)
+        self._enqueue(job)
+
+
+def _lower_priority() -> None:
+    """Let the event loop go before this thread: it has little to do, and clients wait for it."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+class _Done(NamedTuple):
+    """A chunk that was scanned."""
+
+    job: "Job"
+    chunk: Chunk
+    scan: Scan
+    seconds: float
+    """Of CPU."""
+    fault: Exception | None
 
 
 class Taken(NamedTuple):
@@ -225,24 +271,31 @@ class Taken(NamedTuple):
 class Job:
     """A search in the scheduler's hands; `scheduler` alone touches its attributes."""
 
-    def __init__(
-        self, client: str, search: Search, notify: Callable[[], object], rate: float
-    ) -> None:
-        """Begin with a guess of the rate, in positions a second."""
+    def __init__(self, client: str, search: Search, notify: Callable[[], object]) -> None:
+        """Begin with the pace unknown."""
         self.client = client
         self.search = search
         self.notify = notify
         self.notified = False
         self.queued = False
         self.stopped_at: float | None = None
-        self._rate = rate
+        self.pace = Pace()
 
-    def chunk_size(self, seconds: float) -> int:
-        """Return how many positions take about `seconds`."""
-        return max(1, min(_LARGEST_CHUNK, int(self._rate * seconds)))
 
-    def measured(self, hashes: int, seconds: float) -> float:
-        """Correct the estimated rate by one more chunk, and return it."""
+class Pace:
+    """How fast a search is scanned."""
+
+    def __init__(self) -> None:
+        """Begin with nothing measured."""
+        self.rate: float | None = None
+        """Positions a second."""
+
+    def chunk_size(self, seconds: float, guess: float) -> int:
+        """Return how many positions take about `seconds`; at the rate `guess` if none is known."""
+        return max(1, min(_LARGEST_CHUNK, int((self.rate or guess) * seconds)))
+
+    def measured(self, hashes: int, seconds: float) -> None:
+        """Correct the rate by one more chunk."""
         if hashes and seconds:
-            self._rate += _SMOOTHING * (hashes / seconds - self._rate)
-        return self._rate
+            rate = hashes / seconds
+            self.rate = rate if self.rate is None else self.rate + _SMOOTHING * (rate - self.rate)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from hashfinder.domain.errors import AbandonedError, StoppedError
+from hashfinder.domain.errors import AbandonedError, StoppedError, TimeLimitReachedError
 from hashfinder.domain.query import Query
 from hashfinder.scheduling.admission import Admission
 from hashfinder.scheduling.scheduler import Scheduler, Taken
@@ -31,6 +31,7 @@ class Session:
         self._scheduler = scheduler
         self._search = search
         self._news = asyncio.Event()
+        self._has_unsent = False
         loop = asyncio.get_running_loop()
         self._job = scheduler.submit(
             client, search, lambda: loop.call_soon_threadsafe(self._news.set)
@@ -42,13 +43,13 @@ class Session:
         Raises:
             StoppedError: the search was stopped, and all its results have been taken.
         """
-        try:
+        self._has_unsent = False
+        with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._news.wait()
-        except TimeoutError:
-            pass
         self._news.clear()
         taken = self._scheduler.take(self._job)
+        self._has_unsent = bool(taken.results)
         if taken.error is None:
             return taken
         if taken.results:
@@ -58,19 +59,36 @@ class Session:
             taken.error.progress = taken.progress
         raise taken.error
 
-    def close(self) -> Exception | None:
-        """Stop the search if it has not ended; return the error it ended with, None if it found."""
-        self._scheduler.close_job(self._job, AbandonedError())
+    def close(self, error: StoppedError | None = None) -> Exception | None:
+        """Stop the search for the reason `error`, by default that it was abandoned.
+
+        Returns:
+            The error that it has ended with, an earlier one if there is; None if it found.
+        """
+        self._scheduler.close_job(self._job, error or AbandonedError())
         return self._search.error
+
+    def time_out(self, seconds: int) -> Exception:
+        """Stop the search after `seconds`; return the error to tell, an earlier one if there is.
+
+        It tells how far the search has come, unless results are left that were not sent.
+        """
+        late = TimeLimitReachedError(seconds)
+        error = self.close(late) or late
+        taken = self._scheduler.take(self._job)
+        if isinstance(error, StoppedError) and not (self._has_unsent or taken.results):
+            error.progress = taken.progress
+        return error
 
 
 class SearchService:
     """Admits searches and runs them."""
 
-    def __init__(self, admission: Admission, scheduler: Scheduler) -> None:
-        """Take who decides and who works."""
+    def __init__(self, admission: Admission, scheduler: Scheduler, maximum_seconds: int) -> None:
+        """Take who decides and who works, and how long one search may take."""
         self._admission = admission
         self._scheduler = scheduler
+        self._maximum_seconds = maximum_seconds
         self._bounds = Bounds(chunks=4 * scheduler.workers)
 
     @asynccontextmanager
@@ -82,7 +100,7 @@ class SearchService:
         its cause: the first reason counts.
 
         Raises:
-            StoppedError: it was refused; see `Admission.slot`.
+            StoppedError: it was refused (see `Admission.slot`), or has reached the time limit.
         """
         async with self._admission.slot(client):
             search = Search(
@@ -93,9 +111,13 @@ class SearchService:
                 now=self._scheduler.clock(),
             )
             session = Session(self._scheduler, client, search)
+            limit = asyncio.timeout(self._maximum_seconds)
             try:
-                yield session
+                async with limit:
+                    yield session
             except BaseException as error:
+                if limit.expired():
+                    raise session.time_out(self._maximum_seconds) from error
                 first = session.close()
                 if first is None or first is error or isinstance(first, AbandonedError):
                     raise

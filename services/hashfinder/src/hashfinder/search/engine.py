@@ -10,6 +10,7 @@ Not thread-safe: the scheduler's lock guards every call.
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hashfinder.domain.candidate import Candidate
 from hashfinder.domain.errors import BudgetExhaustedError
@@ -34,8 +35,7 @@ class Bounds:
     """With how many results not yet taken a search is parked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A range of positions to scan, `start` up to, not including, `stop`."""
 
     start: int

@@ -15,8 +15,10 @@ as a disconnect.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+import structlog
 from grpc_channelz.v1 import channelz_pb2
 from grpc_channelz.v1.channelz import ChannelzServicer
 
@@ -24,6 +26,10 @@ _DEADLINE_SLACK_SECONDS = 0.025
 _DEADLINE_SLACK_RATIO = 0.01
 _SETTLE_SECONDS = 0.05
 """How long a lost connection may take to vanish from channelz."""
+_ANSWERS_IN_A_TURN = 10
+"""After how many answers other work has its turn on the loop."""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 # The servicer needs a context only to refuse what we do not ask.
 _NO_CONTEXT: Any = None
@@ -45,35 +51,46 @@ class Connections:
     """Knows which peers are still connected. Needs a server with ``grpc.enable_channelz``."""
 
     def __init__(self) -> None:
-        """Begin without a snapshot."""
-        self._snapshot: asyncio.Task[set[str]] | None = None
+        """Begin with nobody asking."""
+        self._asked: list[tuple[str, Callable[[bool], None]]] = []
+        self._answering: asyncio.Task[None] | None = None
         self._hanging_up = False
 
     def hang_up(self) -> None:
         """Take every peer for connected from now on: the server itself closes the connections."""
         self._hanging_up = True
 
-    async def is_open(self, peer: str) -> bool:
-        """Return whether `peer` is connected, a little later, when a lost connection has vanished.
+    def ask(self, peer: str, answer: Callable[[bool], None]) -> None:
+        """Call `answer` with whether `peer` is connected, when a lost connection has vanished.
 
         To be asked when none of the peer's handlers runs any more: as long as one does, gRPC keeps
-        the socket in its books.
+        the socket in its books. `answer` must return at once, and not raise.
         """
-        await asyncio.sleep(_SETTLE_SECONDS)
-        return self._hanging_up or peer in await self._peers()
+        self._asked.append((peer, answer))
+        if self._answering is None:
+            self._answering = asyncio.ensure_future(self._answer())
 
-    async def _peers(self) -> set[str]:
-        # All RPCs that ask in the same turn of the loop share one snapshot: a storm costs little.
-        if self._snapshot is None:
-            self._snapshot = asyncio.ensure_future(self._take_snapshot())
-        return await asyncio.shield(self._snapshot)
+    async def _answer(self) -> None:
+        # All that ask within the time to settle share one look; a storm costs little more than one.
+        while asked := self._asked:
+            self._asked = []
+            await asyncio.sleep(_SETTLE_SECONDS)
+            connected = self._peers()
+            for number, (peer, answer) in enumerate(asked, 1):
+                answer(self._hanging_up or connected is None or peer in connected)
+                if not number % _ANSWERS_IN_A_TURN:
+                    await asyncio.sleep(0)
+        self._answering = None
 
-    async def _take_snapshot(self) -> set[str]:
-        await asyncio.sleep(0)
-        self._snapshot = None
-        # A socket's name is its transport and its peer: "chttp2 ipv4:192.0.2.1:50000".
-        sockets = (socket for server in _servers() for socket in _sockets(server))
-        return {socket.name.rpartition(" ")[2] for socket in sockets}
+    def _peers(self) -> set[str] | None:
+        """Return the connected peers; None where gRPC does not tell."""
+        try:
+            # A socket's name is its transport and its peer: "chttp2 ipv4:192.0.2.1:50000".
+            sockets = (socket for server in _servers() for socket in _sockets(server))
+            return {socket.name.rpartition(" ")[2] for socket in sockets}
+        except Exception:  # noqa: BLE001  # whatever it is, every RPC is concluded
+            _log.exception("channelz cannot be read: lost connections count as cancels")
+            return None
 
 
 def _servers() -> list[int]:

@@ -7,10 +7,11 @@ its ``yield`` would be closed later, in another task.
 
 import asyncio
 import re
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import grpc
@@ -29,7 +30,7 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 _GrpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Rpc(NamedTuple):
@@ -104,7 +105,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self._backend = backend
         self._searching = searching
         self._connections = Connections()
-        self._concluding: set[asyncio.Task[None]] = set()
+        self._surrounded: dict[str, _Handler] = {}  # by the path of the method
         self._searches = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -123,10 +124,16 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _MaybeHandler:
         """Return the method's handler, surrounded; None for an unknown method."""
-        handler = await continuation(handler_call_details)
-        if handler is None:  # gRPC answers UNIMPLEMENTED
-            return None
-        service, method = handler_call_details.method.removeprefix("/").split("/")
+        path = handler_call_details.method
+        if path not in self._surrounded:
+            handler = await continuation(handler_call_details)
+            if handler is None:  # gRPC answers UNIMPLEMENTED
+                return None
+            self._surrounded[path] = self._surround(path, handler)
+        return self._surrounded[path]
+
+    def _surround(self, path: str, handler: _Handler) -> _Handler:
+        service, method = path.removeprefix("/").split("/")
         kind, handle, rebuild = _shape(handler)
         return rebuild(
             self._around(Rpc(kind, service, method), handle),
@@ -154,18 +161,14 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         finally:
             call.seconds = time.monotonic() - call.began
             if call.cause is Cause.CLIENT_CANCEL:  # or a lost connection: known when we have ended
-                task = asyncio.ensure_future(self._find_out(call))
-                self._concluding.add(task)
-                task.add_done_callback(self._concluding.discard)
+                self._connections.ask(call.peer, partial(self._conclude_abandoned, call))
             else:
                 self._conclude(call)
 
-    async def _find_out(self, call: _Call) -> None:
-        try:
-            if not await self._connections.is_open(call.peer):
-                call.cause = Cause.DISCONNECT
-        finally:
-            self._conclude(call)
+    def _conclude_abandoned(self, call: _Call, is_connected: bool) -> None:  # noqa: FBT001  # an answer
+        if not is_connected:
+            call.cause = Cause.DISCONNECT
+        self._conclude(call)
 
     def _conclude(self, call: _Call) -> None:
         self._count(call.rpc, -1)
@@ -278,7 +281,7 @@ def _request_id(context: _GrpcContext) -> str:
     given = dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY, "")
     if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
         return given
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def _tolerant(

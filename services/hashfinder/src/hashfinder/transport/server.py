@@ -14,7 +14,7 @@ from hashfinder.transport.interceptors import RpcInterceptor, RpcReporter
 from hashfinder.transport.servicer import SERVICE, SearchServicer
 from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _LARGEST_REQUEST_BYTES = 64 * 1024
 _LONGEST_PENDING_SECONDS = 3600
@@ -42,6 +42,8 @@ class ServerOptions:
     """After how much silence a connection is probed, so that a dead peer frees its search."""
     connection_age_seconds: int
     """After how long a client is asked to reconnect, so that new servers get work; 0: never."""
+    longest_rpc_seconds: float
+    """How long the RPCs of a connection that has aged may go on."""
 
 
 class Server:
@@ -56,6 +58,7 @@ class Server:
             BindError: the address is in use, or not ours.
         """
         keepalive_ms = int(options.keepalive_seconds * 1000)
+        grace_ms = int(options.longest_rpc_seconds * 1000)
         age_ms = options.connection_age_seconds * 1000 or _NO_BOUND_MS
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend)
         self._server = grpc.aio.server(
@@ -72,9 +75,9 @@ class Server:
                 ("grpc.keepalive_timeout_ms", keepalive_ms),
                 ("grpc.keepalive_permit_without_calls", 1),
                 # At that age, give or take a tenth, a connection takes no new RPC and ends with its
-                # last one. Nothing bounds a search in seconds, so nothing bounds the wait for it.
+                # last one, for which it waits longer than any takes.
                 ("grpc.max_connection_age_ms", age_ms),
-                ("grpc.max_connection_age_grace_ms", _NO_BOUND_MS),
+                ("grpc.max_connection_age_grace_ms", grace_ms),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ],
         )

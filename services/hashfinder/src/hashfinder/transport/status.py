@@ -22,6 +22,7 @@ from hashfinder.domain.errors import (
     ServerDrainingError,
     ServerOverloadedError,
     StoppedError,
+    TimeLimitReachedError,
     TooManySearchesError,
     UndecodableRequestError,
 )
@@ -45,6 +46,9 @@ _TABLE: dict[type[Exception], _Row] = {
     UndecodableRequestError: _Row(_Code.INVALID_ARGUMENT, "UNDECODABLE_REQUEST"),
     BudgetExhaustedError: _Row(
         _Code.RESOURCE_EXHAUSTED, "HASH_BUDGET_EXHAUSTED", "hashes_per_search", "maximum_hashes"
+    ),
+    TimeLimitReachedError: _Row(
+        _Code.RESOURCE_EXHAUSTED, "TIME_LIMIT_REACHED", "seconds_per_search", "maximum_seconds"
     ),
     ClientQuotaExhaustedError: _Row(
         _Code.RESOURCE_EXHAUSTED, "CLIENT_QUOTA_EXHAUSTED", "hashes_per_second", "client_hash_rate"

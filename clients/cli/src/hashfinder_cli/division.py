@@ -1,0 +1,37 @@
+"""How the positions of a search are cut into ranges, and which of these belong to one process."""
+
+from dataclasses import dataclass, replace
+
+from hashfinder_cli.query import Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """How the positions are cut into ranges, and which of these belong to this search."""
+
+    range_size: int
+    """Positions in a range; the last one may have fewer."""
+    width: int = 1
+    """How many ranges are searched at once."""
+    index: int = 0
+    """The number of the first range of this search."""
+    count: int = 1
+    """This search has every `count`-th range from there: the others belong to other processes."""
+
+    def part(self, query: Query, turn: int) -> Query | None:
+        """Return the range of this search that has its turn as number `turn`; None for no more."""
+        start = query.first_position + (self.index + turn * self.count) * self.range_size
+        if start >= query.limit:
+            return None
+        size = min(self.range_size, query.limit - start)
+        return replace(query, start_position=start, maximum_hashes=size)
+
+    def resume_position(self, part: Query, reached: int) -> int:
+        """Return the position to start from to go on within `part`, searched up to `reached`.
+
+        Where other processes have the ranges between, the cut must stay where it is: that is whole
+        ranges only, and the position is where the first of all processes goes on.
+        """
+        if self.count == 1:
+            return reached
+        return part.first_position - self.index * self.range_size

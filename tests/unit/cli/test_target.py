@@ -1,0 +1,66 @@
+"""Where a client may connect to."""
+
+import pytest
+
+from hashfinder_cli.client import channel_options
+from hashfinder_cli.target import check_target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1:50051",
+        "localhost:1",
+        "[::1]:65535",
+        "dns:///hashfinder.example:50051",
+        "dns://10.0.0.10/hashfinder.example:50051",
+        "dns://10.0.0.10:5300/hashfinder.example:50051",
+        "dns://[fd00::1]/hashfinder.example:50051",
+        "dns://[fd00::1]:53/hashfinder.example:50051",
+    ],
+)
+def test_possible(target: str) -> None:
+    """A server, a name with all its servers, and the DNS server to ask for it."""
+    assert target == check_target(target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "localhost",
+        ":50051",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:\N{ARABIC-INDIC DIGIT SEVEN}",
+        "local\nhost:50051",
+        "dns:///",
+        "dns:///localhost",
+        "dns:///:50051",
+        "dns:localhost:50051",
+        "::1:50051",
+        "[::1:50051",
+        "http://localhost:50051",
+        "unix:/tmp/socket:50051",
+    ],
+)
+def test_impossible(target: str) -> None:
+    """What gRPC would misread, or fail with much later, is refused with what is allowed."""
+    with pytest.raises(ValueError, match="must be HOST:PORT or dns:///HOST:PORT, with") as refused:
+        check_target(target)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("server", ["names", "10.0.0.10:", "10.0.0.10:0", "10.0.0.10:x", "fd00::z"])
+def test_impossible_dns_server(server: str) -> None:
+    """A DNS server is told by its address: gRPC cannot look it up."""
+    with pytest.raises(ValueError, match="must name the DNS server as dns://IP"):
+        check_target(f"dns://{server}/localhost:50051")
+
+
+def test_balancing() -> None:
+    """Only where a name stands for several servers does each RPC go to the next of them."""
+    assert "round_robin" == dict(channel_options("dns:///localhost:1"))["grpc.lb_policy_name"]
+    assert "grpc.lb_policy_name" not in dict(channel_options("localhost:1"))
+    names = [name for name, _ in channel_options("dns:///localhost:1")]
+    assert len(set(names)) == len(names)
