@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder.kernel import load_kernel
@@ -157,3 +158,33 @@ async def test_connections_do_not_age_by_themselves(application: StartApplicatio
             await is_serving(channel)
             await asyncio.sleep(0.1)
         assert (1, 1) == (balancer.accepted, balancer.open)
+
+
+async def test_old_connection_ends_after_the_longest_search(
+    application: StartApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search reaches its own limit first; what has none, a health watch, is cut off."""
+    monkeypatch.setattr("hashfinder.app._ANSWER_SECONDS", 4.0)
+    server = await application(**SEARCHES, maximum_seconds=4, wait_seconds=0.0)
+    async with balanced(server) as (balancer, address), connected(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert health_pb2.HealthCheckResponse.SERVING == (await watch.read()).status
+        search = HashFinderStub(channel).Find(HashNameRequest(desired_name="hopelessly"))
+        await keep_calling(channel, lambda: balancer.accepted >= 2)
+
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await search
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED is ended.value.code()
+        with pytest.raises(grpc.aio.AioRpcError) as cut:
+            async with asyncio.timeout(SECONDS):
+                await watch.read()
+        assert grpc.StatusCode.UNAVAILABLE is cut.value.code()
+
+
+async def test_longest_limit_is_no_fault(application: StartApplication) -> None:
+    """GRPC's own numbers end at 24 days."""
+    most = {"maximum_seconds": 31_536_000, "connection_age_seconds": 86_400}
+    server = await application(**most)
+    async with connected(server.application.address) as channel:
+        await is_serving(channel)

@@ -58,7 +58,7 @@ class Server:
             BindError: the address is in use, or not ours.
         """
         keepalive_ms = int(options.keepalive_seconds * 1000)
-        grace_ms = int(options.longest_rpc_seconds * 1000)
+        grace_ms = min(int(options.longest_rpc_seconds * 1000), _NO_BOUND_MS)
         age_ms = options.connection_age_seconds * 1000 or _NO_BOUND_MS
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend)
         self._server = grpc.aio.server(
