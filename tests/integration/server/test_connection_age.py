@@ -68,8 +68,8 @@ async def balanced(*servers: RunningApplication) -> AsyncIterator[tuple[Balancer
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """Yield a channel that hides nothing: an RPC that fails is not tried again."""
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+    """Yield a channel that sends again what no server has seen, as every gRPC client does."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         yield channel
 
