@@ -39,10 +39,12 @@ _BALANCING_OPTIONS: _Options = (
     # servers see to by its age, the name is looked up again: at most every second, not every 30.
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-    # A server that is gone without a word takes no search with it for longer than this. Ours bear
-    # a ping every 5 s; any other bears it from a stream that it sends something to.
-    ("grpc.keepalive_time_ms", 30_000),
+    # Finds a server that is gone without a word, within two such times and the timeout: 40 s. Ours
+    # bear a ping every 5 s; any other bears them while it sends messages.
+    ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # By default a client that only receives may ping twice, and then once a minute.
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 

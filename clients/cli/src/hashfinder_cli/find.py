@@ -94,8 +94,7 @@ class Watch:
             sentence = f"The server at {self._search.server} sent what is not true: {error}."
             return Ending(code=ExitCode.UNTRUE, sentence=sentence)
         except BrokenPipeError:
-            position = self._shards.next_position
-            return Ending(code=ExitCode.BROKEN_PIPE, sentence="", next_position=position)
+            return Ending(code=ExitCode.BROKEN_PIPE, sentence="")
         except OSError as error:
             sentence = f"Cannot write the results: {error.strerror}."
             return Ending(code=ExitCode.FAULT, sentence=sentence)

@@ -210,9 +210,8 @@ class Scheduler:
                     job = self._queue.pop()
                     job.queued = False
                     if job.search.runnable:
-                        chunk = job.search.claim(
-                            job.pace.chunk_size(self._chunk_seconds, self._rate)
-                        )
+                        size = job.pace.chunk_size(self._chunk_seconds, self._rate)
+                        chunk = job.search.claim(size)
                         self._busy += 1
                         self._enqueue(job)
                         self._wake()
