@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -198,7 +199,9 @@ def test_first_shard_to_find_ends_the_search(replicas: Replicas, start_job: Star
     assert [0] == sorted(job.succeeded)  # the hit is in range 6 of 3 shards
     result, end = lines(job.successful.message)
     assert ("result", HIT, True) == (result["type"], result["position"], result["is_ideal"])
-    assert score(HIT, NAME).hashed_name == result["hashed_name"]
+    truth = score(HIT, NAME)
+    assert (truth.hashed_name, 0) == (result["hashed_name"], result["distance"])
+    assert truth.secret == b64decode(result["secret"])
     assert ("end", 0) == (end["type"], end["exit_code"])
     others = [pod for pod in job.pods if pod is not job.successful]
     assert [ExitCode.TERMINATED] * 2 == [pod.exit_code for pod in others]
