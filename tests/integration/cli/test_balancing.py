@@ -3,11 +3,14 @@
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
+from grpc import StatusCode
 
-from hashfinder_cli.finder import AsyncFinder, Finder, FinderError, Query, Result
+from hashfinder_cli import client
+from hashfinder_cli.finder import AsyncFinder, Finder, FinderError, Pause, Query, Result
 from tests.integration.cli.replicas import NAME, NameServer, StartReplicas, searches
 from tests.integration.cli.scripted import Run
 from tests.integration.server_process import eventually
@@ -69,6 +72,42 @@ def test_name_changes(replicas: StartReplicas) -> None:
         for _ in range(6):
             finder.find("doc")
         assert 6 <= searches(new) - before
+
+
+def test_server_gone_without_a_word(
+    replicas: StartReplicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs, or whose machine is gone, loses its search after some silence.
+
+    All times are a tenth of what they are.
+    """
+    three = replicas()
+    times = {"grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms"}
+    options = dict(client.channel_options(three.target))
+    assert [15_000, 10_000, 10_000] == sorted((options[each] for each in times), reverse=True)
+    for name in times:
+        options[name] = int(options[name]) // 10
+    monkeypatch.setattr(client, "_BALANCING_OPTIONS", tuple(options.items()))
+    servers = three.servers.values()
+    with (
+        Finder(three.target, progress_interval=0.05) as finder,
+        finder.find_range("hashfinderhashfinder") as news,
+    ):
+        next(news)
+        for server in servers:
+            server.send(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            pause = next(item for item in news if isinstance(item, Pause))
+            seconds = time.monotonic() - began
+        finally:
+            for server in servers:
+                server.send(signal.SIGKILL)
+                server.wait()
+
+    assert StatusCode.UNAVAILABLE is pause.error.status
+    assert pause.error.next_position
+    assert seconds < 30
 
 
 def test_rolling_restart(replicas: StartReplicas) -> None:

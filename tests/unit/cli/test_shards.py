@@ -168,7 +168,8 @@ def test_as_one_server_would(
                 assert len(results) <= most_held
                 seen += results
                 if search.found is None:
-                    position = search.next_position or KEYSPACE
+                    position = search.next_position
+                    position = KEYSPACE if position is None else position
                     assert [each for each in expected if each < position] == seen
                 for each in news:
                     if isinstance(each, Progress):

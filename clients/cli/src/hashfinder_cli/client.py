@@ -43,8 +43,8 @@ _BALANCING_OPTIONS: _Options = (
     # bear a ping every 5 s; any other bears them while it sends messages.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    # By default a client that only receives may ping twice, and then once a minute.
-    ("grpc.http2.max_pings_without_data", 0),
+    # Without this, a ping has a minute: the timeout above does not count for it.
+    ("grpc.http2.ping_timeout_ms", 10_000),
 )
 
 
