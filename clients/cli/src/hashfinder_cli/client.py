@@ -22,8 +22,6 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
 _Options: TypeAlias = tuple[tuple[str, int | str], ...]
 _CHANNEL_OPTIONS: _Options = (
-    # A retry would search the same range again.
-    ("grpc.enable_retries", 0),
     # A search that goes on waits by itself; while a channel waits as well, every RPC fails at once.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
@@ -32,6 +30,7 @@ _CHANNEL_OPTIONS: _Options = (
     # ping in 300 s without data for an attack, and would end a long unary call for it.
     ("grpc.keepalive_time_ms", 305_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),  # else it may take a minute
     ("grpc.primary_user_agent", "hashfinder-cli"),
 )
 _BALANCING_OPTIONS: _Options = (
@@ -43,7 +42,6 @@ _BALANCING_OPTIONS: _Options = (
     # bear a ping every 5 s; any other bears them while it sends messages.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    # Without this, a ping has a minute: the timeout above does not count for it.
     ("grpc.http2.ping_timeout_ms", 10_000),
 )
 

@@ -73,6 +73,7 @@ class Server:
                 ("grpc.server_max_unrequested_time_in_server", _LONGEST_PENDING_SECONDS),
                 ("grpc.keepalive_time_ms", keepalive_ms),
                 ("grpc.keepalive_timeout_ms", keepalive_ms),
+                ("grpc.http2.ping_timeout_ms", keepalive_ms),  # else it may take a minute
                 ("grpc.keepalive_permit_without_calls", 1),
                 # At that age, give or take a tenth, a connection takes no new RPC and ends with its
                 # last one, for which it waits longer than any takes.
