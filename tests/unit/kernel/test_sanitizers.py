@@ -48,17 +48,12 @@ def build_driver(folder: Path, compiler: str, flags: str) -> Path:
     """Build the driver with the objects that `setup.py` makes."""
     settings = {"CC": need(compiler), "CFLAGS": flags, "LDFLAGS": flags}
     temporary, library = folder / "temporary", folder / "library"
-    run(
-        *(sys.executable, "setup.py", "build_ext"),
-        *("--build-temp", temporary, "--build-lib", library),
-        **settings,
-    )
+    build = [sys.executable, "setup.py", "build_ext", "--build-temp", str(temporary)]
+    run(*build, "--build-lib", library, **settings)
     objects = [path for path in temporary.rglob("*.o") if path.name != "binding.o"]
     driver = folder / "driver"
-    run(
-        *(compiler, "-std=c11", "-O1", *flags.split(), "-Icsrc"),
-        *(HERE / "driver.c", *objects, "-o", driver),
-    )
+    command = [compiler, "-std=c11", "-O1", *flags.split(), "-Icsrc", str(HERE / "driver.c")]
+    run(*command, *objects, "-o", driver)
     return driver
 
 
@@ -95,8 +90,7 @@ def test_is_clean_under_valgrind(tmp_path: Path) -> None:
     valgrind = need("valgrind")
     driver = build_driver(tmp_path, "gcc", "-g1")
 
-    output = run(
-        *(valgrind, "--quiet", "--error-exitcode=9", "--leak-check=full", driver, SEED, "10000")
-    )
+    options = ("--quiet", "--error-exitcode=9", "--leak-check=full")
+    output = run(valgrind, *options, driver, SEED, "10000")
 
     assert {name for name in supported_variants() if "512" not in name} == agreeing(output)
