@@ -38,7 +38,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-k8s test-netns bench-kernel bench-stops bench-shards soak \
+.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns bench-kernel bench-stops bench-shards soak \
 	lint format types image up down logs sbom proto proto-check rules docs lock tools clean
 
 help: ## List the targets
@@ -68,8 +68,11 @@ test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the mani
 test-netns: setup ## Run the tests that cut a network of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
 
-bench-kernel: setup ## Measure the kernel against OpenSSL
-	$(BIN)/python tests/bench/bench_kernel.py
+test-kernel: setup ## Run the kernel in C under sanitizers and valgrind (needs gcc, clang and valgrind)
+	$(BIN)/pytest -m kernel -o faulthandler_timeout=840 $(PYTEST_ARGS)
+
+bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
+	$(BIN)/python -m tests.bench.bench_kernel $(BENCH_ARGS)
 
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
 	$(BIN)/python -m tests.bench.bench_stops $(BENCH_ARGS)

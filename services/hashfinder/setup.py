@@ -19,7 +19,9 @@ FLAGS = ["-std=c11", "-O3", "-fvisibility=hidden"]
 VARIANTS: dict[str, tuple[int, list[str]]] = {"baseline": (16, [])}
 if platform.machine() in {"x86_64", "AMD64"}:
     VARIANTS["avx2"] = (32, ["-mavx2"])
-    VARIANTS["avx512"] = (64, [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")])
+    # Tuned: GCC's order of instructions for any CPU costs a tenth of the speed.
+    tuned = "-mtune=skylake-avx512"
+    VARIANTS["avx512"] = (64, [*(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")), tuned])
 
 CANNOT_BUILD = """
 The HashFinder kernel could not be built: {error}

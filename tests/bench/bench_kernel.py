@@ -2,7 +2,9 @@
 
 All rates are per second of CPU time on one thread. Everything is measured in turns, and the best
 turn of each counts: what others do on the machine slows down all alike, and the best turns are
-those that it slowed down least. Hashcat is measured as well where it is installed.
+those that it slowed down least. Hashcat is measured as well where it is installed, and where there
+are AVX-512 and a C compiler, how many vector operations the CPU does: the limit of the kernel.
+Writes the numbers as JSON, and a picture beside it.
 
 Exit codes: 0; 1 where the fastest backend misses the ratio that `--at-least` asks for.
 """
@@ -15,6 +17,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ from statistics import median
 from hashfinder.domain.keyspace import first_position
 from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel, available_backends, load_kernel
+from tests.bench.bars import bars
 
 CHUNK = 2**17
 CAPACITY = 1024
@@ -33,6 +38,9 @@ NOISY = 0.1
 """The spread between turns from which the numbers are called noisy."""
 OPENSSL = "openssl speed, sha1, 16 bytes"
 HASHCAT = "hashcat, raw SHA-1, no score"
+LIMIT = "estimated limit of native-avx512"
+OPERATIONS = 635 / 16
+"""Vector operations for a candidate, counted in the machine code: see docs/kernel.md."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,18 @@ def openssl_rate() -> float:
     return int(found[1]) / float(found[2])
 
 
+def has_hashcat() -> bool:
+    """Return whether hashcat is there, and OpenCL for the CPU (pocl-opencl-icd)."""
+    if not shutil.which("hashcat"):
+        return False
+    command = ["hashcat", "-I", "--force"]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    if "Backend Device ID" in output:
+        return True
+    print("hashcat finds no OpenCL driver and is left out", file=sys.stderr)
+    return False
+
+
 def hashcat_rate() -> float:
     """Return the candidates that hashcat hashes in a second of CPU time, without any score.
 
@@ -121,7 +141,51 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(turns: int, seconds: float) -> dict[str, dict[str, list[float]]]:
+def limit_rate(program: Path) -> float:
+    """Return how many candidates a second the CPU's vector units could do, busy all the time."""
+    output = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    return float(output) / OPERATIONS
+
+
+def build_limit(folder: str) -> Path | None:
+    """Compile what `limit_rate` runs; return None without AVX-512 or a compiler."""
+    compiler = shutil.which(os.environ.get("CC", "gcc"))
+    if "native-avx512" not in available_backends() or compiler is None:
+        return None
+    source, program = Path(__file__).with_name("vector_rate.c"), Path(folder, "vector_rate")
+    subprocess.run([compiler, "-O3", "-mavx512f", source, "-o", program], check=True)
+    return program
+
+
+def scaling(turns: int, seconds: float) -> dict[int, dict[str, float]]:
+    """Return what 1, 2 and more workers do together: by the clock, and by the CPU time they got.
+
+    On a shared machine the clock tells of the neighbours; the rate for each second of CPU time,
+    times the workers, tells whether workers slow each other down.
+    """
+    kernel = load_kernel(available_backends()[0])
+    workers = range(1, (os.cpu_count() or 1) + 1)
+    best = {count: {"clock": 0.0, "cpu": 0.0} for count in workers}
+    for _ in range(turns):
+        for count in workers:
+            cpu: list[float] = []
+
+            def work(rates: list[float] = cpu) -> None:
+                rates.append(scan_rate(kernel, FULL_WORK[0], seconds))
+
+            threads = [threading.Thread(target=work) for _ in range(count)]
+            began = time.monotonic()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            clock = seconds * sum(cpu) / (time.monotonic() - began)
+            best[count]["clock"] = max(best[count]["clock"], clock)
+            best[count]["cpu"] = max(best[count]["cpu"], sum(cpu))
+    return best
+
+
+def measure(turns: int, seconds: float, limit: Path | None) -> dict[str, dict[str, list[float]]]:
     """Return the rates of each row of the table, by column, a number for each turn."""
     jobs: dict[tuple[str, str], Callable[[], float]] = {}
     for backend in available_backends():
@@ -130,8 +194,10 @@ def measure(turns: int, seconds: float) -> dict[str, dict[str, list[float]]]:
             jobs[shape.label, backend] = partial(scan_rate, kernel, shape, seconds)
     if shutil.which("openssl"):
         jobs[OPENSSL, ""] = openssl_rate
-    if shutil.which("hashcat"):
+    if has_hashcat():
         jobs[HASHCAT, ""] = hashcat_rate
+    if limit:
+        jobs[LIMIT, ""] = partial(limit_rate, limit)
     rates: dict[str, dict[str, list[float]]] = {}
     for turn in range(turns):
         print(f"\rTurn {turn + 1} of {turns}", end="", file=sys.stderr, flush=True)
@@ -144,17 +210,22 @@ def measure(turns: int, seconds: float) -> dict[str, dict[str, list[float]]]:
 def main() -> int:
     """Measure, print, write."""
     arguments = _arguments()
-    rates = measure(arguments.turns, arguments.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        rates = measure(arguments.turns, arguments.seconds, build_limit(folder))
+    curve = scaling(arguments.turns, 5 * arguments.seconds)
     best = {
         row: {column: max(turns) for column, turns in cells.items()} for row, cells in rates.items()
     }
     spread = median(1 - min(turns) / max(turns) for row in rates.values() for turns in row.values())
     fastest = available_backends()[0]
     full_work = min(best[shape.label][fastest] for shape in FULL_WORK)
-    ratios = {row: full_work / best[row][""] for row in (OPENSSL, HASHCAT) if row in best}
+    ratios = {row: full_work / best[row][""] for row in (OPENSSL, HASHCAT, LIMIT) if row in best}
     print("\n".join(_table(best)))
     for row, ratio in ratios.items():
-        print(f"{fastest}, name of 6, distance 0 to 2, worst of them: {ratio:.1f} times {row}")
+        print(f"{fastest}, name of 6, distance 0 to 2, worst of them: {ratio:.2f} times {row}")
+    for count, workers in curve.items():
+        by_clock, by_cpu = (workers[key] / curve[1][key] for key in ("clock", "cpu"))
+        print(f"{count} workers: {by_clock:.2f} times one by the clock, {by_cpu:.2f} by CPU time")
     verdict = "NOISY: take the ratios with care" if spread > NOISY else "quiet"
     print(f"Median spread between turns: {spread:.0%} ({verdict}); load {os.getloadavg()[0]:.1f}")
     results = {
@@ -163,12 +234,15 @@ def main() -> int:
         "unit": "candidates per second of CPU time on one thread",
         "rates": rates,
         "ratios": ratios,
+        "scaling": curve,
         "spread": spread,
         "noisy": spread > NOISY,
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"Written to {arguments.json}")
+    picture = arguments.json.with_suffix(".svg")
+    picture.write_text(_picture(best), encoding="utf-8")
+    print(f"Written to {arguments.json} and {picture}")
     if arguments.at_least and ratios.get(OPENSSL, 0) < arguments.at_least:
         print(f"The ratio to OpenSSL is below {arguments.at_least}", file=sys.stderr)
         return 1
@@ -187,6 +261,15 @@ def _table(best: dict[str, dict[str, float]]) -> list[str]:
         cells_text = " ".join(f"{cells[column] / 1e6:>15.3g}" for column in columns)
         lines.append(f"{row:<44} {cells_text}")
     return lines
+
+
+def _picture(best: dict[str, dict[str, float]]) -> str:
+    """Return the table as a picture, without the Python backend."""
+    native = [name for name in available_backends() if name != "python"] or ["python"]
+    rows = [(shape.label, [best[shape.label][name] / 1e6 for name in native]) for shape in SHAPES]
+    marks = [(row, best[row][""] / 1e6) for row in (OPENSSL, HASHCAT, LIMIT) if row in best]
+    title = f"{_cpu_name()}; million candidates per second of CPU time on one thread"
+    return bars(title, rows, native, marks)
 
 
 def _cpu_name() -> str:

@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-/* The kernel hands over its hits this many at a time, from the stack. */
-enum { BATCH = 1024 };
-
 static int is_supported(const struct kernel_variant *variant)
 {
     for (const char *const *feature = variant->features; *feature; feature++)
@@ -43,21 +40,6 @@ static PyObject *pair(PyObject *first, PyObject *second)
     return tuple;
 }
 
-static int append_hits(PyObject *list, const struct kernel_hit *hits, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        PyObject *hit = pair(PyLong_FromUnsignedLongLong(hits[i].position),
-                             PyLong_FromUnsignedLong(hits[i].distance));
-        if (!hit)
-            return -1;
-        int failed = PyList_Append(list, hit);
-        Py_DECREF(hit);
-        if (failed)
-            return -1;
-    }
-    return 0;
-}
-
 /* A converter for PyArg_ParseTuple, whose own would drop the bits above 64. */
 static int to_position(PyObject *object, void *position)
 {
@@ -67,58 +49,55 @@ static int to_position(PyObject *object, void *position)
     return !PyErr_Occurred();
 }
 
-static PyObject *scan(PyObject *module, PyObject *args)
+static PyObject *scan_into(const struct kernel_variant *variant, const struct kernel_query *query,
+                           uint64_t first, uint64_t last, const Py_buffer *buffer)
 {
-    const char *name;
-    struct kernel_query query;
-    Py_ssize_t length, capacity;
-    uint64_t first, last;
-    (void)module;
+    size_t capacity = (size_t)buffer->len / sizeof(uint64_t);
+    struct kernel_outcome outcome;
 
-    if (!PyArg_ParseTuple(args, "sy#IIO&O&In:scan", &name, &query.pattern, &length,
-                          &query.ideal_distance, &query.result_distance, to_position, &first,
-                          to_position, &last, &query.best_distance, &capacity))
-        return NULL;
-    const struct kernel_variant *variant = find_variant(name);
-    if (!variant)
-        return NULL;
-    if (length < 1 || length > KERNEL_TEXT_LENGTH)
+    if (query->length < 1 || query->length > KERNEL_TEXT_LENGTH)
         return PyErr_Format(PyExc_ValueError, "the pattern must have 1 to %d bytes",
                             KERNEL_TEXT_LENGTH);
+    if (query->ideal_distance > query->result_distance) {
+        PyErr_SetString(PyExc_ValueError, "the ideal distance must not be above the result distance");
+        return NULL;
+    }
     if (first > last) {
         PyErr_SetString(PyExc_ValueError, "the first position must not be above the last");
         return NULL;
     }
-    if (capacity < 1) {
-        PyErr_SetString(PyExc_ValueError, "the capacity must be at least 1");
+    if (capacity < 1 || (uintptr_t)buffer->buf % _Alignof(uint64_t)) {
+        PyErr_SetString(PyExc_ValueError, "the buffer must have room for one position, and be aligned");
         return NULL;
     }
-    query.length = (unsigned)length;
+    Py_BEGIN_ALLOW_THREADS
+    outcome = variant->scan(query, first, last, buffer->buf, capacity);
+    Py_END_ALLOW_THREADS
+    return Py_BuildValue("KnNIK", (unsigned long long)outcome.searched, (Py_ssize_t)outcome.count,
+                         PyBool_FromLong(outcome.found), outcome.best_distance,
+                         (unsigned long long)outcome.best_position);
+}
 
-    PyObject *list = PyList_New(0);
-    if (!list)
+static PyObject *scan(PyObject *module, PyObject *args)
+{
+    const char *name;
+    struct kernel_query query;
+    Py_ssize_t length;
+    uint64_t first, last;
+    Py_buffer buffer;
+    PyObject *outcome = NULL;
+    (void)module;
+
+    if (!PyArg_ParseTuple(args, "sy#IIO&O&Iw*:scan", &name, &query.pattern, &length,
+                          &query.ideal_distance, &query.result_distance, to_position, &first,
+                          to_position, &last, &query.best_distance, &buffer))
         return NULL;
-    for (;;) {
-        struct kernel_hit hits[BATCH];
-        size_t count, room = capacity < BATCH ? (size_t)capacity : BATCH;
-        uint64_t searched;
-
-        Py_BEGIN_ALLOW_THREADS
-        count = variant->scan(&query, first, last, hits, room, &searched);
-        Py_END_ALLOW_THREADS
-        if (append_hits(list, hits, count) < 0) {
-            Py_DECREF(list);
-            return NULL;
-        }
-        capacity -= (Py_ssize_t)count;
-        if (count < room || capacity == 0 || searched == last
-            || hits[count - 1].distance <= query.ideal_distance)
-            return pair(PyLong_FromUnsignedLongLong(searched), list);
-        first = searched + 1;
-        for (size_t i = 0; i < count; i++)
-            if (hits[i].distance < query.best_distance)
-                query.best_distance = hits[i].distance;
-    }
+    const struct kernel_variant *variant = find_variant(name);
+    query.length = length <= KERNEL_TEXT_LENGTH ? (unsigned)length : KERNEL_TEXT_LENGTH + 1;
+    if (variant)
+        outcome = scan_into(variant, &query, first, last, &buffer);
+    PyBuffer_Release(&buffer);
+    return outcome;
 }
 
 static PyObject *cpu_features(PyObject *module, PyObject *ignored)
@@ -174,7 +153,7 @@ static PyMethodDef methods[] = {
     {"cpu_features", cpu_features, METH_NOARGS,
      "Return which of the features named in VARIANTS this CPU and this OS have."},
     {"scan", scan, METH_VARARGS,
-     "Search the positions start to last; return the last searched, and the hits."},
+     "Search the positions start to last; write the results, return what else was found."},
     {NULL, NULL, 0, NULL},
 };
 

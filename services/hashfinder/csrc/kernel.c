@@ -3,10 +3,9 @@
  *   VECTOR_BYTES  the size of a vector register: 16, 32 or 64
  *   KERNEL_SCAN   the name of the function that this file defines
  *
- * The unit of work is a *block*: the 256 candidates that differ in their last byte alone. A block is
- * searched in *groups* of VECTOR_BYTES candidates: four vectors of 32-bit words for SHA-1, and one
- * vector of bytes for the score. Candidate j of a group is lane j / 4 of the vector j % 4, so that its
- * bytes lie in order of position once the four are interleaved.
+ * The unit of work is a *block*: the 256 candidates that differ in their last byte alone. SHA-1 works
+ * on *vectors* of words, a candidate in each lane. The score works on *groups* of 32 vectors, whose
+ * digests are turned into 160 vectors of single bits: bit v of lane i is candidate i of the vector v.
  *
  * docs/kernel.md explains the method. */
 
@@ -17,8 +16,11 @@
 
 #include "kernel.h"
 
-#include <stdbool.h>
 #include <string.h>
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the order of the candidates in a vector needs a little-endian CPU"
@@ -26,24 +28,55 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Before a loop whose counter has to be a constant in each pass. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 80")
+#endif
+
 enum {
     LANES = VECTOR_BYTES / 4,
     BLOCK = 256,
-    VECTORS = BLOCK / LANES,      /* in a block */
-    ROWS = VECTORS / LANES,       /* vectors that hold one word for each vector of a block */
+    VECTORS = BLOCK / LANES,                /* in a block */
+    ROWS = VECTORS / LANES,                 /* vectors that hold a word for each vector of a block */
+    STRIDE = VECTORS < 32 ? VECTORS : 32,   /* how many candidates in a row share a lane */
+    GROUP = 32 * LANES,
+    GROUPS = BLOCK / 32,                    /* in LANES blocks */
     ROUNDS = 80,
     SYMBOLS = KERNEL_TEXT_LENGTH,
 };
 
 typedef uint32_t words __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint8_t bytes __attribute__((vector_size(VECTOR_BYTES)));
-typedef int8_t signed_bytes __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint64_t longs __attribute__((vector_size(VECTOR_BYTES)));
 
 INLINE words rotate(words x, int n) { return x << n | x >> (32 - n); }
 
+#ifdef __AVX512F__
+/* One instruction for any function of three bits, given by its table: GCC does not see it in all. */
+#define TERNARY(table, x, y, z)                                                                    \
+    (words) _mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table)
+#endif
+
 /* The bits of x where mask has ones, those of y elsewhere. */
-INLINE words select(words mask, words x, words y) { return y ^ (mask & (x ^ y)); }
+INLINE words blend(words mask, words x, words y)
+{
+#ifdef __AVX512F__
+    return TERNARY(0xd8, y, x, mask);
+#else
+    return y ^ (mask & (x ^ y));
+#endif
+}
+
+/* The bits that at least two of the three have. */
+INLINE words majority(words x, words y, words z)
+{
+#ifdef __AVX512F__
+    return TERNARY(0xe8, x, y, z);
+#else
+    return blend(x ^ y, z, y);
+#endif
+}
 
 /* ---- The message schedule --------------------------------------------------------------------
  *
@@ -65,7 +98,7 @@ INLINE bool is_varying(int word, int t)
 INLINE bool is_separable(int word, int t)
 {
     int n = t - word;
-    return n >= 0 && (n < 64 ? 0xa286486c93490001 >> n : 0x8648u >> (n - 64)) & 1;
+    return n >= 0 && (n < 64 ? 0xa286086c93490001 >> n : 0x8608u >> (n - 64)) & 1;
 }
 
 static const uint32_t ROUND_CONSTANTS[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
@@ -76,26 +109,22 @@ struct layout {
     int word;                    /* the message word that the last byte is in */
     words lane[ROUNDS];          /* the lanes' part of W */
     words vector[ROUNDS][ROWS];  /* the vectors' part, for each vector of a block */
-    int count;                   /* the number of rounds in which W varies */
-    struct {
-        int t;
-        uint32_t mask, constant; /* 0 unless separable: the lanes' bits, and the round's constant */
-    } varying[ROUNDS];
+    uint32_t mask[ROUNDS];       /* the bits that differ between lanes */
 };
 
-/* LANES consecutive blocks. */
+/* LANES consecutive blocks: element i is the block i's, whose last byte is 0. */
 struct batch {
-    words common[ROUNDS];        /* element i of common[t]: W[t] of block i, whose last byte is 0 */
-    words sum[ROUNDS];           /* the same plus the round's constant */
+    words sum[ROUNDS];           /* W[t] plus the round's constant */
+    words in_lane[ROUNDS];       /* where W[t] varies: the bits that go with the lanes' part */
+    words in_vector[ROUNDS];     /* and the rest, which goes with the vectors' */
 };
 
-/* One block: where W varies, its parts. */
+/* One block. */
 struct block {
-    words lane[ROUNDS];          /* the lanes' part, with all bits of the mask */
-    words vector[ROUNDS][ROWS];  /* the rest, plus varying.constant, for each vector */
-    int word;                    /* the message word that the last byte is in */
-    const struct batch *batch;   /* and where W does not vary: the element `index` of batch->sum */
-    unsigned index;
+    words lane[ROUNDS];          /* where W varies: the lanes' part */
+    words vector[ROUNDS][ROWS];  /* the rest for each vector, plus the round's constant if separable */
+    uint32_t known[6];           /* what the rounds in which the last byte comes in need, see hash() */
+    const uint32_t *sum;         /* at t * LANES: where W[t] does not vary, plus the round's constant */
 };
 
 static void expand(words w[ROUNDS])
@@ -114,31 +143,22 @@ static void make_layout(struct layout *layout, unsigned length)
     layout->word = length > 4;
     memset(parts, 0, sizeof parts);
     for (unsigned lane = 0; lane < LANES; lane++)
-        parts[layout->word][lane] = unit * (4 * lane);
+        parts[layout->word][lane] = unit * (STRIDE * lane);
     expand(parts);
     memcpy(layout->lane, parts, sizeof parts);
     for (unsigned row = 0; row < ROWS; row++) {
         for (unsigned i = 0; i < LANES; i++) {
             unsigned vector = row * LANES + i;
-            parts[layout->word][i] = unit * (vector / 4 * VECTOR_BYTES + vector % 4);
+            parts[layout->word][i] = unit * (vector / STRIDE * LANES * STRIDE + vector % STRIDE);
         }
         expand(parts);
         for (int t = 0; t < ROUNDS; t++)
             layout->vector[t][row] = parts[t];
     }
-    layout->count = 0;
     for (int t = 0; t < ROUNDS; t++) {
-        if (!is_varying(layout->word, t))
-            continue;
-        uint32_t mask = 0, constant = 0;
-        if (is_separable(layout->word, t)) {
-            constant = ROUND_CONSTANTS[t / 20];
-            for (int lane = 0; lane < LANES; lane++)
-                mask |= layout->lane[t][lane];
-        }
-        layout->varying[layout->count].t = t;
-        layout->varying[layout->count].mask = mask;
-        layout->varying[layout->count++].constant = constant;
+        layout->mask[t] = 0;
+        for (int lane = 0; lane < LANES; lane++)
+            layout->mask[t] |= layout->lane[t][lane];
     }
 }
 
@@ -146,314 +166,442 @@ static void make_layout(struct layout *layout, unsigned length)
 static void make_batch(struct batch *batch, const struct layout *layout, uint64_t value)
 {
     unsigned bits = 8 * layout->length;
+    words w[ROUNDS];
 
-    memset(batch->common, 0, 16 * sizeof *batch->common);
+    memset(w, 0, 16 * sizeof *w);
     for (unsigned i = 0; i < LANES; i++, value += BLOCK) {
         /* The secret, a one bit, zeros, and the length of the secret in bits. */
         uint64_t head = bits ? value << (64 - bits) : 0;
         head |= bits < 64 ? (uint64_t)1 << (63 - bits) : 0;
-        batch->common[0][i] = (uint32_t)(head >> 32);
-        batch->common[1][i] = (uint32_t)head;
-        batch->common[2][i] = bits < 64 ? 0 : 0x80000000;
-        batch->common[15][i] = bits;
+        w[0][i] = (uint32_t)(head >> 32);
+        w[1][i] = (uint32_t)head;
+        w[2][i] = bits < 64 ? 0 : 0x80000000;
+        w[15][i] = bits;
     }
-    expand(batch->common);
-    for (int t = 0; t < ROUNDS; t++)
-        batch->sum[t] = batch->common[t] + ROUND_CONSTANTS[t / 20];
-}
-
-static void make_block(struct block *block, const struct layout *layout, const struct batch *batch,
-                       unsigned i)
-{
-    block->word = layout->word;
-    block->batch = batch;
-    block->index = i;
-    for (int n = 0; n < layout->count; n++) {
-        int t = layout->varying[n].t;
-        uint32_t w = batch->common[t][i], masked = w & layout->varying[n].mask;
-        block->lane[t] = layout->lane[t] ^ masked;
-        for (int row = 0; row < ROWS; row++)
-            block->vector[t][row] =
-                (layout->vector[t][row] ^ (w ^ masked)) + layout->varying[n].constant;
+    expand(w);
+    for (int t = 0; t < ROUNDS; t++) {
+        words mask = (words){0} + (is_separable(layout->word, t) ? layout->mask[t] : 0);
+        batch->sum[t] = w[t] + ROUND_CONSTANTS[t / 20];
+        batch->in_lane[t] = w[t] & mask;
+        batch->in_vector[t] = w[t] & ~mask;
     }
 }
 
 /* ---- SHA-1 ----------------------------------------------------------------------------------- */
 
-INLINE words choose(words b, words c, words d) { return select(b, c, d); }
-INLINE words parity(words b, words c, words d) { return b ^ c ^ d; }
-INLINE words majority(words b, words c, words d) { return select(b ^ c, d, c); }
+static const uint32_t INITIAL[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
 
-/* W[t] plus the round's constant, for the block's vector v. */
-INLINE words addend(const struct block *block, unsigned v, int word, int t)
+INLINE uint32_t rotate_word(uint32_t x, int n) { return x << n | x >> (32 - n); }
+INLINE uint32_t choose_word(uint32_t b, uint32_t c, uint32_t d) { return d ^ (b & (c ^ d)); }
+
+/* Prepare the batch's block i. `word`, a literal, is the message word that the last byte is in. */
+INLINE void make_block(struct block *block, const struct layout *layout, const struct batch *batch,
+                       unsigned i, int word)
+{
+    uint32_t a = INITIAL[0], b = INITIAL[1], c = INITIAL[2], d = INITIAL[3], e = INITIAL[4];
+
+    block->sum = (const uint32_t *)batch->sum + i;
+    for (int t = 0; t < word; t++) {
+        uint32_t next = e + batch->sum[t][i] + choose_word(b, c, d) + rotate_word(a, 5);
+        e = d, d = c, c = rotate_word(b, 30), b = a, a = next;
+    }
+    e += choose_word(b, c, d) + rotate_word(a, 5);
+    b = rotate_word(b, 30);
+    block->known[0] = d + choose_word(a, b, c) + batch->sum[word + 1][i];
+    a = rotate_word(a, 30);
+    block->known[1] = c + batch->sum[word + 2][i];
+    block->known[2] = b + batch->sum[word + 3][i];
+    block->known[3] = a + batch->sum[word + 4][i];
+    block->known[4] = a;
+    block->known[5] = b;
+    UNROLL
+    for (int t = 0; t < ROUNDS; t++) {
+        if (!is_varying(word, t))
+            continue;
+        bool separable = is_separable(word, t);
+        uint32_t constant = t == word ? ROUND_CONSTANTS[0] + e : ROUND_CONSTANTS[t / 20];
+        if (separable)
+            block->lane[t] = layout->lane[t] ^ batch->in_lane[t][i];
+        for (int row = 0; row < ROWS; row++)
+            block->vector[t][row] =
+                (layout->vector[t][row] ^ batch->in_vector[t][i]) + (separable ? constant : 0);
+    }
+}
+
+INLINE words choose(words b, words c, words d) { return blend(b, c, d); }
+INLINE words parity(words b, words c, words d) { return b ^ c ^ d; }
+
+/* W[t] plus the round's constant, for a vector of the block; see hash(). */
+INLINE words addend(const struct block *block, const uint32_t *vector, int word, int t)
 {
     const words zero = {0};
-    uint32_t vector = block->vector[t][v / LANES][v % LANES];
 
     if (!is_varying(word, t))
-        return zero + block->batch->sum[t][block->index];
+        return zero + block->sum[t * LANES];
     if (is_separable(word, t))
-        return block->lane[t] + vector;
-    return (block->lane[t] ^ vector) + ROUND_CONSTANTS[t / 20];
+        return block->lane[t] + vector[t * VECTORS];
+    return (block->lane[t] ^ vector[t * VECTORS]) + ROUND_CONSTANTS[t / 20];
 }
 
-/* The sum of what is known early comes first: only `a` is fresh from the round before. */
-#define ROUND(f, a, b, c, d, e, t)                                                                 \
-    e += addend(block, v, word, t);                                                                \
-    e += f(b, c, d);                                                                               \
-    e += rotate(a, 5);                                                                             \
-    b = rotate(b, 30)
-
-#define ROUNDS_5(f, t)                                                                             \
-    ROUND(f, a, b, c, d, e, t);                                                                    \
-    ROUND(f, e, a, b, c, d, t + 1);                                                                \
-    ROUND(f, d, e, a, b, c, t + 2);                                                                \
-    ROUND(f, c, d, e, a, b, t + 3);                                                                \
-    ROUND(f, b, c, d, e, a, t + 4)
-
-#define ROUNDS_20(f, t) ROUNDS_5(f, t); ROUNDS_5(f, t + 5); ROUNDS_5(f, t + 10); ROUNDS_5(f, t + 15)
-
-/* Hash the candidates of the block's vector v. `word` must be a literal. */
-INLINE void hash(const struct block *block, unsigned v, int word, words digest[5])
+/* Hash the candidates of the vector number v of the block, whose parts of W begin at `vector`, which is
+ * &block->vector[0][0][v]. The words of the digests are 32 vectors apart. */
+INLINE void hash(const struct block *block, const uint32_t *vector, int word, words *digest)
 {
     const words zero = {0};
-    words a = zero + 0x67452301, b = zero + 0xefcdab89, c = zero + 0x98badcfe;
-    words d = zero + 0x10325476, e = zero + 0xc3d2e1f0;
+    const uint32_t *known = block->known;
+    words a, b, c, d, e;
 
-    ROUNDS_20(choose, 0);
-    ROUNDS_20(parity, 20);
-    ROUNDS_20(majority, 40);
-    ROUNDS_20(parity, 60);
-    digest[0] = a + 0x67452301;
-    digest[1] = b + 0xefcdab89;
-    digest[2] = c + 0x98badcfe;
-    digest[3] = d + 0x10325476;
-    digest[4] = e + 0xc3d2e1f0;
+    /* The last byte comes in. In this round it is all that is not known; then comes `a`; then f. */
+    b = addend(block, vector, word, word);
+    a = rotate(b, 5) + known[0];
+    c = zero + known[4];
+    d = zero + known[5];
+    e = zero + known[1];
+    UNROLL
+    for (int t = word + 2; t < ROUNDS; t++) {
+        words next = e;
+        if (t >= word + 5)
+            next += addend(block, vector, word, t);
+        /* The sum of what is known early comes first: only `a` is fresh from the round before. */
+        next += t < 20 ? choose(b, c, d) : t >= 40 && t < 60 ? majority(b, c, d) : parity(b, c, d);
+        next += rotate(a, 5);
+        e = t == word + 2 ? zero + known[2] : t == word + 3 ? zero + known[3] : d;
+        d = c;
+        c = rotate(b, 30);
+        b = a;
+        a = next;
+    }
+    digest[0] = a + INITIAL[0];
+    digest[32 * 1] = b + INITIAL[1];
+    digest[32 * 2] = c + INITIAL[2];
+    digest[32 * 3] = d + INITIAL[3];
+    digest[32 * 4] = e + INITIAL[4];
 }
 
-/* Not inline: the compiler would copy the parts of W to the stack for the next vectors. */
-static __attribute__((noinline)) void hash_0(const struct block *block, unsigned v, words digest[5])
+/* Not inline: the compiler would copy the parts of W to the stack for the next vectors. With pointers
+ * as arguments, each operand in memory has the cheapest form, a register and a constant. */
+static __attribute__((noinline)) void hash_0(const struct block *block, const uint32_t *vector,
+                                             words *digest)
 {
-    hash(block, v, 0, digest);
+    hash(block, vector, 0, digest);
 }
 
-static __attribute__((noinline)) void hash_1(const struct block *block, unsigned v, words digest[5])
+static __attribute__((noinline)) void hash_1(const struct block *block, const uint32_t *vector,
+                                             words *digest)
 {
-    hash(block, v, 1, digest);
+    hash(block, vector, 1, digest);
+}
+
+static __attribute__((noinline)) void make_block_0(struct block *block, const struct layout *layout,
+                                                   const struct batch *batch, unsigned i)
+{
+    make_block(block, layout, batch, i, 0);
+}
+
+static __attribute__((noinline)) void make_block_1(struct block *block, const struct layout *layout,
+                                                   const struct batch *batch, unsigned i)
+{
+    make_block(block, layout, batch, i, 1);
 }
 
 /* ---- The score -------------------------------------------------------------------------------
  *
- * The text is never made. For each of its characters there is a vector of bytes, one candidate a
- * byte, that tells the character's *class*: 0 to 25 for a letter of either case, 26 to 35 for a digit,
- * 36 for '+', 37 for '/', 38 for '='. */
+ * The text is never made. The digests of a group are turned into 160 *planes*: a plane has one bit of
+ * the digest, of all candidates of the group. What follows is logic on planes. */
 
-/* Regroup the bytes of four vectors: planes[k] gets byte k, from the most significant, of all. */
-INLINE void interleave(const words digests[4][5], int word, words planes[4])
+/* Transpose 32 rows of bits, in each lane by itself: bit v of row 31 - b becomes bit b of row -v modulo
+ * 32. To that end the rows are rotated, each by its number, then the columns, and then the rows again.
+ * A column is rotated by choosing, in five steps, between a row and the one 1, 2, 4, 8, 16 before it. */
+static __attribute__((noinline)) void transpose(words rows[32])
 {
-    const words zero = {0}, even = zero + 0x00ff00ff, low = zero + 0x0000ffff;
-    words x0 = digests[0][word], x1 = digests[1][word], x2 = digests[2][word], x3 = digests[3][word];
-    words even_01 = select(even, x0, x1 << 8), odd_01 = select(even, x0 >> 8, x1);
-    words even_23 = select(even, x2, x3 << 8), odd_23 = select(even, x2 >> 8, x3);
+    static const uint32_t masks[5] = {0xaaaaaaaa, 0xcccccccc, 0xf0f0f0f0, 0xff00ff00, 0xffff0000};
+    const words zero = {0};
+    words x[32];
 
-    planes[0] = select(low, odd_01 >> 16, odd_23);
-    planes[1] = select(low, even_01 >> 16, even_23);
-    planes[2] = select(low, odd_01, odd_23 << 16);
-    planes[3] = select(low, even_01, even_23 << 16);
-}
-
-/* The bytes of x where the comparison holds, those of y elsewhere. With the comparison's own type,
- * GCC sees that mask registers can do it. */
-INLINE bytes select_bytes(signed_bytes comparison, bytes x, bytes y)
-{
-    return (bytes)((signed_bytes)y ^ (comparison & ((signed_bytes)x ^ (signed_bytes)y)));
-}
-
-/* Base64 has the capitals in 0 to 25 and the small letters in 26 to 51, then digits, '+' and '/'. */
-INLINE bytes fold(words sextets)
-{
-    bytes symbols = (bytes)(sextets & 0x3f3f3f3f);
-
-    return select_bytes((signed_bytes)symbols > 25, symbols - 26, symbols);
-}
-
-INLINE void classify(const words digests[4][5], bytes classes[SYMBOLS])
-{
-    const words zero = {0}, low_4 = zero + 0x0f0f0f0f, low_2 = zero + 0x03030303;
-    words planes[21];
-
-    for (int word = 0; word < 5; word++)
-        interleave(digests, word, &planes[4 * word]);
-    planes[20] = zero;
-    for (int i = 0; i < 7; i++) {
-        words x = planes[3 * i], y = planes[3 * i + 1], z = planes[3 * i + 2];
-        classes[4 * i] = fold(x >> 2);
-        classes[4 * i + 1] = fold(select(low_4, y >> 4, x << 4));
-        classes[4 * i + 2] = fold(select(low_2, z >> 6, y << 2));
-        classes[4 * i + 3] = fold(z);
+    UNROLL
+    for (int i = 0; i < 32; i++)
+        x[i] = i ? rotate(rows[i], 32 - i) : rows[i];
+    UNROLL
+    for (int k = 4; k >= 0; k--) {
+        words wrapped[16];
+        UNROLL
+        for (int i = 0; i < 1 << k; i++)
+            wrapped[i] = x[32 - (1 << k) + i];
+        UNROLL
+        for (int i = 31; i >= 0; i--)
+            x[i] = blend(zero + masks[k], i < 1 << k ? wrapped[i] : x[i - (1 << k)], x[i]);
     }
-    classes[SYMBOLS - 1] = (bytes)zero + 38;
+    UNROLL
+    for (int i = 0; i < 32; i++)
+        rows[31 - i] = i ? rotate(x[i], 32 - i) : x[i];
 }
 
-/* The name as vectors, and what a hit is at this moment. */
-struct matcher {
-    bytes name[SYMBOLS];  /* the class of each character in all lanes; 255 matches none */
-    int length;
-    int offsets;          /* where in the text the name can stand: 0 to offsets - 1 */
-    unsigned result_distance;
-    unsigned limit;       /* the largest distance of a hit */
+/* The classes of characters: 0 to 25 for a letter of either case, then the digits, '+', '/' and '='. */
+static const char CLASSES[] = "abcdefghijklmnopqrstuvwxyz0123456789+/=";
+
+enum {
+    PLANES = 162,        /* of 27 sextets; the last two bits are always zero */
+    NO_CLASS = 39,       /* what no character has */
+    DECODED = 5 + 8,
+    MATCHES = 21 * 14,   /* the most places times characters, these filled up to sevens */
 };
 
-static uint8_t class_of(uint8_t character)
-{
-    static const char symbols[] = "abcdefghijklmnopqrstuvwxyz0123456789+/=";
-    const char *found = character ? strchr(symbols, character) : NULL;
-
-    return found ? (uint8_t)(found - symbols) : 255;
-}
-
-/* Tell the matcher the smallest distance known. */
-static void lower_limit(struct matcher *matcher, unsigned best_distance)
-{
-    matcher->limit = matcher->result_distance;
-    if (best_distance > matcher->limit + 1)
-        matcher->limit = best_distance - 1;
-    if (matcher->limit > (unsigned)matcher->length)
-        matcher->limit = matcher->length;
-}
+/* The name, and where its characters match the texts of a group. */
+struct matcher {
+    int length;
+    int width;                   /* the length, filled up to sevens */
+    struct {
+        unsigned high, low;      /* the class, as two indices into what `decode` returns */
+    } name[SYMBOLS];
+    words matches[MATCHES];      /* at offset * width + i: character i, with the name at the offset */
+};
 
 static void make_matcher(struct matcher *matcher, const struct kernel_query *query)
 {
-    const bytes zero = {0};
-
+    memset(matcher, 0, sizeof *matcher);
     matcher->length = query->length;
-    matcher->offsets = SYMBOLS - matcher->length + 1;
-    for (int i = 0; i < matcher->length; i++)
-        matcher->name[i] = zero + class_of(query->pattern[i]);
-    matcher->result_distance = query->result_distance;
-    lower_limit(matcher, query->best_distance);
-}
-
-/* Return the counts, one higher where x equals y. */
-INLINE bytes count_equal(bytes counts, bytes x, bytes y)
-{
-#ifdef __AVX512BW__
-    return select_bytes(x == y, counts + 1, counts);  /* one masked addition */
-#else
-    return counts - (bytes)(x == y);  /* a comparison that holds is -1 */
-#endif
-}
-
-/* Add to `counts` how many characters of the name match the text at `offset`. */
-INLINE bytes count(const struct matcher *matcher, const bytes *classes, int offset, bytes counts)
-{
-    for (int i = 0; i < matcher->length; i++)
-        counts = count_equal(counts, classes[offset + i], matcher->name[i]);
-    return counts;
-}
-
-/* Return bytes whose sign bit tells which candidates are within the limit. */
-INLINE bytes find_hits(const struct matcher *matcher, const bytes classes[SYMBOLS])
-{
-    enum { STEP = 4 };  /* offsets at a time, so that each character is loaded once for four */
-    /* A count that starts here gets its sign bit with the last match that it needs. */
-    const bytes start = (bytes){0} + (uint8_t)(128 - (matcher->length - (int)matcher->limit));
-    bytes hits = {0};
-
-    if (matcher->offsets < STEP) {
-        for (int offset = 0; offset < matcher->offsets; offset++)
-            hits |= count(matcher, classes, offset, start);
-        return hits;
+    matcher->width = (query->length + 6) / 7 * 7;
+    for (int i = 0; i < matcher->length; i++) {
+        const char *found = query->pattern[i] ? strchr(CLASSES, query->pattern[i]) : NULL;
+        unsigned class = found ? (unsigned)(found - CLASSES) : NO_CLASS;
+        matcher->name[i].high = class / 8;
+        matcher->name[i].low = 5 + class % 8;
     }
-    for (int next = 0; next < matcher->offsets; next += STEP) {
-        /* The last four overlap the four before. */
-        int offset = next < matcher->offsets - STEP ? next : matcher->offsets - STEP;
-        bytes counts_0 = start, counts_1 = start, counts_2 = start, counts_3 = start;
-        for (int i = 0; i < matcher->length; i++) {
-            const bytes *part = classes + offset + i;
-            bytes character = matcher->name[i];
-            counts_0 = count_equal(counts_0, part[0], character);
-            counts_1 = count_equal(counts_1, part[1], character);
-            counts_2 = count_equal(counts_2, part[2], character);
-            counts_3 = count_equal(counts_3, part[3], character);
+    /* The last character of a text is always '='. */
+    if (query->pattern[query->length - 1] == '=')
+        matcher->matches[(SYMBOLS - matcher->length) * matcher->width + matcher->length - 1] =
+            ~(words){0};
+}
+
+/* Turn a sextet, the most significant bit first, into the class of its character. Base64 has the
+ * capitals in 0 to 25 and the small letters in 26 to 51: subtract 26, 11010 in binary, above 25. */
+INLINE void fold(const words sextet[6], words class[6])
+{
+    words x0 = sextet[0], x1 = sextet[1], x2 = sextet[2], x3 = sextet[3], x4 = sextet[4];
+    words above = x0 | (x1 & x2 & (x3 | x4));
+    words borrow_2 = above & ~(x3 | x4), borrow_1 = above & (~x2 | borrow_2);
+
+    class[5] = sextet[5];
+    class[4] = x4 ^ above;
+    class[3] = x3 ^ (above & ~x4);
+    class[2] = x2 ^ above ^ borrow_2;
+    class[1] = x1 ^ above ^ borrow_1;
+    class[0] = x0 ^ (above & (~x1 | borrow_1));
+}
+
+/* Find where the upper three bits of the class are 0 to 4, and then, where the lower three are 0 to 7. */
+INLINE void decode(const words class[6], words decoded[DECODED])
+{
+    words u = class[1], v = class[2], x = class[3], y = class[4], z = class[5];
+    words low[4] = {~(x | y), ~x & y, x & ~y, x & y};
+
+    decoded[0] = ~(class[0] | u | v);
+    decoded[1] = ~u & v;
+    decoded[2] = u & ~v;
+    decoded[3] = u & v;
+    decoded[4] = class[0];  /* no class is above 39: then u and v are 0 */
+    for (int i = 0; i < 4; i++) {
+        decoded[5 + 2 * i] = low[i] & ~z;
+        decoded[6 + 2 * i] = low[i] & z;
+    }
+}
+
+/* Compare each character of the name with each of the text where it can stand. */
+static __attribute__((noinline)) void find_matches(struct matcher *matcher, const words planes[PLANES])
+{
+    const int length = matcher->length, width = matcher->width, offsets = SYMBOLS - length + 1;
+
+    for (int place = 0; place < SYMBOLS - 1; place++) {
+        words class[6], decoded[DECODED];
+        int first = place < offsets ? 0 : place - offsets + 1;
+        int last = place < length ? place : length - 1;
+        words *match = &matcher->matches[(place - first) * width + first];
+
+        fold(&planes[6 * place], class);
+        decode(class, decoded);
+        for (int i = first; i <= last; i++, match -= width - 1)
+            *match = decoded[matcher->name[i].high] & decoded[matcher->name[i].low];
+    }
+}
+
+/* Add three bits: return the sum's lower bit, set the upper one. */
+INLINE words add(words x, words y, words z, words *carry)
+{
+    *carry = majority(x, y, z);
+    return x ^ y ^ z;
+}
+
+/* Count which of seven bits are set; the lowest bit of the sum first. */
+INLINE void count_seven(const words x[7], words sum[3])
+{
+    words carry_0, carry_1, carry_2;
+    words s = add(x[0], x[1], x[2], &carry_0);
+    s = add(s, x[3], x[4], &carry_1);
+    sum[0] = add(s, x[5], x[6], &carry_2);
+    sum[1] = add(carry_0, carry_1, carry_2, &sum[2]);
+}
+
+/* Return where the name stands within `distance`. `width` is a literal. */
+INLINE words count(const struct matcher *matcher, unsigned distance, int width)
+{
+    const words zero = {0};
+    unsigned need = matcher->length - distance;
+    words hits = zero, skip[5];
+
+    for (int k = 0; k < 5; k++)
+        skip[k] = zero - !(need >> k & 1);
+    for (int offset = 0; offset <= SYMBOLS - matcher->length; offset++) {
+        const words *matches = &matcher->matches[offset * width];
+        words sum[5] = {zero, zero, zero, zero, zero}, enough = ~zero;
+        count_seven(matches, sum);
+        for (int i = 7; i < width; i += 7) {
+            words more[3], carry;
+            count_seven(matches + i, more);
+            sum[0] = add(sum[0], more[0], zero, &carry);
+            sum[1] = add(sum[1], more[1], carry, &carry);
+            sum[2] = add(sum[2], more[2], carry, &carry);
+            sum[3] = add(sum[3], carry, zero, &carry);
+            sum[4] |= carry;
         }
-        hits |= counts_0 | counts_1 | counts_2 | counts_3;
+        /* Compare with `need` from the lowest bit up: a bit that is needed must be there as well,
+         * one that is not is enough by itself. */
+        for (int k = 0; k < (width > 7 ? 5 : 3); k++)
+            enough = majority(sum[k], enough, skip[k]);
+        hits |= enough;
     }
     return hits;
 }
 
-/* Return the candidates' distances. */
-static bytes distances(const struct matcher *matcher, const bytes classes[SYMBOLS])
+static __attribute__((noinline)) words find_hits(const struct matcher *matcher, unsigned distance)
 {
-    const bytes zero = {0};
-    bytes most = zero;
-
-    for (int offset = 0; offset < matcher->offsets; offset++) {
-        bytes counts = count(matcher, classes, offset, zero);
-        most = select_bytes(counts > most, counts, most);
+    switch (matcher->width) {
+    case 7: return count(matcher, distance, 7);
+    case 14: return count(matcher, distance, 14);
+    case 21: return count(matcher, distance, 21);
+    default: return count(matcher, distance, 28);
     }
-    return (uint8_t)matcher->length - most;
 }
 
 /* ---- The scan -------------------------------------------------------------------------------- */
 
-struct scan {
-    struct matcher matcher;
-    unsigned ideal_distance;
-    uint64_t searched;  /* the last position searched, once `ended` */
-    bool ended;
-    struct kernel_hit *hits;
-    size_t count, capacity;
+/* A bit for each candidate of a group, in order of position. */
+struct set {
+    uint64_t bits[GROUP / 64];
 };
 
-INLINE bool any_sign(bytes x)
+struct scan {
+    struct matcher matcher;
+    unsigned ideal_distance, result_distance;
+    uint64_t *results;
+    size_t capacity;
+    bool ended;
+    struct kernel_outcome outcome;
+};
+
+/* The largest distance of a candidate that matters: a result, or better than the best. */
+static unsigned limit(const struct scan *scan)
+{
+    unsigned limit = scan->result_distance;
+
+    if (scan->outcome.best_distance > limit + 1)
+        limit = scan->outcome.best_distance - 1;
+    return limit < (unsigned)scan->matcher.length ? limit : (unsigned)scan->matcher.length;
+}
+
+INLINE bool any(words x)
 {
     longs parts = (longs)x;
     uint64_t all = 0;
 
     for (int i = 0; i < VECTOR_BYTES / 8; i++)
         all |= parts[i];
-    return all & 0x8080808080808080;
+    return all != 0;
 }
 
-/* Record the hits among the candidates low to high of a group whose first is at `position`. */
-static __attribute__((noinline)) void record(struct scan *scan, const bytes classes[SYMBOLS],
-                                             uint64_t position, unsigned low, unsigned high)
+/* Find those of the `allowed` candidates that are within `distance`; say whether there are any. */
+static bool within(const struct scan *scan, unsigned distance, const struct set *allowed,
+                   struct set *set)
 {
-    bytes all = distances(&scan->matcher, classes);
+    words hits = find_hits(&scan->matcher, distance);
+    uint64_t all = 0;
 
-    for (unsigned j = low; j <= high; j++) {
-        unsigned distance = all[j];
-        if (distance > scan->matcher.limit)
-            continue;
-        scan->hits[scan->count++] = (struct kernel_hit){position + j, distance};
-        lower_limit(&scan->matcher, distance);
-        if (distance <= scan->ideal_distance || scan->count == scan->capacity) {
-            scan->searched = position + j;
-            scan->ended = true;
-            return;
-        }
+    if (STRIDE == 32)
+        memcpy(set, &hits, sizeof *set);
+    else  /* 16: each lane has 16 candidates of the first block, and 16 of the second */
+        for (unsigned block = 0; block < 2; block++)
+            for (unsigned lane = 0; lane < LANES; lane++) {
+                uint16_t bits = (uint16_t)(hits[lane] >> 16 * block);
+                memcpy((uint16_t *)set + block * LANES + lane, &bits, sizeof bits);
+            }
+    for (int i = 0; i < GROUP / 64; i++)
+        all |= set->bits[i] &= allowed->bits[i];
+    return all;
+}
+
+static unsigned first_of(const struct set *set)
+{
+    unsigned i = 0;
+
+    while (!set->bits[i])
+        i++;
+    return 64 * i + (unsigned)__builtin_ctzll(set->bits[i]);
+}
+
+/* Return the candidates `first` to `last` of a group. */
+static struct set range(unsigned first, unsigned last)
+{
+    const uint64_t all = ~(uint64_t)0;
+    struct set set;
+
+    for (unsigned i = 0; i < GROUP / 64; i++) {
+        uint64_t from = first <= 64 * i ? all : first < 64 * i + 64 ? all << first % 64 : 0;
+        uint64_t to = last >= 64 * i + 63 ? all : last >= 64 * i ? all >> (63 - last % 64) : 0;
+        set.bits[i] = from & to;
     }
+    return set;
 }
 
-/* Search the candidates low to high of a block whose first is at `position`. */
-static void scan_block(struct scan *scan, const struct block *block, uint64_t position,
-                       unsigned low, unsigned high)
+/* Write the results of a group; return the index of the last one if there is no room for more, else
+ * `high`. */
+static unsigned write_results(struct scan *scan, uint64_t position, const struct set *set,
+                              unsigned high)
 {
-    for (unsigned group = low / VECTOR_BYTES; group <= high / VECTOR_BYTES; group++) {
-        unsigned first = group * VECTOR_BYTES, last = first + VECTOR_BYTES - 1;
-        words digests[4][5];
-        bytes classes[SYMBOLS];
-
-        for (unsigned i = 0; i < 4; i++)
-            (block->word ? hash_1 : hash_0)(block, group * 4 + i, digests[i]);
-        classify((const words(*)[5])digests, classes);
-        if (any_sign(find_hits(&scan->matcher, classes))) {
-            record(scan, classes, position + first, low > first ? low - first : 0,
-                   (high < last ? high : last) - first);
-            if (scan->ended)
-                return;
+    for (unsigned i = 0; i < GROUP / 64; i++)
+        for (uint64_t bits = set->bits[i]; bits; bits &= bits - 1) {
+            unsigned index = 64 * i + (unsigned)__builtin_ctzll(bits);
+            scan->results[scan->outcome.count++] = position + index;
+            if (scan->outcome.count == scan->capacity) {
+                scan->ended = true;
+                return index;
+            }
         }
+    return high;
+}
+
+/* Record what matters among the candidates `low` to `high` of a group whose first is at `position`. */
+static __attribute__((noinline)) void record(struct scan *scan, uint64_t position, unsigned low,
+                                             unsigned high)
+{
+    struct kernel_outcome *outcome = &scan->outcome;
+    struct set allowed = range(low, high), set;
+    unsigned last = high;
+
+    if (within(scan, scan->ideal_distance, &allowed, &set)) {
+        last = high = first_of(&set);
+        allowed = range(low, high);
+        scan->ended = outcome->found = true;
+    }
+    if (within(scan, scan->result_distance, &allowed, &set))
+        last = write_results(scan, position, &set, high);
+    if (last < high) {
+        allowed = range(low, last);
+        outcome->found = false;
+    }
+    if (scan->ended)
+        outcome->searched = position + last;
+    while (outcome->best_distance && within(scan, outcome->best_distance - 1, &allowed, &set)) {
+        outcome->best_distance--;
+        outcome->best_position = position + first_of(&set);
     }
 }
 
@@ -465,30 +613,48 @@ static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uin
     struct layout layout;
     struct block block;
     struct batch batch;
+    words planes[PLANES];
 
     make_layout(&layout, length);
-    for (unsigned i = 0; !scan->ended; i = (i + 1) % LANES) {
-        uint64_t first = value - value % BLOCK;
-        unsigned low = value - first, high = last - first < BLOCK ? last - first : BLOCK - 1;
-
-        if (i == 0)
+    memcpy(block.lane, layout.lane, sizeof block.lane);
+    memset(&planes[160], 0, 2 * sizeof *planes);
+    uint64_t first = value - value % BLOCK, high = last - first, low = value % BLOCK;
+    for (unsigned group = 0;; group++, first += GROUP, high -= GROUP, low -= low < GROUP ? low : GROUP) {
+        if (group % GROUPS == 0)
             make_batch(&batch, &layout, first);
-        make_block(&block, &layout, &batch, i);
-        scan_block(scan, &block, origin + first, low, high);
-        if (last - first < BLOCK)
+        for (unsigned i = 0; i < 32; i++) {
+            unsigned vector = group % GROUPS * 32 + i;
+            if (vector % VECTORS == 0)
+                (layout.word ? make_block_1 : make_block_0)(&block, &layout, &batch,
+                                                            vector / VECTORS);
+            (layout.word ? hash_1 : hash_0)(
+                &block, (const uint32_t *)block.vector + vector % VECTORS, &planes[(32 - i) % 32]);
+        }
+        for (int word = 0; word < 5; word++)
+            transpose(&planes[32 * word]);
+        find_matches(&scan->matcher, planes);
+        if (any(find_hits(&scan->matcher, limit(scan))))
+            record(scan, origin + first, low, high < GROUP ? high : GROUP - 1);
+        if (scan->ended || high < GROUP)
             return;
-        value = first + BLOCK;
     }
 }
 
-size_t KERNEL_SCAN(const struct kernel_query *query, uint64_t first, uint64_t last,
-                   struct kernel_hit *hits, size_t capacity, uint64_t *searched)
+struct kernel_outcome KERNEL_SCAN(const struct kernel_query *query, uint64_t first, uint64_t last,
+                                  uint64_t *results, size_t capacity)
 {
-    struct scan scan = {.ideal_distance = query->ideal_distance, .searched = last, .hits = hits,
-                        .capacity = capacity};
+    struct scan scan = {
+        .ideal_distance = query->ideal_distance,
+        .result_distance = query->result_distance,
+        .results = results,
+        .capacity = capacity,
+        .outcome = {.searched = last, .best_distance = query->best_distance},
+    };
     uint64_t origin = 0, size = 1;  /* of the secrets of one length: the first position, the number */
 
     make_matcher(&scan.matcher, query);
+    if (scan.outcome.best_distance > query->length + 1)
+        scan.outcome.best_distance = query->length + 1;
     for (unsigned length = 0; !scan.ended; length++) {
         /* The keyspace ends among the secrets of 8 bytes, whose number does not fit 64 bits. */
         uint64_t end = length < 8 ? origin + (size - 1) : UINT64_MAX;
@@ -502,6 +668,5 @@ size_t KERNEL_SCAN(const struct kernel_query *query, uint64_t first, uint64_t la
         origin += size;
         size *= BLOCK;
     }
-    *searched = scan.searched;
-    return scan.count;
+    return scan.outcome;
 }

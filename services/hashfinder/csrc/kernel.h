@@ -3,6 +3,7 @@
 #ifndef HASHFINDER_KERNEL_H
 #define HASHFINDER_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,21 +13,24 @@ enum { KERNEL_TEXT_LENGTH = 28 };  /* base64 of a SHA-1, its '=' included */
 struct kernel_query {
     const uint8_t *pattern;    /* the name, letters in lower case; 0 matches no character */
     unsigned length;           /* of the name: 1 to KERNEL_TEXT_LENGTH */
-    unsigned ideal_distance;   /* a candidate within it ends the scan */
-    unsigned result_distance;  /* a candidate within it is a hit */
-    unsigned best_distance;    /* so is one below this, and below all hits before it */
+    unsigned ideal_distance;   /* the first candidate within it ends the scan */
+    unsigned result_distance;  /* a candidate within it is a result; at least ideal_distance */
+    unsigned best_distance;    /* the smallest distance known */
 };
 
-struct kernel_hit {
-    uint64_t position;
-    unsigned distance;
+/* What a scan came to. */
+struct kernel_outcome {
+    uint64_t searched;         /* the last position searched */
+    size_t count;              /* of results */
+    bool found;                /* whether the last result is within the ideal distance */
+    unsigned best_distance;    /* the smallest distance, of the query or the scan */
+    uint64_t best_position;    /* the first with it, where it is below the query's */
 };
 
-/* Search the positions `first` to `last`, both included, in order, until the first hit within
- * `ideal_distance` or the `capacity`-th hit (at least 1). Writes the hits, sets `*searched` to the
- * last position searched, and returns the number of hits. */
-typedef size_t kernel_scan(const struct kernel_query *query, uint64_t first, uint64_t last,
-                           struct kernel_hit *hits, size_t capacity, uint64_t *searched);
+/* Search the positions `first` to `last`, both included, in order, until the first candidate within
+ * `ideal_distance` or the `capacity`-th result (at least 1). Writes the positions of the results. */
+typedef struct kernel_outcome kernel_scan(const struct kernel_query *query, uint64_t first,
+                                          uint64_t last, uint64_t *results, size_t capacity);
 
 /* The kernel compiled for one instruction set. */
 struct kernel_variant {

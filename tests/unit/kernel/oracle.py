@@ -3,8 +3,9 @@
 Nothing here uses the code of `hashfinder`: not its keyspace, its folding, or its score.
 """
 
+from array import array
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha1
 
 TEXT_LENGTH = 28
@@ -47,16 +48,20 @@ def distances(name: str, joined: bytes) -> list[int]:
 
 def scan(
     found: Iterable[int], start: int, ideal: int, result: int, best: int, capacity: int
-) -> tuple[int, list[tuple[int, int]]]:
-    """Apply the rules of `Kernel.scan` to the distances of the positions from `start` on."""
-    hits: list[tuple[int, int]] = []
-    position = start
-    for distance in found:
-        position += 1
-        if distance > result and distance >= best:
-            continue
-        hits.append((position - 1, distance))
-        best = min(best, distance)
-        if distance <= ideal or len(hits) == capacity:
+) -> tuple[int, Sequence[int], tuple[int, int] | None, bool]:
+    """Apply the rules of `Kernel.scan` to distances, from `start` on; return a `Scan`'s items."""
+    results = array("Q")
+    first_best = None
+    stop = start
+    for position, distance in enumerate(found, start):
+        stop = position + 1
+        if distance < best:
+            best = distance
+            first_best = (position, distance)
+        if distance <= result:
+            results.append(position)
+        if distance <= ideal:
+            return stop, results, first_best, True
+        if len(results) == capacity:
             break
-    return position, hits
+    return stop, results, first_best, False

@@ -1,5 +1,6 @@
 """The contract of `Kernel.scan`: one test body for every backend, against an independent oracle."""
 
+from array import array
 from functools import cache
 
 import pytest
@@ -22,13 +23,12 @@ NAMES = ["q", "7=", "Doctor\u212a", "/hello+4you=", "abcdefghijklmnopqrstuvwxyz+
 texts = cache(oracle.texts)
 
 
-def expected_scan(
-    query: Query, start: int, stop: int, best_distance: int, capacity: int
-) -> tuple[int, list[tuple[int, int]]]:
+def expected_scan(query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
     """Return what the oracle says that a scan returns."""
     ideal, interesting = query.ideal_distance, query.interesting_distance
     found = oracle.distances(query.name, texts(start, stop))
-    return oracle.scan(found, start, ideal, max(ideal, interesting), best_distance, capacity)
+    result = max(ideal, interesting)
+    return Scan(*oracle.scan(found, start, ideal, result, best_distance, capacity))
 
 
 def expected_distances(name: str, start: int, stop: int) -> dict[int, int]:
@@ -55,7 +55,7 @@ def test_knows_hashes_by_heart(kernel: Kernel, secret: bytes, text: str) -> None
         for offset in range(29 - length):
             name = text[offset : offset + length].swapcase()
             scan = kernel.scan(Query(name, 0), position, position + 1, 0, 1)
-            assert Scan(position + 1, [(position, 0)]) == scan
+            assert Scan(position + 1, array("Q", [position]), None, found=True) == scan
 
 
 @pytest.mark.parametrize("length", range(1, 29))
@@ -68,12 +68,13 @@ def test_scores_names_of_every_length(kernel: Kernel, length: int) -> None:
         assert 0 in found.values()
 
         for distance in range(length + 1):
-            ends, hits = 220, []
+            ends, results = 220, array("Q")
             while ends < 320:
-                ends, new = kernel.scan(Query(name, 0, distance), ends, 320, 0, 100)
-                hits += new
+                scan = kernel.scan(Query(name, 0, distance), ends, 320, 0, 100)
+                ends = scan.stop
+                results.extend(scan.results)
 
-            assert [hit for hit in found.items() if hit[1] <= distance] == hits
+            assert [p for p, d in found.items() if d <= distance] == results.tolist()
 
 
 @pytest.mark.parametrize("start", [*LENGTH_STARTS[1:], 256 * 7, 2**32, 2**63, END - 130])
@@ -90,64 +91,71 @@ def test_scans_across_every_border(kernel: Kernel, name: str, start: int) -> Non
 def test_scans_the_smallest_secrets_one_by_one(kernel: Kernel) -> None:
     """Every range within the first 10 positions and around 256 gives what the whole gives."""
     query = Query("a-", 0, 2)  # never ideal
-    whole = dict(kernel.scan(query, 0, 270, 0, 300).hits)
-    assert expected_distances("a-", 0, 270) == whole
+    whole = expected_distances("a-", 0, 270)
 
     for low, high in ((0, 10), (250, 265)):
         for start in range(low, high):
-            for stop in range(start, high):
-                hits = [(position, whole[position]) for position in range(start, stop)]
-                assert Scan(stop, hits) == kernel.scan(query, start, stop, 0, 300)
+            for stop in range(start, high + 1):
+                found = (whole[position] for position in range(start, stop))
+                expected = Scan(*oracle.scan(found, start, 0, 2, 3, 300))
+                assert stop == expected.stop
+                assert expected == kernel.scan(query, start, stop, 3, 300)
 
 
 @pytest.mark.parametrize("position", [0, 1, 5000, END - 1, END])
-def test_an_empty_range_has_no_hits(kernel: Kernel, position: int) -> None:
+def test_an_empty_range_has_no_results(kernel: Kernel, position: int) -> None:
     """A scan of nothing ends where it began."""
-    assert Scan(position, []) == kernel.scan(Query("a", 1), position, position, 9, 1)
+    assert Scan(position, array("Q")) == kernel.scan(Query("a", 1), position, position, 9, 1)
 
 
 def test_ends_with_the_first_ideal_candidate(kernel: Kernel) -> None:
     """The ideal candidate is the last hit, and the scan stops right after it."""
     found = expected_distances("ab", 0, 3000)
     ideal = min(position for position, distance in found.items() if distance == 0)
-    before = [(p, d) for p, d in found.items() if d == 1 and p < ideal]
+    before = [p for p, d in found.items() if d == 1 and p < ideal]
     assert before
+    all_of_them = Scan(ideal + 1, array("Q", [*before, ideal]), (ideal, 0), found=True)
+    first = Scan(before[0] + 1, array("Q", before[:1]), (before[0], 1), found=True)
 
-    assert Scan(ideal + 1, [*before, (ideal, 0)]) == kernel.scan(
-        Query("ab", 0, 1), 0, 3000, 0, 3000
+    assert all_of_them == kernel.scan(Query("ab", 0, 1), 0, 3000, 1, 3000)
+    assert all_of_them == kernel.scan(Query("ab", 0, 1), 0, 3000, 1, len(before) + 1)
+    assert not kernel.scan(Query("ab", 0, 1), 0, 3000, 1, len(before)).found
+    assert all_of_them._replace(results=array("Q", [ideal])) == kernel.scan(
+        Query("ab", 0), 0, 3000, 1, 3000
     )
-    assert Scan(ideal + 1, [(ideal, 0)]) == kernel.scan(Query("ab", 0), 0, 3000, 0, 3000)
-    assert Scan(before[0][0] + 1, before[:1]) == kernel.scan(Query("ab", 1), 0, 3000, 0, 3000)
+    assert first == kernel.scan(Query("ab", 1), 0, 3000, 2, 3000)
+    assert first._replace(best=None) == kernel.scan(Query("ab", 1), 0, 3000, 1, 3000)
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 63, 64, 65, 700])
-def test_ends_with_the_last_hit_that_has_room(kernel: Kernel, capacity: int) -> None:
-    """A full scan stops right after its last hit; from there the next one goes on."""
+def test_ends_with_the_last_result_that_has_room(kernel: Kernel, capacity: int) -> None:
+    """A full scan stops right after its last result; from there the next one goes on."""
     query = Query("xy-", 0, 2)  # never ideal
-    found = [hit for hit in expected_distances("xy-", 1000, 4000).items() if hit[1] <= 2]
+    expected = [p for p, d in expected_distances("xy-", 1000, 4000).items() if d <= 2]
 
     start = 1000
-    hits: list[tuple[int, int]] = []
+    results = array("Q")
     while start < 4000:
         scan = kernel.scan(query, start, 4000, 0, capacity)
-        assert len(scan.hits) == capacity or scan.stop == 4000
-        assert scan.stop == 4000 or scan.stop == scan.hits[-1][0] + 1
-        start, hits = scan.stop, hits + scan.hits
+        assert len(scan.results) == capacity or scan.stop == 4000
+        assert scan.stop == 4000 or scan.stop == scan.results[-1] + 1
+        start = scan.stop
+        results.extend(scan.results)
 
-    assert found == hits
+    assert expected == results.tolist()
 
 
+@pytest.mark.parametrize("capacity", [1, 2, 20, 4000])
 @pytest.mark.parametrize("best_distance", range(8))
-def test_returns_what_is_better_than_the_best(kernel: Kernel, best_distance: int) -> None:
-    """Beyond the result distance, a hit has to beat `best_distance` and all hits before it."""
-    scan = kernel.scan(Query("doctor", 0), 0, 4000, best_distance, 4000)
+def test_tells_the_first_of_the_best(kernel: Kernel, best_distance: int, capacity: int) -> None:
+    """The best is below `best_distance`, the smallest up to where the scan ended, and the first."""
+    query = Query("doctor", 0, 4)
+    scan = kernel.scan(query, 0, 4000, best_distance, capacity)
 
-    smallest, better = best_distance, []
-    for position, distance in expected_distances("doctor", 0, 4000).items():
-        if distance < smallest:
-            smallest = distance
-            better.append((position, distance))
-    assert Scan(4000, better) == scan
+    found = expected_distances("doctor", 0, 4000)
+    best = min(range(scan.stop), key=lambda position: found[position])
+    assert (len(scan.results) == capacity) == (scan.stop < 4000)
+    assert ((best, found[best]) if found[best] < best_distance else None) == scan.best
 
 
 @pytest.mark.parametrize("name", ["é", "\u212a", "a\u017f", "-doctor-", "\0", "a\0b"])

@@ -2,8 +2,11 @@
 
 import threading
 import time
+from array import array
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -26,10 +29,10 @@ def joined_texts(start: int) -> bytes:
 
 
 @cache
-def expected_hits(name: str, start: int, distance: int) -> list[tuple[int, int]]:
-    """Return the position and distance of every candidate of a range within a distance."""
+def expected_results(name: str, start: int, distance: int) -> Sequence[int]:
+    """Return the position of every candidate of a range within a distance."""
     found = enumerate(oracle.distances(name, joined_texts(start)), start)
-    return [hit for hit in found if hit[1] <= distance]
+    return array("Q", (position for position, d in found if d <= distance))
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -40,14 +43,14 @@ def expected_hits(name: str, start: int, distance: int) -> list[tuple[int, int]]
 def test_agrees_on_a_million_candidates(
     native_kernel: Kernel, name: str, distance: int, start: int
 ) -> None:
-    """Sparse and dense hits, short and long names: every hit of 2^20 candidates is the same."""
-    expected = expected_hits(name, start, distance)
+    """Sparse and dense hits, short and long names: every result of 2^20 candidates is the same."""
+    expected = expected_results(name, start, distance)
     assert expected
 
     scan = native_kernel.scan(Query(name, 0, distance), start, start + RANGE, 0, RANGE)
 
     assert start + RANGE == scan.stop
-    assert expected == scan.hits
+    assert expected == scan.results
 
 
 def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
@@ -82,8 +85,8 @@ def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
             for start in STARTS * 2
         ]
 
-    expected = [expected_hits(name, start, distance) for start in STARTS * 2]
-    assert expected == [scan.result().hits for scan in scans]
+    expected = [expected_results(name, start, distance) for start in STARTS * 2]
+    assert expected == [scan.result().results for scan in scans]
 
 
 @pytest.mark.parametrize(
@@ -93,17 +96,18 @@ def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
         (("baseline", b"", 0, 0, 0, 9, 2, 1), "the pattern must have 1 to 28 bytes"),
         (("baseline", b"a" * 29, 0, 0, 0, 9, 2, 1), "the pattern must have 1 to 28 bytes"),
         (("baseline", b"a", 0, 0, 9, 8, 2, 1), "the first position must not be above the last"),
-        (("baseline", b"a", 0, 0, 0, 9, 2, 0), "the capacity must be at least 1"),
+        (("baseline", b"a", 0, 0, 0, 9, 2, 0), "the buffer must have room for one position"),
+        (("baseline", b"a", 1, 0, 0, 9, 2, 1), "the ideal distance must not be above the result"),
     ],
 )
-def test_the_binding_checks_its_arguments(arguments: tuple[object, ...], error: str) -> None:
+def test_the_binding_checks_its_arguments(arguments: tuple[Any, ...], error: str) -> None:
     """What would make the C code read or write astray is refused, by name."""
     with pytest.raises(ValueError, match=error):
-        native._native.scan(*arguments)  # noqa: SLF001 - what `NativeKernel` stands on
+        native._native.scan(*arguments[:-1], array("Q", [0] * arguments[-1]))  # noqa: SLF001 - what `NativeKernel` stands on
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 9), (0, END)])
 def test_the_binding_takes_positions_of_64_bits(first: int, last: int) -> None:
     """A position outside the keyspace is refused, not cut to 64 bits."""
     with pytest.raises(OverflowError):
-        native._native.scan("baseline", b"a", 0, 0, first, last, 2, 1)  # noqa: SLF001
+        native._native.scan("baseline", b"a", 0, 0, first, last, 2, array("Q", [0]))  # noqa: SLF001

@@ -15,6 +15,7 @@ class Scanning:
     def __init__(self, query: Query, start: int, stop: int) -> None:
         """Begin to scan a range."""
         self.name = query.name
+        self._query = query
         self.start = start
         self.stop = stop
         self._hits: list[tuple[int, int]] = []
@@ -22,7 +23,7 @@ class Scanning:
         self._gate = threading.Event()
 
     def finish(self, *hits: tuple[int, int]) -> None:
-        """Let the scan return `hits`; one at distance 0 ends it."""
+        """Let the scan find `hits`, positions with distances; one at distance 0 ends it."""
         self._hits = list(hits)
         self._gate.set()
 
@@ -37,8 +38,11 @@ class Scanning:
             raise TimeoutError
         if self._fault is not None:
             raise self._fault
-        ideal = [position + 1 for position, distance in self._hits if distance == 0]
-        return Scan(ideal[0] if ideal else self.stop, self._hits)
+        results = [at for at, distance in self._hits if distance <= self._query.result_distance]
+        best = min(self._hits, key=lambda hit: hit[1], default=None)
+        if best is not None and best[1] == 0:
+            return Scan(best[0] + 1, results, best, found=True)
+        return Scan(self.stop, results, best)
 
 
 class GateKernel:

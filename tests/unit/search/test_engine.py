@@ -1,5 +1,6 @@
 """One search against a sequential model, whatever the order in which chunks come back."""
 
+from array import array
 from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise, permutations
@@ -55,17 +56,20 @@ def first_smallest(name: str, positions: Iterable[int]) -> int | None:
 
 def scan(query: Query, chunk: Chunk, capacity: int) -> Scan:
     """Scan as the contract of `Kernel.scan` says."""
-    hits: list[tuple[int, int]] = []
-    best = chunk.best_distance
+    results = array("Q")
+    best: tuple[int, int] | None = None
+    smallest = chunk.best_distance
     for position in range(chunk.start, chunk.stop):
         distance = distance_at(query.name, position)
-        if distance > query.result_distance and distance >= best:
-            continue
-        hits.append((position, distance))
-        best = min(best, distance)
-        if distance <= query.ideal_distance or len(hits) == capacity:
-            return Scan(position + 1, hits)
-    return Scan(chunk.stop, hits)
+        if distance < smallest:
+            smallest = distance
+            best = (position, distance)
+        if distance <= query.result_distance:
+            results.append(position)
+            found = distance <= query.ideal_distance
+            if found or len(results) == capacity:
+                return Scan(position + 1, results, best, found)
+    return Scan(chunk.stop, results, best)
 
 
 def new_search(query: Query, start: int = 0, maximum: int = 10**6, **bounds: int) -> Search:

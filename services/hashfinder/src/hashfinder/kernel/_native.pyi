@@ -1,5 +1,6 @@
 """The C kernel's binding. Use it through `hashfinder.kernel.native`."""
 
+from array import array
 from typing import Final
 
 VARIANTS: Final[tuple[tuple[str, tuple[str, ...]], ...]]
@@ -16,10 +17,18 @@ def scan(
     start: int,
     last: int,
     best_distance: int,
-    capacity: int,
+    results: array[int],
     /,
-) -> tuple[int, list[tuple[int, int]]]:
-    """Search the positions `start` to `last`, both included; return the last searched, and hits.
+) -> tuple[int, int, bool, int, int]:
+    """Search the positions `start` to `last`, both included, and write the results into an array.
+
+    The array has 64 bits for each position. The results overwrite it from its first item on; its
+    length, at least 1, is the most to find.
+
+    Returns:
+        The last position searched, the number of results, whether the last of them is ideal, the
+        smallest distance, and the first position with it, which means nothing unless the distance
+        is below `best_distance`.
 
     Raises:
         OverflowError: a position is outside the keyspace.

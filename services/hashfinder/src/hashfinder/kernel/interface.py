@@ -1,5 +1,6 @@
 """What a kernel is: the contract that every implementation keeps, held by one test body."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from hashfinder.domain.query import Query
@@ -10,8 +11,15 @@ class Scan(NamedTuple):
 
     stop: int
     """One past the last position searched."""
-    hits: list[tuple[int, int]]
-    """Pairs of position and distance, in order of position."""
+    results: Sequence[int]
+    """The positions of the results, in order. Kernels return an ``array("Q")``, which has no object
+    for each, so that a scan in which everything hits costs little more than one that finds nothing.
+    """
+    best: tuple[int, int] | None = None
+    """The first position of the smallest distance, and that distance, where it is below the
+    `best_distance` that the scan was told."""
+    found: bool = False
+    """Whether the last result is within the ideal distance, and ended the scan."""
 
 
 class Kernel(Protocol):
@@ -24,14 +32,14 @@ class Kernel(Protocol):
     def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
         """Search the positions from `start` up to, not including, `stop`, in order.
 
-        A *hit* is a candidate whose distance is at most `query.result_distance`, or less than both
-        `best_distance` and the distance of every hit before it. The scan ends with the first hit
-        within `query.ideal_distance`, with the `capacity`-th hit, or at `stop`.
+        A *result* is a candidate whose distance is at most `query.result_distance`. The scan ends
+        with the first candidate within `query.ideal_distance`, with the `capacity`-th result, or at
+        `stop`.
 
         Args:
             query: what to search for.
             start: the first position, 0 to `stop`.
             stop: one past the last position, at most 2^64.
             best_distance: the smallest distance known so far; for none, above the name's length.
-            capacity: how many hits to return at the most, at least 1.
+            capacity: how many results to return at the most, at least 1.
         """

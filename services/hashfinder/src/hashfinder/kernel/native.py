@@ -1,5 +1,6 @@
 """The kernel in C, one for each instruction set that it was compiled for."""
 
+from array import array
 from collections.abc import Set as AbstractSet
 
 from hashfinder.domain.query import Query
@@ -21,9 +22,10 @@ class NativeKernel:
 
     def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
         """Search the positions from `start` up to, not including, `stop`. See `Kernel.scan`."""
+        results = array("Q", bytes(8 * capacity))
         if start == stop:
-            return Scan(stop, [])
-        last, hits = _native.scan(
+            return Scan(stop, results[:0])
+        last, count, found, distance, position = _native.scan(
             self._variant,
             query.pattern,
             query.ideal_distance,
@@ -31,9 +33,11 @@ class NativeKernel:
             start,
             stop - 1,  # 2^64 itself does not fit the 64 bits of a position
             best_distance,
-            capacity,
+            results,
         )
-        return Scan(last + 1, hits)
+        del results[count:]
+        best = (position, distance) if distance < best_distance else None
+        return Scan(last + 1, results, best, found)
 
 
 def supported_variants(features: AbstractSet[str] | None = None) -> list[str]:

@@ -4,6 +4,8 @@ Slow (some ten thousand candidates a second), and meant to be checked by eye: ev
 `Kernel.scan` is one line of `PythonKernel.scan`.
 """
 
+from array import array
+
 from hashfinder.domain.candidate import distance_between, hash_text
 from hashfinder.domain.keyspace import secret_at
 from hashfinder.domain.query import Query
@@ -17,12 +19,16 @@ class PythonKernel:
 
     def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
         """Search the positions from `start` up to, not including, `stop`. See `Kernel.scan`."""
-        hits: list[tuple[int, int]] = []
+        results = array("Q")
+        best: tuple[int, int] | None = None
         for position in range(start, stop):
             distance = distance_between(query.pattern, hash_text(secret_at(position)))
-            if distance <= query.result_distance or distance < best_distance:
-                hits.append((position, distance))
-                best_distance = min(best_distance, distance)
-                if distance <= query.ideal_distance or len(hits) == capacity:
-                    return Scan(position + 1, hits)
-        return Scan(stop, hits)
+            if distance < best_distance:
+                best_distance = distance
+                best = (position, distance)
+            if distance <= query.result_distance:
+                results.append(position)
+                found = distance <= query.ideal_distance
+                if found or len(results) == capacity:
+                    return Scan(position + 1, results, best, found)
+        return Scan(stop, results, best)

@@ -7,8 +7,8 @@ depend on who scanned what when.
 Not thread-safe: the scheduler's lock guards every call.
 """
 
+from array import array
 from bisect import insort
-from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Bounds:
     chunks: int
     """How many chunks may be handed out or wait to be merged."""
     hits_per_chunk: int = 1024
-    """After how many hits a scan comes back early."""
+    """After how many results a scan comes back early."""
     results: int = 1024
     """With how many results not yet taken a search is parked."""
 
@@ -64,7 +64,7 @@ class Search:
         self._scans: dict[int, Scan] = {}  # by start, given back and not yet merged
         self._merged = start  # every position below is merged
         self._best: Candidate | None = None
-        self._results: deque[int] = deque()
+        self._results = array("Q")  # positions, not yet taken
         self._found = False
         self._error: Exception | None = None
 
@@ -128,7 +128,7 @@ class Search:
         if self.ended:
             return
         self._scans[chunk.start] = scan
-        if scan.hits and scan.hits[-1][1] <= self.query.ideal_distance:
+        if scan.found:
             self._limit = min(self._limit, scan.stop)
             self._returned = [rest for rest in self._returned if rest[0] < self._limit]
         elif scan.stop < min(chunk.stop, self._limit):
@@ -146,8 +146,8 @@ class Search:
 
     def take_results(self) -> list[int]:
         """Return the positions of the results not yet taken, in order."""
-        results = list(self._results)
-        self._results.clear()
+        results = self._results.tolist()
+        self._results = array("Q")
         return results
 
     def progress(self, now: float) -> Progress:
@@ -155,13 +155,10 @@ class Search:
         return Progress(self._merged - self._start, self._merged, now - self._began, self._best)
 
     def _merge(self, scan: Scan) -> None:
-        for position, distance in scan.hits:
-            if self._best is None or distance < self._best.distance:
-                self._best = Candidate.at(position, self.query)
-            if distance <= self.query.result_distance:
-                self._results.append(position)
-            if distance <= self.query.ideal_distance:
-                self._found = True
+        if scan.best and (self._best is None or scan.best[1] < self._best.distance):
+            self._best = Candidate.at(scan.best[0], self.query)
+        self._results.extend(scan.results)
+        self._found = scan.found
         self._merged = scan.stop
         if self._merged == self._stop and not self._found:
             self._error = BudgetExhaustedError(self._maximum_hashes)
