@@ -35,6 +35,7 @@ OPTIONS = (
     # What gRPC would drop by itself is not the matter here.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 20_000),
+    ("grpc.server_max_unrequested_time_in_server", 3600),
 )
 THREADS = 4096
 """The largest number of RPCs at once where each has a thread."""

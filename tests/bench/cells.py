@@ -21,7 +21,7 @@ _FREE_SECONDS = 3.0
 _NOT_FREE = 1000 * _FREE_SECONDS
 """What one counts with that is not free by then."""
 _LAST_SCAN_SECONDS = 0.05
-_MESSAGES_PER_SECOND = 128
+_MESSAGES_PER_SECOND = 64
 _CANCEL_PERIOD_SECONDS = 0.06
 _CORES = os.cpu_count() or 1
 

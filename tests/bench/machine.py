@@ -10,8 +10,8 @@ from pathlib import Path
 from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel
 
-CHUNK = 2**17
-"""About a millisecond for a fast kernel, as the scheduler's chunks."""
+CHUNK = 2**18
+"""Some two milliseconds for a fast kernel, as the scheduler's chunks."""
 _TICK = os.sysconf("SC_CLK_TCK")
 
 

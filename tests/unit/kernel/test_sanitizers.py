@@ -25,7 +25,7 @@ SEED = "20261122"
 def need(program: str) -> str:
     """Return the program's path; fail where it is not installed."""
     path = shutil.which(program)
-    packages = {"clang": "clang libclang-rt-14-dev"}.get(program, program)
+    packages = {"clang": "clang libclang-rt-dev"}.get(program, program)
     assert path, f"this test needs {program}; on Debian: apt-get install {packages}"
     return path
 
