@@ -106,16 +106,32 @@ async def test_all_results_before_next_position_were_sent_before(
     assert ending.progress.hashes_computed == 5000
 
 
-async def test_progress_comes_between_dense_results(application: StartApplication) -> None:
-    """Results without end do not keep reports from their turn."""
-    running = await application(load_kernel("python"))
-    request = request_with(0.05, interesting_hamming_distance=10, maximum_hashes=10**6)
+@pytest.mark.parametrize("kernel", ["python", "auto"])
+async def test_progress_comes_between_dense_results(
+    application: StartApplication, kernel: str
+) -> None:
+    """Results without end do not keep reports from their turn.
+
+    Also where they are found sooner than they can be sent; a report tells of what was sent before.
+    """
+    running = await application(load_kernel(kernel))
+    request = request_with(0.05, interesting_hamming_distance=10, maximum_hashes=10**9)
 
     ending = await finish(running.stub.FindRange(request, timeout=2.5))
 
-    positions = [message.position for message in ending.messages if message.hashed_name]
-    assert [*range(len(positions))] == positions
-    assert sum(message.HasField("progress") for message in ending.messages) >= 2
+    sent: list[brute_force.Result] = []
+    reports = 0
+    for message in ending.messages:
+        if not message.HasField("progress"):
+            assert len(sent) == message.position
+            sent.append(received(message))
+            continue
+        reports += 1
+        assert len(sent) == message.progress.next_position == message.progress.hashes_computed
+        if sent:
+            best = min(sent, key=lambda result: result.distance)
+            assert best == received(message.progress.best_candidate)
+    assert reports >= 4
 
 
 async def test_progress_comes_while_nothing_is_searched(application: StartApplication) -> None:

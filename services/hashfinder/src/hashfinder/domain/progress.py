@@ -1,6 +1,7 @@
 """How far a search has come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from hashfinder.domain.candidate import Candidate
 
@@ -17,3 +18,8 @@ class Progress:
     """The time since the search began, its waiting included."""
     best: Candidate | None
     """The first candidate of the smallest distance so far; None before the first position."""
+
+    def up_to(self, position: int, best: Candidate) -> Self:
+        """Return how far it had come with `position`, an earlier one, when `best` was the best."""
+        later = self.next_position - (position + 1)
+        return replace(self, hashes=self.hashes - later, next_position=position + 1, best=best)

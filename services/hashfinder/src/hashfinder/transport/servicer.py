@@ -56,12 +56,19 @@ class SearchServicer(HashFinderServicer):
         due = self._clock() + interval if interval else None
         client = self._identify(context.peer())
         async with self._searches.open(client, wanted) as session:
+            best: Candidate | None = None
             found = False
             while not found:
                 taken = await session.take(due and due - self._clock())
                 found = taken.found
                 for position in taken.results:
-                    await context.write(result_message(Candidate.at(position, wanted.query)))
+                    result = Candidate.at(position, wanted.query)
+                    await context.write(result_message(result))
+                    # No candidate that is no result is better than one that is.
+                    best = result if best is None or result.distance < best.distance else best
+                    if interval and due and self._clock() >= due and position != taken.results[-1]:
+                        await context.write(progress_message(taken.progress.up_to(position, best)))
+                        due = self._clock() + interval
                 if interval and due and not found and self._clock() >= due:
                     await context.write(progress_message(taken.progress))
                     due = self._clock() + interval
