@@ -13,11 +13,10 @@ from grpc_reflection.v1alpha import reflection_pb2
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.integration.server.conftest import StartApplication
 from tests.integration.server.endings import ending_of
-from tests.integration.server_process import ServerProcess
+from tests.integration.server_process import SERVICE, ServerProcess
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICE = "hash_name.HashFinder"
 VERSIONS = ("v1", "v1alpha")
 
 Reflect = Callable[

@@ -10,9 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.integration.server_process import ServerProcess, eventually
+from tests.integration.server_process import SERVICE, ServerProcess, eventually
 
-SERVICE = "hash_name.HashFinder"
 METHODS = {"Find": "unary", "FindRange": "server_stream"}
 CAUSES = {"client_cancel", "deadline", "disconnect", "budget", "quota", "overload", "shutdown"}
 GO_CODES = {

@@ -45,7 +45,9 @@ class Workshop:
         self.kernel = GateKernel()
         self.observer = RecordingObserver()
         quota = Quota(rate, burst, self.clock)
-        self.scheduler = Scheduler(self.kernel, workers, quota, self.observer, clock=self.clock)
+        self.scheduler = Scheduler(
+            self.kernel, workers, quota, self.observer, chunk_seconds=0.001, clock=self.clock
+        )
         self._notes: queue.Queue[str] = queue.Queue()
         self._started = False
 

@@ -35,7 +35,9 @@ class Bench:
 
     def __init__(self, kernel: Kernel, maximum_seconds: int = 3600) -> None:
         """Begin to work."""
-        self.scheduler = Scheduler(kernel, 2, Quota(0, 1, lambda: 0.0), Nobody())
+        self.scheduler = Scheduler(
+            kernel, 2, Quota(0, 1, lambda: 0.0), Nobody(), chunk_seconds=0.001
+        )
         limits = Limits(searches=1, searches_per_client=9, waiting=0, wait_seconds=0)
         self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)
         self.service = SearchService(self.admission, self.scheduler, maximum_seconds)

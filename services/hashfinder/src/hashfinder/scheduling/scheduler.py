@@ -58,7 +58,7 @@ class Scheduler:
         quota: Quota,
         observer: SchedulerObserver,
         *,
-        chunk_seconds: float = 0.001,
+        chunk_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the kernel to scan with; nothing runs before `start`."""

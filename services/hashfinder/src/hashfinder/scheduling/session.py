@@ -122,5 +122,5 @@ class SearchService:
                 if first is None or first is error or isinstance(first, AbandonedError):
                     raise
                 raise error from first
-            finally:
+            else:
                 session.close()
