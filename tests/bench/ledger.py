@@ -80,10 +80,18 @@ class AccountedKernel:
         """The implementation that does the work."""
         return self._kernel.backend
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Scan, and note it. See `Kernel.scan`."""
         began = time.thread_time()
-        scan = self._kernel.scan(query, start, stop, best_distance, capacity)
+        scan = self._kernel.scan(query, start, stop, best_distance, capacity, halt)
         self._ledger.scanned(query.name, scan.stop - start, time.thread_time() - began)
         return scan
 

@@ -84,19 +84,21 @@ static PyObject *scan(PyObject *module, PyObject *args)
     struct kernel_query query;
     Py_ssize_t length;
     uint64_t first, last;
-    Py_buffer buffer;
+    Py_buffer buffer, halt;
     PyObject *outcome = NULL;
     (void)module;
 
-    if (!PyArg_ParseTuple(args, "sy#IIO&O&Iw*:scan", &name, &query.pattern, &length,
+    if (!PyArg_ParseTuple(args, "sy#IIO&O&Iw*z*:scan", &name, &query.pattern, &length,
                           &query.ideal_distance, &query.result_distance, to_position, &first,
-                          to_position, &last, &query.best_distance, &buffer))
+                          to_position, &last, &query.best_distance, &buffer, &halt))
         return NULL;
+    query.halt = halt.len ? halt.buf : NULL;
     const struct kernel_variant *variant = find_variant(name);
     query.length = length <= KERNEL_TEXT_LENGTH ? (unsigned)length : KERNEL_TEXT_LENGTH + 1;
     if (variant)
         outcome = scan_into(variant, &query, first, last, &buffer);
     PyBuffer_Release(&buffer);
+    PyBuffer_Release(&halt);
     return outcome;
 }
 

@@ -1,6 +1,7 @@
 /* The kernel in portable vector types (GCC, Clang), compiled once for each instruction set with
  *
  *   VECTOR_BYTES  the size of a vector register: 16, 32 or 64
+ *   STREAMS       how many vectors are hashed at once: 1 or 2
  *   KERNEL_SCAN   the name of the function that this file defines
  *
  * The unit of work is a *block*: the 256 candidates that differ in their last byte alone. SHA-1 works
@@ -18,7 +19,7 @@
 
 #include <string.h>
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -35,12 +36,25 @@
 #define UNROLL _Pragma("GCC unroll 80")
 #endif
 
+/* The bits of the last byte that tell lanes apart; the others tell vectors apart. Of all choices these
+ * make the parts of W separable in the most rounds, see below. Bit 7 is a lane's only where a group is
+ * not less than a block. */
+#if VECTOR_BYTES == 64
+#define LANE_BITS 0xaau
+#define SEPARABLE 0x8e8cu, 0xea8e8c7cd3490001
+#elif VECTOR_BYTES == 32
+#define LANE_BITS 0x52u
+#define SEPARABLE 0x8648u, 0xa286496c93490001
+#else
+#define LANE_BITS 0x22u
+#define SEPARABLE 0x86c8u, 0xae86c86c93490001
+#endif
+
 enum {
     LANES = VECTOR_BYTES / 4,
     BLOCK = 256,
     VECTORS = BLOCK / LANES,                /* in a block */
     ROWS = VECTORS / LANES,                 /* vectors that hold a word for each vector of a block */
-    STRIDE = VECTORS < 32 ? VECTORS : 32,   /* how many candidates in a row share a lane */
     GROUP = 32 * LANES,
     GROUPS = BLOCK / 32,                    /* in LANES blocks */
     ROUNDS = 80,
@@ -87,18 +101,28 @@ INLINE words majority(words x, words y, words z)
 /* The last byte is in message word 0 or 1. What follows holds for word 0; for word 1, all is the same
  * one round later. The number of a bit is t. */
 
-/* Where W[t] depends on the last byte. */
-INLINE bool is_varying(int word, int t)
+/* Whether the bit t - word is set in a number of 80 bits: the upper 16, the lower 64. */
+INLINE bool has_round(int word, int t, uint64_t upper, uint64_t lower)
 {
     int n = t - word;
-    return n >= 0 && (n < 64 ? 0xffdfdd7dd3490001 >> n : 0xdfddu >> (n - 64)) & 1;
+    return n >= 0 && (n < 64 ? lower >> n : upper >> (n - 64)) & 1;
 }
 
+/* Where W[t] depends on the last byte. */
+INLINE bool is_varying(int word, int t) { return has_round(word, t, 0xdfdd, 0xffdfdd7dd3490001); }
+
 /* Where, moreover, the lanes' part and the vectors' part of W[t] have no bit in common. */
-INLINE bool is_separable(int word, int t)
+INLINE bool is_separable(int word, int t) { return has_round(word, t, SEPARABLE); }
+
+/* Put the lowest bits of `number`, in their order, where `mask` has ones. */
+static unsigned deposit(unsigned number, unsigned mask)
 {
-    int n = t - word;
-    return n >= 0 && (n < 64 ? 0xa286086c93490001 >> n : 0x8608u >> (n - 64)) & 1;
+    unsigned deposited = 0;
+
+    for (; mask; mask &= mask - 1, number >>= 1)
+        if (number & 1)
+            deposited |= mask & -mask;
+    return deposited;
 }
 
 static const uint32_t ROUND_CONSTANTS[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
@@ -143,14 +167,12 @@ static void make_layout(struct layout *layout, unsigned length)
     layout->word = length > 4;
     memset(parts, 0, sizeof parts);
     for (unsigned lane = 0; lane < LANES; lane++)
-        parts[layout->word][lane] = unit * (STRIDE * lane);
+        parts[layout->word][lane] = unit * deposit(lane, LANE_BITS);
     expand(parts);
     memcpy(layout->lane, parts, sizeof parts);
     for (unsigned row = 0; row < ROWS; row++) {
-        for (unsigned i = 0; i < LANES; i++) {
-            unsigned vector = row * LANES + i;
-            parts[layout->word][i] = unit * (vector / STRIDE * LANES * STRIDE + vector % STRIDE);
-        }
+        for (unsigned i = 0; i < LANES; i++)
+            parts[layout->word][i] = unit * deposit(row * LANES + i, BLOCK - 1 - LANE_BITS);
         expand(parts);
         for (int t = 0; t < ROUNDS; t++)
             layout->vector[t][row] = parts[t];
@@ -243,39 +265,51 @@ INLINE words addend(const struct block *block, const uint32_t *vector, int word,
     return (block->lane[t] ^ vector[t * VECTORS]) + ROUND_CONSTANTS[t / 20];
 }
 
-/* Hash the candidates of the vector number v of the block, whose parts of W begin at `vector`, which is
- * &block->vector[0][0][v]. The words of the digests are 32 vectors apart. */
+/* Hash the candidates of STREAMS vectors of the block. Their parts of W begin at `vector`, which is
+ * &block->vector[0][0][v] for the first of them, the number v. Their digests go to `digest`, next to each
+ * other; the words of a digest are 32 vectors apart. */
 INLINE void hash(const struct block *block, const uint32_t *vector, int word, words *digest)
 {
     const words zero = {0};
     const uint32_t *known = block->known;
-    words a, b, c, d, e;
+    words a[STREAMS], b[STREAMS], c[STREAMS], d[STREAMS], e[STREAMS];
 
-    /* The last byte comes in. In this round it is all that is not known; then comes `a`; then f. */
-    b = addend(block, vector, word, word);
-    a = rotate(b, 5) + known[0];
-    c = zero + known[4];
-    d = zero + known[5];
-    e = zero + known[1];
+    UNROLL
+    for (int s = 0; s < STREAMS; s++) {
+        /* The last byte comes in. In this round it is all that is not known; then comes `a`; then f. */
+        b[s] = addend(block, vector + s, word, word);
+        a[s] = rotate(b[s], 5) + known[0];
+        c[s] = zero + known[4];
+        d[s] = zero + known[5];
+        e[s] = zero + known[1];
+    }
     UNROLL
     for (int t = word + 2; t < ROUNDS; t++) {
-        words next = e;
-        if (t >= word + 5)
-            next += addend(block, vector, word, t);
-        /* The sum of what is known early comes first: only `a` is fresh from the round before. */
-        next += t < 20 ? choose(b, c, d) : t >= 40 && t < 60 ? majority(b, c, d) : parity(b, c, d);
-        next += rotate(a, 5);
-        e = t == word + 2 ? zero + known[2] : t == word + 3 ? zero + known[3] : d;
-        d = c;
-        c = rotate(b, 30);
-        b = a;
-        a = next;
+        UNROLL
+        for (int s = 0; s < STREAMS; s++) {
+            words next = e[s];
+            if (t >= word + 5)
+                next += addend(block, vector + s, word, t);
+            /* The sum of what is known early comes first: only `a` is fresh from the round before. */
+            next += t < 20              ? choose(b[s], c[s], d[s])
+                    : t >= 40 && t < 60 ? majority(b[s], c[s], d[s])
+                                        : parity(b[s], c[s], d[s]);
+            next += rotate(a[s], 5);
+            e[s] = t == word + 2 ? zero + known[2] : t == word + 3 ? zero + known[3] : d[s];
+            d[s] = c[s];
+            c[s] = rotate(b[s], 30);
+            b[s] = a[s];
+            a[s] = next;
+        }
     }
-    digest[0] = a + INITIAL[0];
-    digest[32 * 1] = b + INITIAL[1];
-    digest[32 * 2] = c + INITIAL[2];
-    digest[32 * 3] = d + INITIAL[3];
-    digest[32 * 4] = e + INITIAL[4];
+    UNROLL
+    for (int s = 0; s < STREAMS; s++) {
+        digest[s] = a[s] + INITIAL[0];
+        digest[s + 32 * 1] = b[s] + INITIAL[1];
+        digest[s + 32 * 2] = c[s] + INITIAL[2];
+        digest[s + 32 * 3] = d[s] + INITIAL[3];
+        digest[s + 32 * 4] = e[s] + INITIAL[4];
+    }
 }
 
 /* Not inline: the compiler would copy the parts of W to the stack for the next vectors. With pointers
@@ -309,9 +343,12 @@ static __attribute__((noinline)) void make_block_1(struct block *block, const st
  * The text is never made. The digests of a group are turned into 160 *planes*: a plane has one bit of
  * the digest, of all candidates of the group. What follows is logic on planes. */
 
-/* Transpose 32 rows of bits, in each lane by itself: bit v of row 31 - b becomes bit b of row -v modulo
- * 32. To that end the rows are rotated, each by its number, then the columns, and then the rows again.
- * A column is rotated by choosing, in five steps, between a row and the one 1, 2, 4, 8, 16 before it. */
+/* Transpose 32 rows of bits, in each lane by itself: bit v of row 31 - b becomes bit b of row v. */
+#if VECTOR_BYTES == 64
+
+/* The rows are rotated, each by its number, then the columns, and then the rows again: with an
+ * instruction for a rotation and one for a choice, these are the fewest operations. A column is rotated
+ * by choosing, in five steps, between a row and the one 1, 2, 4, 8, 16 before it. */
 static __attribute__((noinline)) void transpose(words rows[32])
 {
     static const uint32_t masks[5] = {0xaaaaaaaa, 0xcccccccc, 0xf0f0f0f0, 0xff00ff00, 0xffff0000};
@@ -320,7 +357,7 @@ static __attribute__((noinline)) void transpose(words rows[32])
 
     UNROLL
     for (int i = 0; i < 32; i++)
-        x[i] = i ? rotate(rows[i], 32 - i) : rows[i];
+        x[i] = i ? rotate(rows[32 - i], 32 - i) : rows[0];
     UNROLL
     for (int k = 4; k >= 0; k--) {
         words wrapped[16];
@@ -336,41 +373,100 @@ static __attribute__((noinline)) void transpose(words rows[32])
         rows[31 - i] = i ? rotate(x[i], 32 - i) : x[i];
 }
 
+#else
+
+/* Exchange the upper half of each `2 * bits` bits of x with the lower half of those of y. */
+INLINE void exchange(words *x, words *y, int bits)
+{
+    const words zero = {0}, lower = zero + 0xffffffff / ((1u << bits) + 1);
+#ifdef __AVX2__
+    if (bits >= 8) {  /* whole bytes can be chosen in one operation */
+        words shifted = *x >> bits;
+        *x = (words)_mm256_blendv_epi8((__m256i)(*y << bits), (__m256i)*x, (__m256i)lower);
+        *y = (words)_mm256_blendv_epi8((__m256i)*y, (__m256i)shifted, (__m256i)lower);
+        return;
+    }
+#endif
+    words differing = (*x >> bits ^ *y) & lower;
+    *y ^= differing;
+    *x ^= differing << bits;
+}
+
+/* Exchange bits between each row and the one `bits / unit` after it, for `bits` from 4 * unit down or
+ * from 2 * unit, as the number of rows allows. */
+INLINE void exchange_rows(words *rows, int count, int unit)
+{
+    UNROLL
+    for (int step = count / 2; step; step /= 2)
+        UNROLL
+        for (int i = 0; i < count; i++)
+            if (!(i & step))
+                exchange(&rows[i], &rows[i + step], step * unit);
+}
+
+/* Exchange halves, quarters, and so on of the square across its diagonal. Four rows at a time, then
+ * eight: as many as there are registers for. */
+static __attribute__((noinline)) void transpose(words rows[32])
+{
+    words x[32];
+
+    for (int i = 0; i < 8; i++) {
+        words r[4] = {rows[i], rows[i + 8], rows[i + 16], rows[i + 24]};
+        exchange_rows(r, 4, 8);
+        x[i] = r[0], x[i + 8] = r[1], x[i + 16] = r[2], x[i + 24] = r[3];
+    }
+    for (int i = 0; i < 32; i += 8) {
+        words r[8];
+        UNROLL
+        for (int k = 0; k < 8; k++)
+            r[k] = x[i + k];
+        exchange_rows(r, 8, 1);
+        UNROLL
+        for (int k = 0; k < 8; k++)
+            rows[31 - i - k] = r[k];
+    }
+}
+
+#endif
+
 /* The classes of characters: 0 to 25 for a letter of either case, then the digits, '+', '/' and '='. */
 static const char CLASSES[] = "abcdefghijklmnopqrstuvwxyz0123456789+/=";
 
 enum {
     PLANES = 162,        /* of 27 sextets; the last two bits are always zero */
+    EQUALS = 38,         /* the class of '=' */
     NO_CLASS = 39,       /* what no character has */
-    DECODED = 5 + 8,
-    MATCHES = 21 * 14,   /* the most places times characters, these filled up to sevens */
+    HIGHS = 5,           /* the values that the upper three bits of a class have */
+    DECODED = HIGHS + 8, /* planes for a place in the text: those values, then those of the lower bits */
 };
 
-/* The name, and where its characters match the texts of a group. */
+/* The name, and the texts of a group. */
 struct matcher {
     int length;
-    int width;                   /* the length, filled up to sevens */
+    int width;                    /* the length, filled up to sevens with what no text has */
     struct {
-        unsigned high, low;      /* the class, as two indices into what `decode` returns */
+        uint32_t high, low;       /* where its two planes are among those of a place, in bytes */
     } name[SYMBOLS];
-    words matches[MATCHES];      /* at offset * width + i: character i, with the name at the offset */
+    words text[SYMBOLS + 6][DECODED];  /* beyond the texts' end there is nothing */
 };
 
 static void make_matcher(struct matcher *matcher, const struct kernel_query *query)
 {
-    memset(matcher, 0, sizeof *matcher);
+    const words zero = {0};
+
     matcher->length = query->length;
     matcher->width = (query->length + 6) / 7 * 7;
-    for (int i = 0; i < matcher->length; i++) {
-        const char *found = query->pattern[i] ? strchr(CLASSES, query->pattern[i]) : NULL;
+    for (int i = 0; i < matcher->width; i++) {
+        uint8_t character = i < matcher->length ? query->pattern[i] : 0;
+        const char *found = character ? strchr(CLASSES, character) : NULL;
         unsigned class = found ? (unsigned)(found - CLASSES) : NO_CLASS;
-        matcher->name[i].high = class / 8;
-        matcher->name[i].low = 5 + class % 8;
+        matcher->name[i].high = class / 8 * sizeof(words);
+        matcher->name[i].low = (HIGHS + class % 8) * sizeof(words);
     }
+    memset(&matcher->text[SYMBOLS - 1], 0, 7 * sizeof *matcher->text);
     /* The last character of a text is always '='. */
-    if (query->pattern[query->length - 1] == '=')
-        matcher->matches[(SYMBOLS - matcher->length) * matcher->width + matcher->length - 1] =
-            ~(words){0};
+    matcher->text[SYMBOLS - 1][EQUALS / 8] = ~zero;
+    matcher->text[SYMBOLS - 1][HIGHS + EQUALS % 8] = ~zero;
 }
 
 /* Turn a sextet, the most significant bit first, into the class of its character. Base64 has the
@@ -401,26 +497,18 @@ INLINE void decode(const words class[6], words decoded[DECODED])
     decoded[3] = u & v;
     decoded[4] = class[0];  /* no class is above 39: then u and v are 0 */
     for (int i = 0; i < 4; i++) {
-        decoded[5 + 2 * i] = low[i] & ~z;
-        decoded[6 + 2 * i] = low[i] & z;
+        decoded[HIGHS + 2 * i] = low[i] & ~z;
+        decoded[HIGHS + 2 * i + 1] = low[i] & z;
     }
 }
 
-/* Compare each character of the name with each of the text where it can stand. */
-static __attribute__((noinline)) void find_matches(struct matcher *matcher, const words planes[PLANES])
+/* Decode the texts of a group. */
+static __attribute__((noinline)) void read_texts(struct matcher *matcher, const words planes[PLANES])
 {
-    const int length = matcher->length, width = matcher->width, offsets = SYMBOLS - length + 1;
-
     for (int place = 0; place < SYMBOLS - 1; place++) {
-        words class[6], decoded[DECODED];
-        int first = place < offsets ? 0 : place - offsets + 1;
-        int last = place < length ? place : length - 1;
-        words *match = &matcher->matches[(place - first) * width + first];
-
+        words class[6];
         fold(&planes[6 * place], class);
-        decode(class, decoded);
-        for (int i = first; i <= last; i++, match -= width - 1)
-            *match = decoded[matcher->name[i].high] & decoded[matcher->name[i].low];
+        decode(class, matcher->text[place]);
     }
 }
 
@@ -431,10 +519,18 @@ INLINE words add(words x, words y, words z, words *carry)
     return x ^ y ^ z;
 }
 
-/* Count which of seven bits are set; the lowest bit of the sum first. */
-INLINE void count_seven(const words x[7], words sum[3])
+/* Count where characters `from` to `from + 6` of the name match, with the name at `offset`; the lowest
+ * bit of the sum first. */
+INLINE void count_seven(const struct matcher *matcher, int offset, int from, words sum[3])
 {
-    words carry_0, carry_1, carry_2;
+    words x[7], carry_0, carry_1, carry_2;
+
+    UNROLL
+    for (int i = 0; i < 7; i++) {
+        const char *place = (const char *)matcher->text[offset + from + i];
+        x[i] = *(const words *)(place + matcher->name[from + i].high)
+               & *(const words *)(place + matcher->name[from + i].low);
+    }
     words s = add(x[0], x[1], x[2], &carry_0);
     s = add(s, x[3], x[4], &carry_1);
     sum[0] = add(s, x[5], x[6], &carry_2);
@@ -451,12 +547,11 @@ INLINE words count(const struct matcher *matcher, unsigned distance, int width)
     for (int k = 0; k < 5; k++)
         skip[k] = zero - !(need >> k & 1);
     for (int offset = 0; offset <= SYMBOLS - matcher->length; offset++) {
-        const words *matches = &matcher->matches[offset * width];
         words sum[5] = {zero, zero, zero, zero, zero}, enough = ~zero;
-        count_seven(matches, sum);
+        count_seven(matcher, offset, 0, sum);
         for (int i = 7; i < width; i += 7) {
             words more[3], carry;
-            count_seven(matches + i, more);
+            count_seven(matcher, offset, i, more);
             sum[0] = add(sum[0], more[0], zero, &carry);
             sum[1] = add(sum[1], more[1], carry, &carry);
             sum[2] = add(sum[2], more[2], carry, &carry);
@@ -492,6 +587,8 @@ struct set {
 struct scan {
     struct matcher matcher;
     unsigned ideal_distance, result_distance;
+    const uint8_t *halt;
+    uint16_t of_lane[LANES], of_vector[32];  /* a candidate's number in its group is a sum of the two */
     uint64_t *results;
     size_t capacity;
     bool ended;
@@ -525,14 +622,12 @@ static bool within(const struct scan *scan, unsigned distance, const struct set 
     words hits = find_hits(&scan->matcher, distance);
     uint64_t all = 0;
 
-    if (STRIDE == 32)
-        memcpy(set, &hits, sizeof *set);
-    else  /* 16: each lane has 16 candidates of the first block, and 16 of the second */
-        for (unsigned block = 0; block < 2; block++)
-            for (unsigned lane = 0; lane < LANES; lane++) {
-                uint16_t bits = (uint16_t)(hits[lane] >> 16 * block);
-                memcpy((uint16_t *)set + block * LANES + lane, &bits, sizeof bits);
-            }
+    memset(set, 0, sizeof *set);
+    for (unsigned lane = 0; lane < LANES; lane++)
+        for (uint32_t bits = hits[lane]; bits; bits &= bits - 1) {
+            unsigned index = scan->of_lane[lane] + scan->of_vector[__builtin_ctz(bits)];
+            set->bits[index / 64] |= (uint64_t)1 << index % 64;
+        }
     for (int i = 0; i < GROUP / 64; i++)
         all |= set->bits[i] &= allowed->bits[i];
     return all;
@@ -622,19 +717,24 @@ static void scan_length(struct scan *scan, unsigned length, uint64_t origin, uin
     for (unsigned group = 0;; group++, first += GROUP, high -= GROUP, low -= low < GROUP ? low : GROUP) {
         if (group % GROUPS == 0)
             make_batch(&batch, &layout, first);
-        for (unsigned i = 0; i < 32; i++) {
+        for (unsigned i = 0; i < 32; i += STREAMS) {
             unsigned vector = group % GROUPS * 32 + i;
             if (vector % VECTORS == 0)
                 (layout.word ? make_block_1 : make_block_0)(&block, &layout, &batch,
                                                             vector / VECTORS);
             (layout.word ? hash_1 : hash_0)(
-                &block, (const uint32_t *)block.vector + vector % VECTORS, &planes[(32 - i) % 32]);
+                &block, (const uint32_t *)block.vector + vector % VECTORS, &planes[i]);
         }
         for (int word = 0; word < 5; word++)
             transpose(&planes[32 * word]);
-        find_matches(&scan->matcher, planes);
+        read_texts(&scan->matcher, planes);
         if (any(find_hits(&scan->matcher, limit(scan))))
             record(scan, origin + first, low, high < GROUP ? high : GROUP - 1);
+        if (!scan->ended && low < GROUP && high >= GROUP && scan->halt
+            && __atomic_load_n(scan->halt, __ATOMIC_RELAXED)) {
+            scan->outcome.searched = origin + first + GROUP - 1;
+            scan->ended = true;
+        }
         if (scan->ended || high < GROUP)
             return;
     }
@@ -646,6 +746,7 @@ struct kernel_outcome KERNEL_SCAN(const struct kernel_query *query, uint64_t fir
     struct scan scan = {
         .ideal_distance = query->ideal_distance,
         .result_distance = query->result_distance,
+        .halt = query->halt,
         .results = results,
         .capacity = capacity,
         .outcome = {.searched = last, .best_distance = query->best_distance},
@@ -653,6 +754,10 @@ struct kernel_outcome KERNEL_SCAN(const struct kernel_query *query, uint64_t fir
     uint64_t origin = 0, size = 1;  /* of the secrets of one length: the first position, the number */
 
     make_matcher(&scan.matcher, query);
+    for (unsigned lane = 0; lane < LANES; lane++)
+        scan.of_lane[lane] = (uint16_t)deposit(lane, LANE_BITS);
+    for (unsigned vector = 0; vector < 32; vector++)
+        scan.of_vector[vector] = (uint16_t)deposit(vector, ~LANE_BITS);
     if (scan.outcome.best_distance > query->length + 1)
         scan.outcome.best_distance = query->length + 1;
     for (unsigned length = 0; !scan.ended; length++) {

@@ -16,6 +16,7 @@ struct kernel_query {
     unsigned ideal_distance;   /* the first candidate within it ends the scan */
     unsigned result_distance;  /* a candidate within it is a result; at least ideal_distance */
     unsigned best_distance;    /* the smallest distance known */
+    const uint8_t *halt;       /* once this byte is not 0, the scan ends early; NULL for none */
 };
 
 /* What a scan came to. */
@@ -28,7 +29,8 @@ struct kernel_outcome {
 };
 
 /* Search the positions `first` to `last`, both included, in order, until the first candidate within
- * `ideal_distance` or the `capacity`-th result (at least 1). Writes the positions of the results. */
+ * `ideal_distance` or the `capacity`-th result (at least 1). Writes the positions of the results. Another
+ * thread may set `halt` at any time: the scan then ends some microseconds later, wherever it is. */
 typedef struct kernel_outcome kernel_scan(const struct kernel_query *query, uint64_t first,
                                           uint64_t last, uint64_t *results, size_t capacity);
 

@@ -10,12 +10,15 @@ static const char *const nothing[] = {NULL};
 
 #ifdef __x86_64__
 
-kernel_scan kernel_scan_avx2, kernel_scan_avx512;
+kernel_scan kernel_scan_avx2, kernel_scan_avx512, kernel_scan_avx512vbmi;
 
 static const char *const avx2[] = {"avx2", NULL};
-static const char *const avx512[] = {"avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl", NULL};
+#define AVX512 "avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
+static const char *const avx512[] = {AVX512, NULL};
+static const char *const avx512vbmi[] = {AVX512, "avx512vbmi", NULL};
 
 const struct kernel_variant kernel_variants[] = {
+    {"avx512vbmi", avx512vbmi, kernel_scan_avx512vbmi},
     {"avx512", avx512, kernel_scan_avx512},
     {"avx2", avx2, kernel_scan_avx2},
     {"baseline", nothing, kernel_scan_baseline},
@@ -27,7 +30,8 @@ int kernel_cpu_has(const char *feature)
     __builtin_cpu_init();
     /* The built-in takes literals only. It also asks the operating system. */
 #define HAS(name) (!strcmp(feature, name) && __builtin_cpu_supports(name))
-    return HAS("avx2") || HAS("avx512f") || HAS("avx512bw") || HAS("avx512dq") || HAS("avx512vl");
+    return HAS("avx2") || HAS("avx512f") || HAS("avx512bw") || HAS("avx512dq") || HAS("avx512vl")
+           || HAS("avx512vbmi");
 #undef HAS
 }
 

@@ -12,7 +12,15 @@ class IdleKernel:
 
     backend = "idle"
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:  # noqa: ARG002
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Return an empty scan of the whole range, later."""
         time.sleep(0.001)
         return Scan(stop, [])
@@ -29,11 +37,19 @@ class BrokenKernel:
         """Work like the reference."""
         self._kernel = load_kernel("python")
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Fail for the name."""
         if query.name == self.name:
             raise RuntimeError(self.secret)
-        return self._kernel.scan(query, start, stop, best_distance, capacity)
+        return self._kernel.scan(query, start, stop, best_distance, capacity, halt)
 
 
 class JitterKernel:
@@ -46,8 +62,16 @@ class JitterKernel:
         self._kernel = load_kernel("python")
         self._random = random.Random(seed)  # noqa: S311  # no secret
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Scan, then wait for up to 3 ms."""
-        scan = self._kernel.scan(query, start, stop, best_distance, capacity)
+        scan = self._kernel.scan(query, start, stop, best_distance, capacity, halt)
         time.sleep(self._random.uniform(0, 0.003))
         return scan

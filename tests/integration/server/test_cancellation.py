@@ -194,7 +194,15 @@ class GateKernel:
         """Begin with the gate shut."""
         self.gate = threading.Event()
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:  # noqa: ARG002
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Wait for the gate."""
         assert self.gate.wait(20)
         return Scan(stop, [])

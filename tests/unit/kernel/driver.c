@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SOON = 1024 };  /* how many candidates a halted scan may search: a group of each length */
+
 static const char SYMBOLS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static uint64_t state;
@@ -90,7 +92,7 @@ static unsigned distance_at(uint64_t position, const struct kernel_query *query)
     return best;
 }
 
-/* The contract of `kernel_scan`, position by position. */
+/* The contract of `kernel_scan`, position by position, but for `halt`. */
 static struct kernel_outcome expect(const struct kernel_query *query, uint64_t first, uint64_t last,
                                     uint64_t *results, size_t capacity)
 {
@@ -124,7 +126,8 @@ static uint64_t draw_position(void)
     }
 }
 
-/* Scan at random with the kernel and the reference; return how many candidates. */
+/* Scan at random with the kernel and the reference, halted before it begins or not at all; return how
+ * many candidates. */
 static uint64_t compare(const struct kernel_variant *variant)
 {
     uint64_t first = draw_position(), span = draw() % 3000, last, *results[2];
@@ -144,8 +147,12 @@ static uint64_t compare(const struct kernel_variant *variant)
     size_t capacity = draw() % 2 ? span + 1 : 1 + draw() % 80;
     for (int i = 0; i < 2; i++)
         results[i] = malloc(capacity * sizeof *results[i]);
-    struct kernel_outcome e = expect(&query, first, last, results[0], capacity);
+    uint8_t halt = draw() % 4 == 0;
+    query.halt = halt || draw() % 2 ? &halt : NULL;
     struct kernel_outcome o = variant->scan(&query, first, last, results[1], capacity);
+    if (halt && o.searched >= first && o.searched < last && o.searched - first < SOON)
+        last = o.searched;
+    struct kernel_outcome e = expect(&query, first, last, results[0], capacity);
     if (e.searched != o.searched || e.count != o.count || e.found != o.found
         || e.best_distance != o.best_distance
         || (e.best_distance < query.best_distance && e.best_position != o.best_position)
@@ -153,8 +160,8 @@ static uint64_t compare(const struct kernel_variant *variant)
         printf("%s differs: %" PRIu64 " to %" PRIu64 ", pattern", variant->name, first, last);
         for (unsigned i = 0; i < query.length; i++)
             printf(" %02x", pattern[i]);
-        printf(", distances %u %u %u, capacity %zu\n", query.ideal_distance, query.result_distance,
-               query.best_distance, capacity);
+        printf(", distances %u %u %u, capacity %zu, halt %d\n", query.ideal_distance,
+               query.result_distance, query.best_distance, capacity, halt);
         exit(1);
     }
     free(pattern);

@@ -1,6 +1,8 @@
 """The contract of `Kernel.scan`: one test body for every backend, against an independent oracle."""
 
+import time
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import pytest
@@ -156,6 +158,32 @@ def test_tells_the_first_of_the_best(kernel: Kernel, best_distance: int, capacit
     best = min(range(scan.stop), key=lambda position: found[position])
     assert (len(scan.results) == capacity) == (scan.stop < 4000)
     assert ((best, found[best]) if found[best] < best_distance else None) == scan.best
+
+
+def test_halted_scan_ends_early_and_all_that_it_tells_is_true(kernel: Kernel) -> None:
+    """What was searched until then counts, and an ideal candidate is one."""
+    found = expected_distances("doctor", 0, 3000)
+    query = Query("doctor", min(found.values()), 6)  # every candidate is a result
+    halt = bytearray([1])
+
+    position = 0
+    while not (scan := kernel.scan(query, position, 3000, 0, 3000, halt)).found:
+        assert position < scan.stop <= position + 1024
+        assert array("Q", range(position, scan.stop)) == scan.results
+        position = scan.stop
+
+    assert min(found, key=lambda p: found[p]) == scan.results[-1]
+
+
+def test_another_thread_halts_a_scan(kernel: Kernel) -> None:
+    """A scan that would last for years ends."""
+    halt = bytearray(1)
+    with ThreadPoolExecutor(1) as pool:
+        scan = pool.submit(kernel.scan, Query("-" * 28, 0), 0, END, 0, 1, halt)
+        time.sleep(0.05)
+        assert not scan.done()
+        halt[0] = 1
+        assert 0 < scan.result(timeout=20).stop < END
 
 
 @pytest.mark.parametrize("name", ["é", "\u212a", "a\u017f", "-doctor-", "\0", "a\0b"])

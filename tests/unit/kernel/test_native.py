@@ -103,11 +103,11 @@ def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
 def test_the_binding_checks_its_arguments(arguments: tuple[Any, ...], error: str) -> None:
     """What would make the C code read or write astray is refused, by name."""
     with pytest.raises(ValueError, match=error):
-        native._native.scan(*arguments[:-1], array("Q", [0] * arguments[-1]))  # noqa: SLF001 - what `NativeKernel` stands on
+        native._native.scan(*arguments[:-1], array("Q", [0] * arguments[-1]), None)  # noqa: SLF001 - what `NativeKernel` stands on
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 9), (0, END)])
 def test_the_binding_takes_positions_of_64_bits(first: int, last: int) -> None:
     """A position outside the keyspace is refused, not cut to 64 bits."""
     with pytest.raises(OverflowError):
-        native._native.scan("baseline", b"a", 0, 0, first, last, 2, array("Q", [0]))  # noqa: SLF001
+        native._native.scan("baseline", b"a", 0, 0, first, last, 2, array("Q", [0]), None)  # noqa: SLF001

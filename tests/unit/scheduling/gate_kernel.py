@@ -12,7 +12,7 @@ _PATIENCE_SECONDS = 20.0
 class Scanning:
     """A worker in the middle of a scan."""
 
-    def __init__(self, query: Query, start: int, stop: int) -> None:
+    def __init__(self, query: Query, start: int, stop: int, halt: bytearray | None) -> None:
         """Begin to scan a range."""
         self.name = query.name
         self._query = query
@@ -21,6 +21,12 @@ class Scanning:
         self._hits: list[tuple[int, int]] = []
         self._fault: Exception | None = None
         self._gate = threading.Event()
+        self._halt = halt
+
+    @property
+    def halted(self) -> bool:
+        """Whether the scan is to end early."""
+        return self._halt is not None and self._halt[0] == 1
 
     def finish(self, *hits: tuple[int, int]) -> None:
         """Let the scan find `hits`, positions with distances; one at distance 0 ends it."""
@@ -56,9 +62,17 @@ class GateKernel:
         self._all: list[Scanning] = []
         self._open = False
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:  # noqa: ARG002
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Show the test that a scan has begun, and wait for it."""
-        scanning = Scanning(query, start, stop)
+        scanning = Scanning(query, start, stop, halt)
         self._all.append(scanning)
         self._entered.put(scanning)
         if self._open:

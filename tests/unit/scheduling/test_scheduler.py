@@ -244,6 +244,28 @@ def test_results_of_other_chunks_do_not_come_after_a_fault(
     assert second.start == taken.progress.next_position
 
 
+def test_scans_whose_outcome_nobody_waits_for_are_halted(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """Of a search that was stopped, and of one that has found what it looked for."""
+    shop = workshop(workers=2)
+    shop.start()
+    stopped = shop.submit("stopped")
+    scans = [shop.kernel.next() for _ in range(2)]
+    assert not any(scanning.halted for scanning in scans)
+    shop.scheduler.close_job(stopped, AbandonedError())
+    assert all(scanning.halted for scanning in scans)
+
+    for scanning in scans:
+        scanning.finish()
+    shop.submit("found")
+    finder, behind = sorted((shop.kernel.next() for _ in range(2)), key=lambda s: s.start)
+    assert not behind.halted
+    finder.finish((finder.start, 0))
+    assert "found" == shop.told()
+    assert behind.halted
+
+
 def test_close_ends_the_workers_after_the_chunks_in_hand(workshop: Callable[..., Workshop]) -> None:
     """It says whether they did in time, and can be asked again; what waits is not begun."""
     shop = workshop(workers=2)

@@ -21,6 +21,9 @@ from hashfinder.scheduling.session import SearchRequest, SearchService, Session
 from tests.unit.scheduling.gate_kernel import GateKernel
 
 FOREVER = SearchRequest(Query("forever", 0, 7), 0, 10**15)
+"""Every candidate is a result."""
+SILENT = SearchRequest(Query("-silent-", 0), 0, 10**15)
+"""There is never a result."""
 
 
 class Nobody:
@@ -271,7 +274,7 @@ async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None
     service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
 
     async def search() -> None:
-        async with service.open("client", FOREVER) as session:
+        async with service.open("client", SILENT) as session:
             while True:
                 await session.take()
 

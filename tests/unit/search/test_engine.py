@@ -265,6 +265,7 @@ def test_ideal_candidate_in_the_middle_of_a_chunk_ends_the_search_there() -> Non
     search = new_search(query, 300, 10**6)
     chunk = search.claim(where - 300 + 5000)
     assert chunk.stop > where + 1
+    assert [0] == list(search.halt)
     search.give_back(chunk, scan(query, chunk, 1024))
 
     assert search.found
@@ -274,6 +275,7 @@ def test_ideal_candidate_in_the_middle_of_a_chunk_ends_the_search_there() -> Non
     assert progress.best is not None
     assert (where, 0) == (progress.best.position, progress.best.distance)
     assert not search.runnable
+    assert [1] == list(search.halt)
 
 
 class Ahead(NamedTuple):
@@ -431,6 +433,7 @@ def test_first_reason_to_stop_counts(early: bool) -> None:  # noqa: FBT001  # a 
     assert search.stop(first)
     assert not search.stop(second)
     assert first is search.error
+    assert [1] == list(search.halt)
     assert search.ended
     assert not search.found
     assert not search.runnable

@@ -58,8 +58,8 @@ class Settings(BaseSettings):
     """How many threads search; the number of usable cores where not given."""
     kernel: Annotated[str, Field(min_length=1)] = "auto"
     """The kernel: auto, native, python, or one of its backends by name."""
-    chunk_seconds: Annotated[float, Field(ge=0.0001, le=1)] = 0.002
-    """How long a worker searches before it looks up: the bound on stopping, in CPU seconds."""
+    chunk_seconds: Annotated[float, Field(ge=0.0001, le=1)] = 0.004
+    """How long a worker searches before another search has its turn, in CPU seconds."""
 
     drain_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """Seconds between NOT_SERVING and refusing searches, for load balancers to notice."""

@@ -18,12 +18,14 @@ def scan(
     last: int,
     best_distance: int,
     results: array[int],
+    halt: bytearray | None,
     /,
 ) -> tuple[int, int, bool, int, int]:
     """Search the positions `start` to `last`, both included, and write the results into an array.
 
     The array has 64 bits for each position. The results overwrite it from its first item on; its
-    length, at least 1, is the most to find.
+    length, at least 1, is the most to find. Once the first byte of `halt` is not 0, the search ends
+    early.
 
     Returns:
         The last position searched, the number of results, whether the last of them is ideal, the

@@ -29,12 +29,20 @@ class Kernel(Protocol):
     def backend(self) -> str:
         """The implementation and instruction set, as in ``native-avx512``."""
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Search the positions from `start` up to, not including, `stop`, in order.
 
         A *result* is a candidate whose distance is at most `query.result_distance`. The scan ends
-        with the first candidate within `query.ideal_distance`, with the `capacity`-th result, or at
-        `stop`.
+        with the first candidate within `query.ideal_distance`, with the `capacity`-th result, at
+        `stop`, or soon after `halt`: what it has searched by then counts.
 
         Args:
             query: what to search for.
@@ -42,4 +50,5 @@ class Kernel(Protocol):
             stop: one past the last position, at most 2^64.
             best_distance: the smallest distance known so far; for none, above the name's length.
             capacity: how many results to return at the most, at least 1.
+            halt: one byte, which another thread makes 1 to end the scan within some microseconds.
         """

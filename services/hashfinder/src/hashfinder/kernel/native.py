@@ -20,7 +20,15 @@ class NativeKernel:
         """The implementation and instruction set, as in ``native-avx512``."""
         return f"native-{self._variant}"
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Search the positions from `start` up to, not including, `stop`. See `Kernel.scan`."""
         results = array("Q", bytes(8 * capacity))
         if start == stop:
@@ -34,6 +42,7 @@ class NativeKernel:
             stop - 1,  # 2^64 itself does not fit the 64 bits of a position
             best_distance,
             results,
+            halt,
         )
         del results[count:]
         best = (position, distance) if distance < best_distance else None

@@ -17,7 +17,15 @@ class PythonKernel:
 
     backend = "python"
 
-    def scan(self, query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
+    def scan(
+        self,
+        query: Query,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
         """Search the positions from `start` up to, not including, `stop`. See `Kernel.scan`."""
         results = array("Q")
         best: tuple[int, int] | None = None
@@ -31,4 +39,6 @@ class PythonKernel:
                 found = distance <= query.ideal_distance
                 if found or len(results) == capacity:
                     return Scan(position + 1, results, best, found)
+            if halt and halt[0]:
+                return Scan(position + 1, results, best)
         return Scan(stop, results, best)

@@ -1,7 +1,8 @@
 """The worker threads: each takes the fairest next chunk, scans it, and gives it back.
 
-Chunks last about a millisecond of CPU, so that a stopped search frees its workers, and a new one
-gets its turn, within about that time. A search alone has chunks on all workers at once.
+Chunks last some milliseconds of CPU, so that a new search gets its turn within about that time. A
+stopped search frees its workers at once: its scans are halted in the middle of their chunks. A
+search alone has chunks on all workers at once.
 """
 
 import os
@@ -192,6 +193,7 @@ class Scheduler:
                     chunk.stop,
                     chunk.best_distance,
                     job.search.bounds.hits_per_chunk,
+                    job.search.halt,
                 )
             except Exception as error:  # noqa: BLE001  # a fault ends its search, never the worker
                 scan, fault = Scan(chunk.start, []), error

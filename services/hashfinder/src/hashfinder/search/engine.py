@@ -53,6 +53,8 @@ class Search:
         """Begin at the time `now`; a range past the keyspace's end is cut there."""
         self.query = query
         self.bounds = bounds
+        self.halt = bytearray(1)
+        """Becomes 1 when the search ends, for the scans that go on: nobody waits for them."""
         self._maximum_hashes = maximum_hashes
         self._began = now
         self._start = start
@@ -142,6 +144,7 @@ class Search:
             return False
         self._error = error
         self._scans.clear()
+        self.halt[0] = 1
         return True
 
     def take_results(self) -> list[int]:
@@ -162,6 +165,8 @@ class Search:
         self._merged = scan.stop
         if self._merged == self._stop and not self._found:
             self._error = BudgetExhaustedError(self._maximum_hashes)
+        if self.ended:
+            self.halt[0] = 1
 
 
 def _block_end(start: int, size: int) -> int:
