@@ -28,7 +28,7 @@ from tests.bench.ledger import Ledger
 
 MAXIMUM_HASHES = 2**63
 CHUNK_SECONDS = 0.002
-"""As HashFinder's."""
+"""Short: it is how long a stopped search goes on, in these designs."""
 FIRST_RATE = 50e6
 OPTIONS = (
     ("grpc.so_reuseport", 0),

@@ -11,7 +11,7 @@ from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel
 
 CHUNK = 2**18
-"""Some two milliseconds for a fast kernel, as the scheduler's chunks."""
+"""Some milliseconds for a fast kernel, as the scheduler's chunks."""
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
