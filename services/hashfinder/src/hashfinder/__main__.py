@@ -6,7 +6,6 @@ Exit codes: 0 drained on a signal; 1 the server cannot start or stop; 2 invalid 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -36,6 +35,7 @@ def _run(arguments: list[str]) -> int:
     from hashfinder.config import SettingsInvalidError, load_settings  # noqa: PLC0415
     from hashfinder.domain.errors import HashFinderError  # noqa: PLC0415
     from hashfinder.observability.logs import LogFormat, configure_logging  # noqa: PLC0415
+    from hashfinder.scheduling.event_loop import run  # noqa: PLC0415
 
     if arguments == ["--version"]:
         print(f"hashfinder-server {version('hashfinder')}")
@@ -50,7 +50,7 @@ def _run(arguments: list[str]) -> int:
         log_format = "console" if sys.stderr.isatty() else "json"
     configure_logging(LogFormat(log_format), settings.log_level)
     try:
-        asyncio.run(_serve(settings))
+        run(_serve(settings))
     except HashFinderError as error:
         logging.getLogger(__name__).error("failed", extra={"reason": str(error)})  # noqa: TRY400
         return 1

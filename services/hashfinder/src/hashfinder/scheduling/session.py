@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from hashfinder.domain.errors import AbandonedError, StoppedError, TimeLimitReachedError
 from hashfinder.domain.query import Query
 from hashfinder.scheduling.admission import Admission
+from hashfinder.scheduling.event_loop import foreground
 from hashfinder.scheduling.scheduler import Scheduler, Taken
 from hashfinder.search.engine import Bounds, Search
 
@@ -26,15 +27,22 @@ class SearchRequest:
 class Session:
     """One search under way."""
 
-    def __init__(self, scheduler: Scheduler, client: str, search: Search) -> None:
-        """Hand the search to the scheduler; the running event loop is told of its results."""
+    def __init__(
+        self, scheduler: Scheduler, client: str, search: Search, limit: asyncio.Timeout
+    ) -> None:
+        """Hand the search to the scheduler; the running event loop is told of its results.
+
+        A task that is cancelled while it waits for them stops the search at once, however long the
+        loop keeps it waiting, unless it is the `limit` that cancels it.
+        """
         self._scheduler = scheduler
         self._search = search
-        self._news = asyncio.Event()
+        self._limit = limit
         self._has_unsent = False
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
+        self._news = self._next_news()
         self._job = scheduler.submit(
-            client, search, lambda: loop.call_soon_threadsafe(self._news.set)
+            client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
         )
 
     async def take(self, patience: float | None = None) -> Taken:
@@ -44,16 +52,19 @@ class Session:
             StoppedError: the search was stopped, and all its results have been taken.
         """
         self._has_unsent = False
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._news.wait()
-        self._news.clear()
+        timer = None if patience is None else self._loop.call_later(patience, self._tell)
+        try:
+            await self._news
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._news = self._next_news()
         taken = self._scheduler.take(self._job)
         self._has_unsent = bool(taken.results)
         if taken.error is None:
             return taken
         if taken.results:
-            self._news.set()  # the error is next
+            self._tell()  # the error is next
             return taken
         if isinstance(taken.error, StoppedError):
             taken.error.progress = taken.progress
@@ -79,6 +90,19 @@ class Session:
         if isinstance(error, StoppedError) and not (self._has_unsent or taken.results):
             error.progress = taken.progress
         return error
+
+    def _next_news(self) -> asyncio.Future[None]:
+        news = self._loop.create_future()
+        news.add_done_callback(self._stop_if_cancelled, context=foreground())
+        return news
+
+    def _tell(self) -> None:
+        if not self._news.done():
+            self._news.set_result(None)
+
+    def _stop_if_cancelled(self, news: asyncio.Future[None]) -> None:
+        if news.cancelled() and not self._limit.expired():
+            self.close()
 
 
 class SearchService:
@@ -110,17 +134,18 @@ class SearchService:
                 bounds=self._bounds,
                 now=self._scheduler.clock(),
             )
-            session = Session(self._scheduler, client, search)
             limit = asyncio.timeout(self._maximum_seconds)
+            session = Session(self._scheduler, client, search, limit)
             try:
                 async with limit:
                     yield session
             except BaseException as error:
-                if limit.expired():
-                    raise session.time_out(self._maximum_seconds) from error
-                first = session.close()
+                late = limit.expired()
+                first = session.time_out(self._maximum_seconds) if late else session.close()
                 if first is None or first is error or isinstance(first, AbandonedError):
                     raise
+                if late:
+                    raise first from error
                 raise error from first
             else:
                 session.close()

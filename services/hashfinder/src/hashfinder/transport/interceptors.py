@@ -19,6 +19,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from hashfinder.domain.errors import AbandonedError, Cause, StoppedError, UndecodableRequestError
+from hashfinder.scheduling.event_loop import enter_background
 from hashfinder.transport.abandonment import Connections, deadline_passed
 from hashfinder.transport.status import is_expected, to_status
 
@@ -125,6 +126,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     ) -> _MaybeHandler:
         """Return the method's handler, surrounded; None for an unknown method."""
         path = handler_call_details.method
+        if path.startswith(f"/{self._searching}/"):
+            enter_background()
         if path not in self._surrounded:
             handler = await continuation(handler_call_details)
             if handler is None:  # gRPC answers UNIMPLEMENTED
