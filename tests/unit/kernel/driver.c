@@ -138,7 +138,7 @@ static uint64_t compare(const struct kernel_variant *variant)
     text_at(first + draw() % (last - first + 1), text);
     uint8_t *pattern = malloc(query.length);  /* exactly: what is read beyond is seen */
     memcpy(pattern, text + draw() % (29 - query.length), query.length);
-    for (unsigned changes = draw() % 4; changes; changes--)
+    for (unsigned changes = draw() % 9; changes; changes--)
         pattern[draw() % query.length] = (uint8_t)"a7+/=\0z"[draw() % 7];
     query.pattern = pattern;
     query.ideal_distance = draw() % 2 ? 0 : draw() % (query.length + 1);
