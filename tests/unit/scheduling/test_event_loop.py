@@ -22,6 +22,7 @@ from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchRequest, SearchService
 from tests.unit.scheduling.gate_kernel import GateKernel, Scanning
+from tests.unit.scheduling.nobody import Nobody
 from tests.unit.virtual_time import FakeClock
 
 TURNS = 20
@@ -303,13 +304,6 @@ def test_reader_may_be_replaced_while_it_reads(scene: Scene, wire: Callable[[int
     scene.turns()
     assert 1 == some.reads
     assert [("new", b"\0")] * 6 == rest
-
-
-class Nobody:
-    """Observes nothing."""
-
-    def freed(self, seconds: float) -> None:
-        """Pass."""
 
 
 class Searching:

@@ -19,18 +19,12 @@ from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchRequest, SearchService, Session
 from tests.unit.scheduling.gate_kernel import GateKernel
+from tests.unit.scheduling.nobody import Nobody
 
 FOREVER = SearchRequest(Query("forever", 0, 7), 0, 10**15)
 """Every candidate is a result."""
 SILENT = SearchRequest(Query("-silent-", 0), 0, 10**15)
 """There is never a result."""
-
-
-class Nobody:
-    """Observes nothing."""
-
-    def freed(self, seconds: float) -> None:
-        """Pass."""
 
 
 class Bench:
