@@ -1,9 +1,11 @@
 """How an RPC ends: every row of the contract's status table, for both methods."""
 
 import asyncio
+import gc
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import CoroutineType, FrameType
 from typing import Any, NamedTuple
 
 import grpc
@@ -215,6 +217,36 @@ def begin(running: RunningApplication, method: str, row: Row, request_id: str) -
     return open_method(f"/hash_name.HashFinder/{method}")(row.wire, metadata=metadata)
 
 
+async def prepare(
+    application: StartApplication, method: str, row: Row, **settings: object
+) -> tuple[RunningApplication, list[Any]]:
+    """Return an application in which all is as the row wants it, and the searches under way."""
+    running = await application(row.kernel(), **settings, **row.settings)
+    if row.earlier:
+        nothing = running.samples()
+        await finish(getattr(running.stub, method)(row.earlier))
+        await counted(running, method, nothing)
+    others = [running.stub.Find(HOPELESS) for _ in range(row.held)]
+    await running.active(row.held)
+    return running, others
+
+
+async def end(running: RunningApplication, method: str, row: Row, request_id: str) -> Ending:
+    """Let an RPC begin and end as the row says; return what its client sees."""
+    call = begin(running, method, row, request_id)
+    if row.cancel:
+        await running.eventually(
+            lambda samples: (
+                samples.value("hashfinder_searches_active")
+                + samples.value("hashfinder_searches_queued")
+                == row.held + 1
+            ),
+            "the search is admitted, or waits",
+        )
+        call.cancel()
+    return await finish(call)
+
+
 async def counted(running: RunningApplication, method: str, before: Samples) -> Samples:
     """Return the samples once one more RPC of `method` has been counted."""
     name = "grpc_server_handled_total"
@@ -273,28 +305,11 @@ async def test_rpc_ends_as_the_table_says(
     application: StartApplication, logs: list[EventDict], row: Row, method: str
 ) -> None:
     """Code, reason, details, metrics, log line and request id are those of the row."""
-    running = await application(row.kernel(), **row.settings)
-    if row.earlier:
-        nothing = running.samples()
-        await finish(getattr(running.stub, method)(row.earlier))
-        await counted(running, method, nothing)
-    others = [running.stub.Find(HOPELESS) for _ in range(row.held)]
-    await running.active(row.held)
+    running, others = await prepare(application, method, row)
     before = running.samples()
     request_id = f"test-{uuid.uuid4()}"
 
-    call = begin(running, method, row, request_id)
-    if row.cancel:
-        await running.eventually(
-            lambda samples: (
-                samples.value("hashfinder_searches_active")
-                + samples.value("hashfinder_searches_queued")
-                == row.held + 1
-            ),
-            "the search is admitted, or waits",
-        )
-        call.cancel()
-    ending = await finish(call)
+    ending = await end(running, method, row, request_id)
     after = await counted(running, method, before)
     for other in others:
         other.cancel()
@@ -324,6 +339,47 @@ async def test_rpc_ends_as_the_table_says(
         assert RETRY_SECONDS[0] <= ending.retry_seconds <= RETRY_SECONDS[1]
     if "SearchProgress" in row.details:
         assert_progress(ending, row.request)
+
+
+@pytest.fixture
+def collector() -> Iterator[Callable[[], list[object]]]:
+    """Keep the garbage collector from running, but when the test wants to see what it finds."""
+
+    def collect() -> list[object]:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        gc.set_debug(0)
+        return gc.garbage
+
+    gc.disable()
+    yield collect
+    gc.garbage.clear()
+    gc.enable()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_rpc_leaves_nothing_to_the_garbage_collector(
+    application: StartApplication,
+    collector: Callable[[], list[object]],
+    row: Row,
+    method: str,
+) -> None:
+    """What a search was made of is free at once: none of it leads back to itself."""
+    # A worker remembers its last search until it gets another: there is one, and two searches.
+    running, others = await prepare(application, method, row, workers=1)
+    gc.collect()
+    for _ in range(2):
+        before = running.samples()
+        await end(running, method, row, "test")
+        await counted(running, method, before)
+    left = collector()
+    for other in others:
+        other.cancel()
+
+    ours = [each for each in left if type(each).__module__.startswith("hashfinder")]
+    assert [] == ours
+    assert [] == [each for each in left if isinstance(each, CoroutineType | FrameType)]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -153,6 +153,7 @@ class Scheduler:
         """Forget a job; stop its search for the reason `error` if it has not ended."""
         with self._lock:
             self._jobs.discard(job)
+            job.notify = None
             self._stop(job, error)
 
     def _enqueue(self, job: "Job") -> None:
@@ -175,7 +176,7 @@ class Scheduler:
         if job.stopped_at is not None and search.idle:
             self._observer.freed(self.clock() - job.stopped_at)
             job.stopped_at = None
-        if (search.ended or search.has_results) and not job.notified and job in self._jobs:
+        if job.notify and not job.notified and (search.ended or search.has_results):
             job.notified = True
             job.notify()
 
@@ -276,7 +277,8 @@ class Job:
         """Begin with the pace unknown."""
         self.client = client
         self.search = search
-        self.notify = notify
+        self.notify: Callable[[], object] | None = notify
+        """None for a job that is forgotten: nobody listens, and owner and job are free at once."""
         self.notified = False
         self.queued = False
         self.stopped_at: float | None = None

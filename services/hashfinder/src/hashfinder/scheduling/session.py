@@ -40,7 +40,8 @@ class Session:
         self._limit = limit
         self._has_unsent = False
         self._loop = asyncio.get_running_loop()
-        self._news = self._next_news()
+        self._has_news = False
+        self._waiting: asyncio.Future[None] | None = None
         self._job = scheduler.submit(
             client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
         )
@@ -52,13 +53,9 @@ class Session:
             StoppedError: the search was stopped, and all its results have been taken.
         """
         self._has_unsent = False
-        timer = None if patience is None else self._loop.call_later(patience, self._tell)
-        try:
-            await self._news
-        finally:
-            if timer is not None:
-                timer.cancel()
-        self._news = self._next_news()
+        if not self._has_news:
+            await self._wait(patience)
+        self._has_news = False
         taken = self._scheduler.take(self._job)
         self._has_unsent = bool(taken.results)
         if taken.error is None:
@@ -91,17 +88,23 @@ class Session:
             error.progress = taken.progress
         return error
 
-    def _next_news(self) -> asyncio.Future[None]:
-        news = self._loop.create_future()
-        news.add_done_callback(self._stop_if_cancelled, context=foreground())
-        return news
+    async def _wait(self, patience: float | None) -> None:
+        self._waiting = self._loop.create_future()
+        self._waiting.add_done_callback(self._stop_if_cancelled, context=foreground())
+        timer = None if patience is None else self._loop.call_later(patience, self._tell)
+        try:
+            await self._waiting
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def _tell(self) -> None:
-        if not self._news.done():
-            self._news.set_result(None)
+        self._has_news = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
-    def _stop_if_cancelled(self, news: asyncio.Future[None]) -> None:
-        if news.cancelled() and not self._limit.expired():
+    def _stop_if_cancelled(self, waiting: asyncio.Future[None]) -> None:
+        if waiting.cancelled() and not self._limit.expired():
             self.close()
 
 

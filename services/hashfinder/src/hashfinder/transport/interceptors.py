@@ -161,6 +161,9 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self._count(call.rpc, 1)
         try:
             return await proceed()
+        except BaseException as error:
+            asyncio.get_running_loop().call_soon(_forget_frames, error)
+            raise
         finally:
             call.seconds = time.monotonic() - call.began
             if call.cause is Cause.CLIENT_CANCEL:  # or a lost connection: known when we have ended
@@ -277,6 +280,17 @@ def _shape(handler: Any) -> tuple[str, Callable[..., Any], Callable[..., _Handle
     if not handler.request_streaming:
         return "server_stream", handler.unary_stream, grpc.unary_stream_rpc_method_handler
     return "bidi_stream", handler.stream_stream, grpc.stream_stream_rpc_method_handler
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an RPC's error, and of those that led to it, when gRPC has had it.
+
+    They lead to frames, and these back to the error: all that the RPC was made of would stay in
+    memory until the garbage collector comes by.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _request_id(context: _GrpcContext) -> str:
