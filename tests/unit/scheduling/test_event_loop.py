@@ -1,22 +1,25 @@
-"""The event loop with a background: who goes first, for how long, and what a reader is asked."""
+"""The event loop with a background: who goes first, and gRPC's wake-ups."""
 
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
+import grpc
 import pytest
 
 from hashfinder.domain.errors import TimeLimitReachedError
 from hashfinder.domain.query import Query
 from hashfinder.scheduling.admission import Admission, Limits
 from hashfinder.scheduling.event_loop import (
-    READS_IN_A_TURN,
-    SLICE_SECONDS,
     PromptEventLoop,
     enter_background,
     foreground,
+    takes_events_of_grpc,
 )
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
@@ -30,12 +33,12 @@ TURNS = 20
 
 
 class FakeTimeLoop(PromptEventLoop):
-    """Has the time of its slices for its timers as well."""
+    """Has a time of its own."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Take the clock of both."""
+        """Take the clock of its timers."""
         self._now = clock
-        super().__init__(clock)
+        super().__init__()
 
     def time(self) -> float:
         """Return the time in seconds."""
@@ -43,7 +46,7 @@ class FakeTimeLoop(PromptEventLoop):
 
 
 class Scene:
-    """A loop whose slices a test measures out, and what has run on it."""
+    """A loop whose time a test sets, and what has run on it."""
 
     def __init__(self) -> None:
         """Begin with nothing to run."""
@@ -86,9 +89,9 @@ def scene() -> Iterator[Scene]:
 
 
 def test_foreground_goes_ahead_of_a_backlog(scene: Scene) -> None:
-    """It waits for one slice at the most; each of the two keeps its own order."""
+    """It waits for one step at the most; each of the two keeps its own order."""
     for name in ("b1", "b2", "b3"):
-        scene.soon(name, scene.background, SLICE_SECONDS)
+        scene.soon(name, scene.background)
     scene.turn()
     assert ["b1"] == scene.ran
     for name in ("f1", "f2"):
@@ -98,29 +101,20 @@ def test_foreground_goes_ahead_of_a_backlog(scene: Scene) -> None:
     assert ["b2", "f1", "f2", "b3"] == after_news
 
 
-def test_slice_ends_by_the_clock(scene: Scene) -> None:
-    """With the step in which its time is over."""
-    for n in range(6):
-        scene.soon(f"b{n}", scene.background, SLICE_SECONDS / 2)
-    scene.turn()
-    assert ["b0", "b1"] == scene.ran
-    scene.turn()
-    assert ["b0", "b1", "b2", "b3"] == scene.ran
-
-
-def test_quick_steps_share_a_slice_and_what_they_make_ready_has_the_next(scene: Scene) -> None:
-    """So that the loop looks for news in between."""
+def test_step_waits_for_all_that_was_ready_before_it(scene: Scene) -> None:
+    """What a step itself makes ready in the foreground included."""
 
     def again() -> None:
         scene.ran.append("first")
-        scene.soon("second", scene.background)
+        scene.soon("last")
+        scene.soon("ahead", foreground())
 
     scene.loop.call_soon(again, context=scene.background)
     scene.soon("beside", scene.background)
     scene.turn()
-    assert ["first", "beside"] == scene.ran
-    scene.turn()
-    assert ["first", "beside", "second"] == scene.ran
+    assert ["first"] == scene.ran
+    scene.turns()
+    assert ["first", "ahead", "beside", "last"] == scene.ran
 
 
 def test_cancelled_steps_do_not_run(scene: Scene) -> None:
@@ -164,7 +158,7 @@ def test_foreground_is_kept_in_the_background(scene: Scene) -> None:
     ahead = own.run(foreground)
     assert "kept" == ahead[variable]
     for name in ("b1", "b2"):
-        scene.soon(name, own, SLICE_SECONDS)
+        scene.soon(name, own)
     scene.soon("ahead", ahead)
     scene.turns()
     assert ["b1", "ahead", "b2"] == scene.ran
@@ -203,7 +197,7 @@ def test_steps_are_left_by_an_end_of_the_program(scene: Scene, end: type[BaseExc
 
 
 def test_closed_loop_takes_nothing(scene: Scene) -> None:
-    """Also where a slice was due."""
+    """Also where a step was due."""
     scene.soon("b", scene.background)
     scene.loop.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -214,7 +208,6 @@ def test_task_enters_the_background_with_all_it_begins(scene: Scene) -> None:
     """From its next wait on. Others stay where they are."""
 
     async def child() -> None:
-        scene.clock.now += SLICE_SECONDS
         scene.ran.append("child")
 
     async def parent() -> None:
@@ -228,82 +221,90 @@ def test_task_enters_the_background_with_all_it_begins(scene: Scene) -> None:
 
 
 class Wire:
-    """A socket with something to read, and a reader that takes a byte at a time."""
+    """A socket with something to read."""
 
-    def __init__(self, scene: Scene, size: int) -> None:
-        """Send `size` bytes."""
-        self.scene = scene
-        self.reads = 0
-        self.near, far = socket.socketpair()
+    def __init__(self, size: int) -> None:
+        """Send `size` bytes, none of which is like the one before."""
+        self.near, self.far = socket.socketpair()
         self.near.settimeout(0)
-        with far:
-            far.sendall(bytes(size))
-        self.on_read: Callable[[], object] = lambda: None
+        self.far.sendall(bytes(range(size)))
+        self.read: list[bytes] = []
 
-    def read(self) -> None:
+    def close(self) -> None:
+        """Close both ends."""
+        self.near.close()
+        self.far.close()
+
+    def read_byte(self, *_: object) -> None:
         """Take a byte."""
-        if self.near.recv(1):
-            self.reads += 1
-            self.on_read()
-        else:
-            self.scene.loop.remove_reader(self.near)
+        self.read.append(self.near.recv(1))
+
+
+class PollerCompletionQueue(Wire):
+    """Stands for gRPC's, which copes with a socket that has nothing to read."""
+
+    def handle_events(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take a byte if there is one, and all events."""
+        with suppress(BlockingIOError):
+            self.read_byte(loop)
+        self.read.append(b"events")
 
 
 @pytest.fixture
-def wire(scene: Scene) -> Iterator[Callable[[int], Wire]]:
-    """Connect readers to the loop; they are disconnected afterwards."""
-    wires: list[Wire] = []
-
-    def connect(size: int) -> Wire:
-        wires.append(Wire(scene, size))
-        scene.loop.add_reader(wires[-1].near, wires[-1].read)
-        return wires[-1]
-
-    yield connect
-    for each in wires:
-        scene.loop.remove_reader(each.near)
-        each.near.close()
+def wire(scene: Scene) -> Iterator[Wire]:
+    """Connect a reader that is not gRPC's to the loop."""
+    wire = Wire(7)
+    scene.loop.add_reader(wire.near, partial(wire.read_byte, scene.loop), "argument")
+    yield wire
+    scene.loop.remove_reader(wire.near)
+    wire.close()
 
 
-def test_reader_reads_all_there_is_in_a_turn(scene: Scene, wire: Callable[[int], Wire]) -> None:
-    """And not a byte more: it would wait, or fail, where there is none."""
-    some = wire(7)
+@pytest.fixture
+def queue(scene: Scene) -> Iterator[PollerCompletionQueue]:
+    """Connect a reader like gRPC's to the loop."""
+    queue = PollerCompletionQueue(7)
+    scene.loop.add_reader(queue.near, partial(queue.handle_events, scene.loop))
+    yield queue
+    scene.loop.remove_reader(queue.near)
+    queue.close()
+
+
+def test_reader_loses_nothing(scene: Scene, wire: Wire) -> None:
+    """It takes from its file what it wants, as with any loop."""
+    for _ in range(7):
+        scene.turn()
+    assert [bytes([n]) for n in range(7)] == wire.read
+
+
+def test_wake_ups_of_grpc_are_gone_with_the_first_turn(
+    scene: Scene, queue: PollerCompletionQueue
+) -> None:
+    """So that there is room for more; the events have been taken."""
     scene.turn()
-    assert 7 == some.reads
+    assert [b"events"] == queue.read
+    scene.loop.remove_reader(queue.near)
+    with pytest.raises(BlockingIOError):
+        queue.near.recv(1)
 
 
-def test_reader_leaves_a_turn_to_others(scene: Scene, wire: Callable[[int], Wire]) -> None:
-    """However much there is to read."""
-    much = wire(READS_IN_A_TURN + 3)
+def test_wake_ups_that_another_loop_took_are_not_missed(
+    scene: Scene, queue: PollerCompletionQueue
+) -> None:
+    """The events may still be there."""
+    scene.loop.call_soon(queue.near.recv, 7)
     scene.turn()
-    assert READS_IN_A_TURN == much.reads
-    scene.turn()
-    assert READS_IN_A_TURN + 3 == much.reads
+    assert [b"events"] == queue.read
 
 
-def test_reader_may_be_removed_while_it_reads(scene: Scene, wire: Callable[[int], Wire]) -> None:
-    """It is called no more."""
-    some = wire(7)
-    some.on_read = lambda: scene.loop.remove_reader(some.near)
-    scene.turns()
-    assert 1 == some.reads
-    assert not scene.loop.remove_reader(some.near)
-
-
-def test_reader_may_be_replaced_while_it_reads(scene: Scene, wire: Callable[[int], Wire]) -> None:
-    """The new one reads the rest, with its arguments."""
-    some = wire(7)
-    rest: list[tuple[str, bytes]] = []
-
-    def read(name: str) -> None:
-        rest.append((name, some.near.recv(1)))
-        if len(rest) == 6:
-            scene.loop.remove_reader(some.near.fileno())
-
-    some.on_read = lambda: scene.loop.add_reader(some.near.fileno(), read, "new")
-    scene.turns()
-    assert 1 == some.reads
-    assert [("new", b"\0")] * 6 == rest
+async def test_reader_of_grpc_is_known() -> None:
+    """As it is in the version that is installed, by what it gives to the loop."""
+    loop = asyncio.get_running_loop()
+    with patch.object(loop, "add_reader", wraps=loop.add_reader) as add_reader:
+        async with grpc.aio.insecure_channel("127.0.0.1:1"):
+            [(file, reader)] = [call.args for call in add_reader.call_args_list]
+    assert isinstance(file, socket.socket)
+    assert takes_events_of_grpc(reader)
 
 
 class Searching:
@@ -351,7 +352,7 @@ def test_cancelled_search_stops_ahead_of_its_task(scene: Scene, searching: Searc
     async def scenario() -> None:
         task, scanning = await searching.begin()
         for _ in range(TURNS):
-            scene.soon("other", scene.background, SLICE_SECONDS)
+            scene.soon("other", scene.background)
         task.cancel()
         for _ in range(3):
             await asyncio.sleep(0)

@@ -1,15 +1,15 @@
 """The server's event loop: it stays prompt, whatever thousands of searches do in one moment.
 
 asyncio runs all that is ready before it looks for news, and then takes one piece of news from each
-file. Both are mended here: the steps of searches are the background, of which a slice runs at a
-time, and a reader is called again as long as there is something to read.
+file. Both are mended here: the steps of searches are the background, of which one runs at a time,
+and a reader is called again as long as there is something to read.
 """
 
 import asyncio
-import select
-import time
+import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 _Arguments = TypeVarTuple("_Arguments")
 
-SLICE_SECONDS = 0.0005
-"""For how long the background runs before all else has its turn. No step is cut."""
-READS_IN_A_TURN = 500
-"""How often a reader is called, at most, before all else has its turn."""
+_WAKE_UPS = 2**16
+"""Bytes, more than a socket holds."""
 
 _in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
@@ -41,21 +39,25 @@ def foreground() -> Context:
     return context
 
 
+def takes_events_of_grpc(reader: Callable[..., object]) -> bool:
+    """Return whether `reader` is gRPC's: a partial of its queue's method."""
+    queue = getattr(getattr(reader, "func", None), "__self__", None)
+    return type(queue).__name__ == "PollerCompletionQueue"
+
+
 class PromptEventLoop(asyncio.SelectorEventLoop):
     """An event loop with a foreground and a background.
 
-    Between two slices of the background, all else that is ready has its turn. Within the foreground
+    Between two steps of the background, all else that is ready has its turn. Within the foreground
     and within the background, what is ready first runs first. Timers, and what other threads
     ask for, are the foreground: they wake tasks, which then wait for the turn of their own.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """Take what measures the slices, in seconds."""
+    def __init__(self) -> None:
+        """Begin with nothing to run."""
         super().__init__()
-        self._clock = clock
         self._background: deque[asyncio.Handle] = deque()
-        self._slice_is_due = False
-        self._readers: dict[int, select.poll] = {}
+        self._step_is_due = False
 
     def call_soon(
         self,
@@ -67,7 +69,7 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         context = copy_context() if context is None else context
         if not context.get(_in_background, False):
             return super().call_soon(callback, *args, context=context)
-        self._let_slice_follow()
+        self._let_step_follow()
         handle = asyncio.Handle(callback, args, self, context)
         self._background.append(handle)
         return handle
@@ -78,53 +80,43 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         callback: Callable[[*_Arguments], Any],
         *args: *_Arguments,
     ) -> None:
-        """Call `callback` while there is something to read. See `asyncio.loop.add_reader`.
+        """Call `callback` when there is something to read. See `asyncio.loop.add_reader`.
 
-        gRPC writes a byte for each event, and its reader takes one byte, with all events. With one
-        byte an iteration the pipe fills up, and what comes next waits outside.
+        gRPC's poller writes a byte for each event and waits where the socket is full. Its reader
+        takes all events, but one byte: here it gets rid of all.
         """
-        number = fd if isinstance(fd, int) else fd.fileno()
-        self._readers[number] = poll = select.poll()
-        poll.register(number, select.POLLIN)
-        super().add_reader(fd, self._read, number, poll, callback, args)
-
-    def remove_reader(self, fd: "FileDescriptorLike") -> bool:
-        """Call the reader of `fd` no more. See `asyncio.loop.remove_reader`."""
-        self._readers.pop(fd if isinstance(fd, int) else fd.fileno(), None)
-        return super().remove_reader(fd)
+        if isinstance(fd, socket.socket) and takes_events_of_grpc(callback):
+            super().add_reader(fd, self._wake_up, fd, callback, args)
+        else:
+            super().add_reader(fd, callback, *args)
 
     def close(self) -> None:
         """Close the loop; what is ready never runs."""
         super().close()
         self._background.clear()
-        self._slice_is_due = False
+        self._step_is_due = False
 
-    def _read(
-        self, number: int, poll: select.poll, callback: Callable[..., Any], args: tuple[Any, ...]
+    def _wake_up(
+        self, wake_ups: socket.socket, callback: Callable[..., Any], args: tuple[Any, ...]
     ) -> None:
-        for _ in range(READS_IN_A_TURN):
-            callback(*args)
-            if self._readers.get(number) is not poll or not poll.poll(0):
-                break
+        with suppress(BlockingIOError):  # the loop of another thread took them
+            wake_ups.recv(_WAKE_UPS)
+        callback(*args)
 
-    def _let_slice_follow(self) -> None:
-        if not self._slice_is_due:
-            super().call_soon(self._run_slice)
-            self._slice_is_due = True
+    def _let_step_follow(self) -> None:
+        if not self._step_is_due:
+            super().call_soon(self._step)
+            self._step_is_due = True
 
-    def _run_slice(self) -> None:
-        self._slice_is_due = False
-        end = self._clock() + SLICE_SECONDS
+    def _step(self) -> None:
+        handle = self._background.popleft()
         try:
-            for _ in range(len(self._background)):  # what they make ready waits for news as well
-                handle = self._background.popleft()
-                if not handle.cancelled():
-                    handle._run()  # noqa: SLF001  # the part of a handle that is for event loops
-                if self._clock() >= end:
-                    break
+            if not handle.cancelled():
+                handle._run()  # noqa: SLF001  # the part of a handle that is for event loops
         finally:
+            self._step_is_due = False
             if self._background:
-                self._let_slice_follow()
+                self._let_step_follow()
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
