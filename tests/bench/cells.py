@@ -10,7 +10,7 @@ from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
-from tests.bench.load import Clients, DesignProcess, OpenSearch, health_probed, serving
+from tests.bench.load import Clients, DesignProcess, OpenSearch, health_probed, serving, until
 from tests.bench.machine import CpuTimes
 
 _OPEN_SECONDS = 6.0
@@ -124,7 +124,7 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         clients = Clients(server.address, counts)
         await clients.connect()
         clients.open_all(progress_seconds)
-        await server.until(partial(_begun, searches), _OPEN_SECONDS)
+        await until(server.counts, partial(_begun, searches), _OPEN_SECONDS)
         await asyncio.sleep(times.settle)
         idle_cpu = CpuTimes.now()
         begin = await server.snapshot()
@@ -142,6 +142,10 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         # Afterwards: forty checks a second cost a server in Python a few parts of a hundred.
         async with health_probed(server.address) as health:
             cancelled = await _cancel_in_turn(clients, times.cancels, progress_seconds)
+            names = {search.name for search in cancelled}
+            await until(
+                server.snapshot, lambda now: names.isdisjoint(now["running"]), _FREE_SECONDS
+            )
             free = await _free_milliseconds(server, cancelled)
         await clients.close()
     seconds, cpu_seconds, kernel_seconds = (
@@ -182,16 +186,20 @@ async def measure_storm(design: str, searches: int, storms: int) -> Storm:
                 clients = Clients(server.address, spread(searches))
                 await clients.connect()
                 clients.open_all()
-                peak = await server.until(partial(_begun, storm * searches), _STORM_SECONDS)
-                freed = await _free_milliseconds(server, clients.cancel_all())
+                peak = await until(server.counts, partial(_begun, storm * searches), _STORM_SECONDS)
+                cancelled = clients.cancel_all()
+                await until(server.counts, lambda now: now["ended"] == now["begun"], _FREE_SECONDS)
+                freed = await _free_milliseconds(server, cancelled)
                 await clients.close()
                 begun.append(peak["begun"] - sum(begun))
                 free += freed
                 last.append(max(freed))
-                rss += [peak["rss"], (await server.snapshot())["rss"]]
+                rss += [peak["rss"], (await server.counts())["rss"]]
         seconds = time.monotonic() - began
         others = CpuTimes.now().others_since(cpu)
-        left = await server.until(lambda now: now["tasks"] <= idle["tasks"], _FREE_SECONDS)
+        left = await until(
+            server.snapshot, lambda now: now["tasks"] <= idle["tasks"], _FREE_SECONDS
+        )
     latencies = [1000 * each for _, each in health]
     return Storm(
         design=design,
@@ -227,8 +235,6 @@ async def _cancel_in_turn(
 
 async def _free_milliseconds(server: DesignProcess, cancelled: list[OpenSearch]) -> list[float]:
     """Return after how long each cancelled search was free; those never begun are left out."""
-    names = {search.name for search in cancelled}
-    await server.until(lambda now: names.isdisjoint(now["running"]), _FREE_SECONDS)
     await asyncio.sleep(_LAST_SCAN_SECONDS)
     after = await server.snapshot()
     free = []

@@ -1,7 +1,7 @@
 """A server of one design, as a process of its own: `python -m tests.bench.design_server DESIGN`.
 
-It prints its address, then answers every line on stdin with a snapshot of its ledger as JSON, and
-ends when stdin does.
+It prints its address, then answers every line on stdin with its ledger's counts or a snapshot, as
+the line asks, in JSON. It ends when stdin does.
 """
 
 import asyncio
@@ -70,13 +70,17 @@ def serve_thread_per_rpc(kernel: Kernel, ledger: Ledger) -> None:
 
 
 def _answer(ledger: Ledger, address: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
-    """Print the address; answer with snapshots from a thread of its own."""
+    """Print the address; answer questions from a thread of its own."""
 
     def answer() -> None:
         print(address, flush=True)  # the protocol
-        for _ in sys.stdin:
-            tasks = len(asyncio.all_tasks(loop)) if loop else 0
-            print(json.dumps({**ledger.snapshot(), "tasks": tasks}), flush=True)
+        for question in sys.stdin:
+            if question.strip() == "counts":
+                reply = ledger.counts()
+            else:
+                tasks = len(asyncio.all_tasks(loop)) if loop else 0
+                reply = {**ledger.snapshot(), "tasks": tasks}
+            print(json.dumps(reply), flush=True)
         os._exit(0)
 
     threading.Thread(target=answer, name="answers", daemon=True).start()

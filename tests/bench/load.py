@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -33,24 +33,34 @@ class DesignProcess:
         self.address = address
         self._process = process
 
+    async def counts(self) -> dict[str, Any]:
+        """Return how many searches have begun and ended, hardly disturbing the server."""
+        return await self._ask("counts")
+
     async def snapshot(self) -> dict[str, Any]:
         """Return the server's account of itself; see `Ledger.snapshot`."""
+        return await self._ask("snapshot")
+
+    async def _ask(self, question: str) -> dict[str, Any]:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(b"\n")
+        self._process.stdin.write(f"{question}\n".encode())
         async with asyncio.timeout(_ANSWER_SECONDS):
             line = await self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    async def until(
-        self, condition: Callable[[dict[str, Any]], bool], seconds: float
-    ) -> dict[str, Any]:
-        """Return the first snapshot for which `condition` holds, or the last within `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not condition(now := await self.snapshot()) and time.monotonic() < deadline:  # noqa: ASYNC110  # another process
-            await asyncio.sleep(_POLL_SECONDS)
-        return now
+
+async def until(
+    ask: Callable[[], Awaitable[dict[str, Any]]],
+    condition: Callable[[dict[str, Any]], bool],
+    seconds: float,
+) -> dict[str, Any]:
+    """Ask again and again; return the first answer of the kind, or the last within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition(answer := await ask()) and time.monotonic() < deadline:  # noqa: ASYNC110  # another process
+        await asyncio.sleep(_POLL_SECONDS)
+    return answer
 
 
 @asynccontextmanager
