@@ -1,7 +1,7 @@
 /* The kernel in portable vector types (GCC, Clang), compiled once for each instruction set with
  *
  *   VECTOR_BYTES  the size of a vector register: 16, 32 or 64
- *   STREAMS       how many vectors are hashed at once: 1 or 2
+ *   STREAMS       how many vectors are hashed at once: 1, 2 or 4
  *   KERNEL_SCAN   the name of the function that this file defines
  *
  * The unit of work is a *block*: the 256 candidates that differ in their last byte alone. SHA-1 works
@@ -360,13 +360,15 @@ static __attribute__((noinline)) void transpose(words rows[32])
         x[i] = i ? rotate(rows[32 - i], 32 - i) : rows[0];
     UNROLL
     for (int k = 4; k >= 0; k--) {
-        words wrapped[16];
+        const int step = 1 << k;
         UNROLL
-        for (int i = 0; i < 1 << k; i++)
-            wrapped[i] = x[32 - (1 << k) + i];
-        UNROLL
-        for (int i = 31; i >= 0; i--)
-            x[i] = blend(zero + masks[k], i < 1 << k ? wrapped[i] : x[i - (1 << k)], x[i]);
+        for (int start = 0; start < step; start++) {  /* ring by ring, so that one row waits at a time */
+            words last = x[32 - step + start];
+            UNROLL
+            for (int i = 32 - step + start; i >= step; i -= step)
+                x[i] = blend(zero + masks[k], x[i - step], x[i]);
+            x[start] = blend(zero + masks[k], last, x[start]);
+        }
     }
     UNROLL
     for (int i = 0; i < 32; i++)

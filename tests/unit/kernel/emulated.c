@@ -3,13 +3,14 @@
 
 #include "kernel.h"
 
-kernel_scan kernel_scan_1, kernel_scan_2;
+kernel_scan kernel_scan_1, kernel_scan_2, kernel_scan_4;
 
 static const char *const nothing[] = {NULL};
 
 const struct kernel_variant kernel_variants[] = {
     {"1 stream", nothing, kernel_scan_1},
     {"2 streams", nothing, kernel_scan_2},
+    {"4 streams", nothing, kernel_scan_4},
     {NULL, NULL, NULL},
 };
 
