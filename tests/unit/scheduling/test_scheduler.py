@@ -385,6 +385,30 @@ def test_client_that_has_used_up_its_quota_is_stopped_and_others_are_not(
     assert 0 == shop.scheduler.quota_delay("o")
 
 
+def test_chunk_that_is_out_when_the_quota_ends_is_not_thrown_away(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """It has been paid for: the search is stopped when it is back, and gets no other."""
+    shop = workshop(workers=2, rate=10, burst=20)
+    job = shop.submit("doctor")
+    shop.start()
+    first, second = sorted((shop.kernel.next(), shop.kernel.next()), key=lambda scan: scan.start)
+    second.finish()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while shop.scheduler.statistics().workers_busy == 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert not first.halted
+    assert 0 == shop.untold
+    first.finish()
+    assert "doctor" == shop.told()
+
+    taken = shop.scheduler.take(job)
+    assert isinstance(taken.error, ClientQuotaExhaustedError)
+    assert second.stop == taken.progress.next_position
+    assert pytest.approx(shop.scheduler.quota_delay("d")) == taken.error.retry_after
+
+
 def test_find_in_the_chunk_that_overdraws_the_quota_is_a_find(
     workshop: Callable[..., Workshop],
 ) -> None:

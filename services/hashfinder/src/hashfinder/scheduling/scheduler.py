@@ -157,7 +157,7 @@ class Scheduler:
             self._stop(job, error)
 
     def _enqueue(self, job: "Job") -> None:
-        if not job.queued and job.search.runnable:
+        if not job.queued and job.runnable:
             job.queued = True
             self._queue.push(job.client, job)
 
@@ -212,7 +212,7 @@ class Scheduler:
                 while self._queue:
                     job = self._queue.pop()
                     job.queued = False
-                    if job.search.runnable:
+                    if job.runnable:
                         size = job.pace.chunk_size(self._chunk_seconds, self._rate)
                         chunk = job.search.claim(size)
                         self._busy += 1
@@ -234,7 +234,9 @@ class Scheduler:
         if done.fault is not None:
             self._stop(job, done.fault)
         job.search.give_back(done.chunk, done.scan)
-        if delay:
+        # What is paid for is not thrown away: the chunks that are out come back first.
+        job.overdrawn = delay > 0
+        if job.overdrawn and job.search.idle:
             self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
         self._tell(job)
         self._enqueue(job)
@@ -281,8 +283,15 @@ class Job:
         """None for a job that is forgotten: nobody listens, and owner and job are free at once."""
         self.notified = False
         self.queued = False
+        self.overdrawn = False
+        """Whether its client had no quota left when the newest chunk was paid for."""
         self.stopped_at: float | None = None
         self.pace = Pace()
+
+    @property
+    def runnable(self) -> bool:
+        """Whether the search may have another chunk now."""
+        return self.search.runnable and not self.overdrawn
 
 
 class Pace:

@@ -5,6 +5,7 @@ the message's variable parts repeated as metadata. Nothing that a client sent is
 status stays far below the 16 KiB of metadata at which gRPC would replace it.
 """
 
+import math
 from dataclasses import dataclass
 
 import grpc
@@ -109,7 +110,7 @@ def _details(error: Exception, row: _Row, request_id: str) -> list[Message]:
         details.append(failure)
     if isinstance(error, RetryableError):
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(round(error.retry_after * 1000))
+        retry.retry_delay.FromMilliseconds(math.ceil(error.retry_after * 1000))
         details.append(retry)
     if isinstance(error, StoppedError) and error.progress is not None:
         details.append(search_progress(error.progress))
