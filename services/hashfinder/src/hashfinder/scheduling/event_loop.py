@@ -1,8 +1,8 @@
 """The server's event loop: it stays prompt, whatever thousands of searches do in one moment.
 
-asyncio runs all that is ready before it looks for news, and then takes one piece of news from each
-file. Both are mended here: the steps of searches are the background, of which one runs at a time,
-and a reader is called again as long as there is something to read.
+asyncio runs all that is ready before it looks for news, and gRPC's reader then takes one byte of
+many from the socket that its poller waits for. Both are mended here: the steps of searches are the
+background, of which one runs at a time, and the socket is emptied at once.
 """
 
 import asyncio
@@ -56,8 +56,8 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         """Begin with nothing to run."""
         super().__init__()
+        # Not empty: the first is running, or `_step` is ready to run it.
         self._background: deque[asyncio.Handle] = deque()
-        self._step_is_due = False
 
     def call_soon(
         self,
@@ -69,7 +69,8 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         context = copy_context() if context is None else context
         if not context.get(_in_background, False):
             return super().call_soon(callback, *args, context=context)
-        self._let_step_follow()
+        if not self._background:
+            super().call_soon(self._step)
         handle = asyncio.Handle(callback, args, self, context)
         self._background.append(handle)
         return handle
@@ -94,7 +95,6 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         """Close the loop; what is ready never runs."""
         super().close()
         self._background.clear()
-        self._step_is_due = False
 
     def _wake_up(
         self, wake_ups: socket.socket, callback: Callable[..., Any], args: tuple[Any, ...]
@@ -103,20 +103,15 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
             wake_ups.recv(_WAKE_UPS)
         callback(*args)
 
-    def _let_step_follow(self) -> None:
-        if not self._step_is_due:
-            super().call_soon(self._step)
-            self._step_is_due = True
-
     def _step(self) -> None:
-        handle = self._background.popleft()
+        handle = self._background[0]
         try:
             if not handle.cancelled():
                 handle._run()  # noqa: SLF001  # the part of a handle that is for event loops
         finally:
-            self._step_is_due = False
+            self._background.popleft()
             if self._background:
-                self._let_step_follow()
+                super().call_soon(self._step)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
