@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 
 from hashfinder.domain.candidate import Candidate
 from hashfinder.kernel import Kernel
-from hashfinder.scheduling.scheduler import Pace
+from hashfinder.scheduling.pace import Pace
 from hashfinder.search.engine import Bounds, Search
 from hashfinder.transport.mapping import progress_message, result_message
 from hashfinder.transport.validation import parse_request, progress_interval

@@ -15,8 +15,10 @@ from hashfinder.domain.errors import (
     ServerDrainingError,
 )
 from hashfinder.domain.query import Query
+from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.quota import Quota
-from hashfinder.scheduling.scheduler import Job, Pace, Scheduler, SchedulerStatistics
+from hashfinder.scheduling.scheduler import Scheduler
+from hashfinder.scheduling.statistics import SchedulerStatistics
 from hashfinder.search.engine import Bounds, Search
 from tests.unit.scheduling.gate_kernel import GateKernel
 from tests.unit.virtual_time import FakeClock
@@ -445,33 +447,6 @@ def test_every_position_scanned_is_counted(workshop: Callable[..., Workshop]) ->
     shop.told()
     assert first.stop + 10 == shop.scheduler.statistics().hashes
     assert first.stop + 10 == shop.scheduler.take(job).progress.hashes
-
-
-def test_chunks_last_about_as_long_as_asked_for() -> None:
-    """Their size follows the measured rate, from a single position to some millions."""
-    pace = Pace()
-    for hashes, size in ((8_000_000, 80_000), (2_000, 20), (10, 1), (2**40, 2**24)):
-        for _ in range(80):
-            pace.measured(hashes, 0.1)
-        assert pytest.approx(size, rel=0.01, abs=1) == pace.chunk_size(0.001, guess=1)
-        assert 1 <= pace.chunk_size(0.001, guess=1) <= 2**24
-
-
-@pytest.mark.parametrize(("hashes", "seconds"), [(0, 0.1), (100, 0.0), (0, 0.0)])
-def test_chunk_without_measure_changes_no_estimate(hashes: int, seconds: float) -> None:
-    """A failed one, or one too short for the clock: the guess goes on."""
-    pace = Pace()
-    pace.measured(hashes, seconds)
-    assert 50 == pace.chunk_size(0.001, guess=50_000)
-
-
-def test_single_slow_chunk_does_not_upset_the_estimate() -> None:
-    """The first chunk sets it; each further one moves it by half of the difference."""
-    pace = Pace()
-    pace.measured(100_000, 0.1)
-    assert 1000 == pace.chunk_size(0.001, guess=1)
-    pace.measured(50_000, 0.1)
-    assert 750 == pace.chunk_size(0.001, guess=1)
 
 
 def test_search_that_has_waited_begins_at_the_rate_that_is_known_by_then(

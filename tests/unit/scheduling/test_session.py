@@ -13,13 +13,14 @@ from hashfinder.domain.errors import (
     TimeLimitReachedError,
 )
 from hashfinder.domain.query import Query
+from hashfinder.domain.request import SearchRequest
 from hashfinder.kernel import Kernel, load_kernel
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
-from hashfinder.scheduling.session import SearchRequest, SearchService, Session
+from hashfinder.scheduling.session import SearchService, Session
 from tests.unit.scheduling.gate_kernel import GateKernel
-from tests.unit.scheduling.nobody import Nobody
+from tests.unit.scheduling.null_observer import NullObserver
 
 FOREVER = SearchRequest(Query("forever", 0, 7), 0, 10**15)
 """Every candidate is a result."""
@@ -33,7 +34,7 @@ class Bench:
     def __init__(self, kernel: Kernel, maximum_seconds: int = 3600) -> None:
         """Begin to work."""
         self.scheduler = Scheduler(
-            kernel, 2, Quota(0, 1, lambda: 0.0), Nobody(), chunk_seconds=0.001
+            kernel, 2, Quota(0, 1, lambda: 0.0), NullObserver(), chunk_seconds=0.001
         )
         limits = Limits(searches=1, searches_per_client=9, waiting=0, wait_seconds=0)
         self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)

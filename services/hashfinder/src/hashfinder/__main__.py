@@ -36,7 +36,7 @@ def _run(arguments: list[str]) -> int:
     from hashfinder.config import SettingsInvalidError, load_settings  # noqa: PLC0415
     from hashfinder.domain.errors import HashFinderError  # noqa: PLC0415
     from hashfinder.observability.logs import LogFormat, configure_logging  # noqa: PLC0415
-    from hashfinder.scheduling.event_loop import run  # noqa: PLC0415
+    from hashfinder.runtime.event_loop import run  # noqa: PLC0415
 
     if arguments == ["--version"]:
         print(f"hashfinder-server {version('hashfinder')}")

@@ -13,6 +13,7 @@ from hashfinder.kernel import Kernel
 from hashfinder.lifecycle import DrainTimes, Lifecycle
 from hashfinder.observability.exposition import MetricsEndpoint
 from hashfinder.observability.metrics import Metrics, Reading, create_registry
+from hashfinder.runtime.event_loop import foreground
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
 from hashfinder.scheduling.cores import usable_cores
 from hashfinder.scheduling.quota import Quota
@@ -62,7 +63,7 @@ class Application:
         )
         self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
         servicer = SearchServicer(
-            SearchService(admission, scheduler, settings.maximum_seconds),
+            SearchService(admission, scheduler, settings.maximum_seconds, foreground),
             identify_by(ClientIdentity(settings.client_identity)),
             settings.maximum_hashes,
         )

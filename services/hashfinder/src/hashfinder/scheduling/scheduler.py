@@ -10,43 +10,29 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from hashfinder.domain.errors import ClientQuotaExhaustedError, StoppedError
-from hashfinder.domain.progress import Progress
+from hashfinder.domain.update import SearchUpdate
 from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.fair_queue import FairQueue
+from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.quota import Quota
+from hashfinder.scheduling.statistics import SchedulerObserver, SchedulerStatistics
 from hashfinder.search.engine import Chunk, Search
 
-_LARGEST_CHUNK = 2**24
 _NICENESS = 10
-_SMOOTHING = 0.5
-"""The weight of the newest chunk in a search's estimated rate."""
 
 
-class SchedulerObserver(Protocol):
-    """Is told what the workers do, from their threads."""
+class _Done(NamedTuple):
+    """A chunk that was scanned."""
 
-    def freed(self, seconds: float) -> None:
-        """A stopped search left its last worker, `seconds` after it was told to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerStatistics:
-    """A snapshot of the scheduler."""
-
-    hashes: int
-    """Positions scanned so far, of all searches."""
-    active: int
-    """Searches under way, the parked ones included."""
-    parked: int
-    """Searches that wait for their client to read."""
-    clients: int
-    """Clients with a search under way."""
-    workers_busy: int
-    """Workers that are scanning a chunk."""
+    job: Job
+    chunk: Chunk
+    scan: Scan
+    seconds: float
+    """Of CPU."""
+    fault: Exception | None
 
 
 class Scheduler:
@@ -98,7 +84,7 @@ class Scheduler:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def submit(self, client: str, search: Search, notify: Callable[[], object]) -> "Job":
+    def submit(self, client: str, search: Search, notify: Callable[[], object]) -> Job:
         """Run `search` in the share of `client`.
 
         `notify` is called from a worker, holding the lock, when there are results to take or the
@@ -137,26 +123,26 @@ class Scheduler:
         with self._lock:
             return self._quota.delay(client)
 
-    def take(self, job: "Job") -> "Taken":
+    def take(self, job: Job) -> SearchUpdate:
         """Take the results that wait, in order; a parked search goes on."""
         with self._work:
             search = job.search
-            taken = Taken(
+            update = SearchUpdate(
                 search.take_results(), search.progress(self.clock()), search.found, search.error
             )
             job.notified = False
             self._enqueue(job)
             self._wake()
-            return taken
+            return update
 
-    def close_job(self, job: "Job", error: StoppedError) -> None:
+    def close_job(self, job: Job, error: StoppedError) -> None:
         """Forget a job; stop its search for the reason `error` if it has not ended."""
         with self._lock:
             self._jobs.discard(job)
             job.notify = None
             self._stop(job, error)
 
-    def _enqueue(self, job: "Job") -> None:
+    def _enqueue(self, job: Job) -> None:
         if not job.queued and job.runnable:
             job.queued = True
             self._queue.push(job.client, job)
@@ -166,12 +152,12 @@ class Scheduler:
         if self._idle and self._queue:
             self._work.notify()
 
-    def _stop(self, job: "Job", error: Exception) -> None:
+    def _stop(self, job: Job, error: Exception) -> None:
         if job.search.stop(error):
             job.stopped_at = self.clock()
-            self._tell(job)
+            self._notify(job)
 
-    def _tell(self, job: "Job") -> None:
+    def _notify(self, job: Job) -> None:
         search = job.search
         if job.stopped_at is not None and search.idle:
             self._observer.freed(self.clock() - job.stopped_at)
@@ -202,7 +188,7 @@ class Scheduler:
             before, cpu_seconds = cpu_seconds, time.thread_time()
             done = _Done(job, chunk, scan, cpu_seconds - before, fault)
 
-    def _exchange(self, done: "_Done | None") -> "tuple[Job, Chunk] | None":
+    def _exchange(self, done: _Done | None) -> tuple[Job, Chunk] | None:
         """Give back a chunk and wait for the next, all under one lock; None when we close."""
         with self._work:
             if done is not None:
@@ -224,7 +210,7 @@ class Scheduler:
                 self._idle -= 1
             return None
 
-    def _settle(self, done: "_Done") -> None:
+    def _settle(self, done: _Done) -> None:
         job = done.job
         hashes = done.scan.stop - done.chunk.start
         self._hashes += hashes
@@ -238,7 +224,7 @@ class Scheduler:
         job.overdrawn = delay > 0
         if job.overdrawn and job.search.idle:
             self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
-        self._tell(job)
+        self._notify(job)
         self._enqueue(job)
 
 
@@ -246,68 +232,3 @@ def _lower_priority() -> None:
     """Let the event loop go before this thread: it has little to do, and clients wait for it."""
     if sys.platform == "linux":  # where a thread has a priority of its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-
-
-class _Done(NamedTuple):
-    """A chunk that was scanned."""
-
-    job: "Job"
-    chunk: Chunk
-    scan: Scan
-    seconds: float
-    """Of CPU."""
-    fault: Exception | None
-
-
-class Taken(NamedTuple):
-    """What a search had to say."""
-
-    results: list[int]
-    """The positions of the results since the last time, in order."""
-    progress: Progress
-    """How far the search has come: every result before `next_position` has been taken."""
-    found: bool
-    """Whether the search has ended with the ideal candidate, the last of the results."""
-    error: Exception | None
-    """Why it ended otherwise."""
-
-
-class Job:
-    """A search in the scheduler's hands; `scheduler` alone touches its attributes."""
-
-    def __init__(self, client: str, search: Search, notify: Callable[[], object]) -> None:
-        """Begin with the pace unknown."""
-        self.client = client
-        self.search = search
-        self.notify: Callable[[], object] | None = notify
-        """None for a job that is forgotten: nobody listens, and owner and job are free at once."""
-        self.notified = False
-        self.queued = False
-        self.overdrawn = False
-        """Whether its client had no quota left when the newest chunk was paid for."""
-        self.stopped_at: float | None = None
-        self.pace = Pace()
-
-    @property
-    def runnable(self) -> bool:
-        """Whether the search may have another chunk now."""
-        return self.search.runnable and not self.overdrawn
-
-
-class Pace:
-    """How fast a search is scanned."""
-
-    def __init__(self) -> None:
-        """Begin with nothing measured."""
-        self.rate: float | None = None
-        """Positions a second."""
-
-    def chunk_size(self, seconds: float, guess: float) -> int:
-        """Return how many positions take about `seconds`; at the rate `guess` if none is known."""
-        return max(1, min(_LARGEST_CHUNK, int((self.rate or guess) * seconds)))
-
-    def measured(self, hashes: int, seconds: float) -> None:
-        """Correct the rate by one more chunk."""
-        if hashes and seconds:
-            rate = hashes / seconds
-            self.rate = rate if self.rate is None else self.rate + _SMOOTHING * (rate - self.rate)

@@ -1,34 +1,28 @@
 """Searches as the event loop sees them: admitted, awaited, and stopped on every way out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextvars import Context, copy_context
 
 from hashfinder.domain.errors import AbandonedError, StoppedError, TimeLimitReachedError
-from hashfinder.domain.query import Query
+from hashfinder.domain.request import SearchRequest
+from hashfinder.domain.update import SearchUpdate
 from hashfinder.scheduling.admission import Admission
-from hashfinder.scheduling.event_loop import foreground
-from hashfinder.scheduling.scheduler import Scheduler, Taken
+from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.search.engine import Bounds, Search
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """A query and where to search."""
-
-    query: Query
-    start: int
-    """The first position."""
-    maximum_hashes: int
-    """How many positions to search at the most."""
 
 
 class Session:
     """One search under way."""
 
     def __init__(
-        self, scheduler: Scheduler, client: str, search: Search, limit: asyncio.Timeout
+        self,
+        scheduler: Scheduler,
+        client: str,
+        search: Search,
+        limit: asyncio.Timeout,
+        prompt_context: Callable[[], Context],
     ) -> None:
         """Hand the search to the scheduler; the running event loop is told of its results.
 
@@ -38,6 +32,7 @@ class Session:
         self._scheduler = scheduler
         self._search = search
         self._limit = limit
+        self._prompt_context = prompt_context
         self._has_unsent = False
         self._loop = asyncio.get_running_loop()
         self._has_news = False
@@ -46,7 +41,7 @@ class Session:
             client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
         )
 
-    async def take(self, patience: float | None = None) -> Taken:
+    async def take(self, patience: float | None = None) -> SearchUpdate:
         """Wait for results, or the search's end, or `patience` seconds, and take what there is.
 
         Raises:
@@ -90,7 +85,7 @@ class Session:
 
     async def _wait(self, patience: float | None) -> None:
         self._waiting = self._loop.create_future()
-        self._waiting.add_done_callback(self._stop_if_cancelled, context=foreground())
+        self._waiting.add_done_callback(self._stop_if_cancelled, context=self._prompt_context())
         timer = None if patience is None else self._loop.call_later(patience, self._tell)
         try:
             await self._waiting
@@ -111,11 +106,22 @@ class Session:
 class SearchService:
     """Admits searches and runs them."""
 
-    def __init__(self, admission: Admission, scheduler: Scheduler, maximum_seconds: int) -> None:
-        """Take who decides and who works, and how long one search may take."""
+    def __init__(
+        self,
+        admission: Admission,
+        scheduler: Scheduler,
+        maximum_seconds: int,
+        prompt_context: Callable[[], Context] = copy_context,
+    ) -> None:
+        """Take who decides and who works, and how long one search may take.
+
+        `prompt_context` returns a context for callbacks that must not wait for the caller's turn on
+        the event loop, where the loop knows turns.
+        """
         self._admission = admission
         self._scheduler = scheduler
         self._maximum_seconds = maximum_seconds
+        self._prompt_context = prompt_context
         self._bounds = Bounds(chunks=4 * scheduler.workers)
 
     @asynccontextmanager
@@ -138,7 +144,7 @@ class SearchService:
                 now=self._scheduler.clock(),
             )
             limit = asyncio.timeout(self._maximum_seconds)
-            session = Session(self._scheduler, client, search, limit)
+            session = Session(self._scheduler, client, search, limit, self._prompt_context)
             try:
                 async with limit:
                     yield session

@@ -19,7 +19,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from hashfinder.domain.errors import AbandonedError, Cause, StoppedError, UndecodableRequestError
-from hashfinder.scheduling.event_loop import enter_background
+from hashfinder.runtime.event_loop import enter_background
 from hashfinder.transport.abandonment import Connections, deadline_passed
 from hashfinder.transport.status import is_expected, to_status
 

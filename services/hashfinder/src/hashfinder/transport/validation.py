@@ -4,7 +4,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from hashfinder.domain.errors import InvalidRequestError, Violation
 from hashfinder.domain.query import HASHED_NAME_LENGTH, Query, smallest_distance
-from hashfinder.scheduling.session import SearchRequest
+from hashfinder.domain.request import SearchRequest
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 
 SHORTEST_PROGRESS_INTERVAL = 0.05

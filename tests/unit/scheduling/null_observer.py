@@ -1,7 +1,7 @@
 """An observer for tests that look elsewhere."""
 
 
-class Nobody:
+class NullObserver:
     """Observes nothing."""
 
     def freed(self, seconds: float) -> None:

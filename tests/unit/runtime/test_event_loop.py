@@ -14,18 +14,19 @@ import pytest
 
 from hashfinder.domain.errors import TimeLimitReachedError
 from hashfinder.domain.query import Query
-from hashfinder.scheduling.admission import Admission, Limits
-from hashfinder.scheduling.event_loop import (
+from hashfinder.domain.request import SearchRequest
+from hashfinder.runtime.event_loop import (
     PromptEventLoop,
     enter_background,
     foreground,
     takes_events_of_grpc,
 )
+from hashfinder.scheduling.admission import Admission, Limits
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
-from hashfinder.scheduling.session import SearchRequest, SearchService
+from hashfinder.scheduling.session import SearchService
 from tests.unit.scheduling.gate_kernel import GateKernel, Scanning
-from tests.unit.scheduling.nobody import Nobody
+from tests.unit.scheduling.null_observer import NullObserver
 from tests.unit.virtual_time import FakeClock
 
 TURNS = 20
@@ -315,10 +316,10 @@ class Searching:
         self.scene = scene
         self.kernel = GateKernel()
         quota = Quota(0, 1, scene.clock)
-        self.scheduler = Scheduler(self.kernel, 1, quota, Nobody(), chunk_seconds=0.001)
+        self.scheduler = Scheduler(self.kernel, 1, quota, NullObserver(), chunk_seconds=0.001)
         limits = Limits(searches=1, searches_per_client=1, waiting=0, wait_seconds=0)
         self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)
-        self._service = SearchService(self.admission, self.scheduler, maximum_seconds=1)
+        self._service = SearchService(self.admission, self.scheduler, 1, foreground)
 
     async def begin(self) -> tuple[asyncio.Task[None], Scanning]:
         """Return the task, and its scan."""

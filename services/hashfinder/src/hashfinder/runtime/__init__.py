@@ -1,0 +1,1 @@
+"""What keeps the process prompt: the event loop, the cores it may use."""

@@ -1,0 +1,28 @@
+"""A search in the scheduler's hands."""
+
+from collections.abc import Callable
+
+from hashfinder.scheduling.pace import Pace
+from hashfinder.search.engine import Search
+
+
+class Job:
+    """A search with its client and its pace; the scheduler alone changes its attributes."""
+
+    def __init__(self, client: str, search: Search, notify: Callable[[], object]) -> None:
+        """Begin with the pace unknown."""
+        self.client = client
+        self.search = search
+        self.notify: Callable[[], object] | None = notify
+        """None for a closed job, so that the job does not keep its owner in memory."""
+        self.notified = False
+        self.queued = False
+        self.overdrawn = False
+        """Whether its client had no quota left when the newest chunk was paid for."""
+        self.stopped_at: float | None = None
+        self.pace = Pace()
+
+    @property
+    def runnable(self) -> bool:
+        """Whether the search may have another chunk now."""
+        return self.search.runnable and not self.overdrawn
