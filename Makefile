@@ -39,7 +39,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns bench-kernel bench-stops bench-shards soak \
-	lint format types image up down logs sbom proto proto-check rules docs lock tools clean
+	lint format types image up down logs k8s-demo sbom proto proto-check rules docs lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,13 @@ down: ## Stop the stack and remove it, with what Prometheus has stored
 
 logs: ## Follow the logs of the stack
 	$(COMPOSE) --profile grafana logs --follow
+
+k8s-demo: ## Apply the demo to the cluster of kubectl, and wait for its tour (needs the image on the nodes)
+	kubectl -n hashfinder delete job hashfinder-tour --ignore-not-found
+	kubectl apply -k deploy/k8s/overlays/demo
+	kubectl -n hashfinder wait --for=jsonpath='{.status.conditions}' --timeout=10m job/hashfinder-tour
+	kubectl -n hashfinder logs job/hashfinder-tour
+	kubectl -n hashfinder wait --for=condition=complete --timeout=30s job/hashfinder-tour
 
 sbom: ## Print the image's software bill of materials (CycloneDX)
 	@$(PYTHON) deploy/sbom.py '$(IMAGE)'

@@ -31,7 +31,8 @@ from tests.k8s.manifests import (
 pytestmark = pytest.mark.k8s
 
 CLIENTS = (("overlays/demo", "hashfinder-tour"), ("sharded-search", "hashfinder-search"))
-DNS = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+DNS = [{"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")]
+"""Before the address of the Service is translated, and after it, as on OpenShift."""
 _UNITS = {"m": 1e-3, "": 1.0, "Mi": 2.0**20}
 
 
@@ -223,17 +224,42 @@ def test_budget_lets_a_node_be_drained_and_keeps_a_server(overlay: str) -> None:
 
 
 def fewest_replicas(name: str) -> int:
-    """Return the smallest number of servers: the autoscaler's, else the Deployment's."""
-    deployment = one_of(name, "Deployment")["spec"]
-    scalers = all_of(name, "HorizontalPodAutoscaler")
-    # One of the two: an apply would undo what the autoscaler did.
-    assert bool(scalers) != ("replicas" in deployment)
-    return int(scalers[0]["spec"]["minReplicas"] if scalers else deployment["replicas"])
+    """Return the smallest number of servers that the autoscaler keeps."""
+    return int(one_of(name, "HorizontalPodAutoscaler")["spec"]["minReplicas"])
+
+
+def test_no_apply_sets_or_resets_the_replicas(overlay: str) -> None:
+    """One overlay over another, in any order, leaves the servers that run; none keeps under two.
+
+    A field that one manifest has and the next has not is reset: the replicas, to one.
+    """
+    assert "replicas" not in one_of(overlay, "Deployment")["spec"]
+    assert fewest_replicas(overlay) >= 2
+
+
+def test_overlays_agree_on_what_cannot_be_changed(overlay: str) -> None:
+    """Selectors and names are those of the base, so that one overlay applies over another."""
+    for kind in ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"):
+        base = {each["metadata"]["name"]: each["spec"] for each in all_of("base", kind)}
+        here = {each["metadata"]["name"]: each["spec"] for each in all_of(overlay, kind)}
+        assert base.keys() == here.keys()
+        for name, spec in base.items():
+            for field in ("selector", "clusterIP", "scaleTargetRef"):
+                assert spec.get(field) == here[name].get(field)
+
+
+@pytest.mark.parametrize("name", KUSTOMIZATIONS)
+def test_kubectl_knows_the_container_that_matters(name: str) -> None:
+    """`kubectl logs` of a pod says nothing about defaults."""
+    for _, template in pod_templates(name):
+        annotations = template["metadata"]["annotations"]
+        main = annotations["kubectl.kubernetes.io/default-container"]
+        assert [main] == [each["name"] for each in template["spec"]["containers"]]
 
 
 @pytest.mark.parametrize("name", ["base", "overlays/production"])
-def test_autoscaler_scales_the_deployment_calmly(name: str) -> None:
-    """Slowly down, a pod at a time."""
+def test_autoscaler_scales_the_deployment_slowly(name: str) -> None:
+    """Down by a pod at a time."""
     spec = one_of(name, "HorizontalPodAutoscaler")["spec"]
     target = spec["scaleTargetRef"]
     deployment = one_of(name, "Deployment")

@@ -69,10 +69,12 @@ def test_objects_carry_the_recommended_labels(name: str) -> None:
 
 
 def test_demo_needs_nothing_but_kubernetes() -> None:
-    """No custom resource, no metrics server, no registry."""
-    kinds = {each["kind"] for each in rendered("overlays/demo")}
-    assert not kinds & (CUSTOM | {"HorizontalPodAutoscaler"})
-    assert 2 == one_of("overlays/demo", "Deployment")["spec"]["replicas"]
+    """No custom resource, no registry. Its autoscaler, perhaps without metrics, never scales."""
+    assert not CUSTOM & {each["kind"] for each in rendered("overlays/demo")}
+    scaler = one_of("overlays/demo", "HorizontalPodAutoscaler")["spec"]
+    policies = {how: rule["selectPolicy"] for how, rule in scaler["behavior"].items()}
+    assert {"scaleUp": "Disabled", "scaleDown": "Disabled"} == policies
+    assert 2 == scaler["minReplicas"]
 
 
 def test_every_file_is_part_of_a_kustomization() -> None:

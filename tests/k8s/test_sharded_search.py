@@ -178,6 +178,17 @@ def test_every_shard_gets_a_pod(tmp_path: Path, shards: int) -> None:
     assert "--shard=$(JOB_COMPLETION_INDEX)/$(SHARDS)" in container["args"]
 
 
+def test_changed_search_can_be_deleted(tmp_path: Path) -> None:
+    """Whatever is changed, the objects have the names of before, so that `delete -k` finds them.
+
+    And the ConfigMap is immutable: applied instead, the change is refused and not mixed in.
+    """
+    changed = with_parameters(tmp_path, {"NAME": "other", "SHARDS": "2"})
+    names = [(each["kind"], each["metadata"]["name"]) for each in changed]
+    assert [("ConfigMap", "hashfinder-search"), ("Job", "hashfinder-search")] == names
+    assert changed[0]["immutable"] is True
+
+
 def test_every_parameter_is_used() -> None:
     """In the arguments, or by the command line itself."""
     job = one_of("sharded-search", "Job")
