@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hashfinder.kernel import load_kernel
-from hashfinder.scheduling.cores import usable_cores
+from hashfinder.runtime.cores import usable_cores
 from tests.bench.cells import Cell, Storm, Times, measure_cell, measure_storm
 from tests.bench.machine import bare_rate, cpu_name
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashfinder.kernel import load_kernel
-from hashfinder.scheduling.cores import usable_cores
+from hashfinder.runtime.cores import usable_cores
 from tests.bench.ledger import resident_bytes
 from tests.bench.machine import bare_rate
 from tests.bench.soak_mix import Mix

@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "client_hash_rate": (0, 10**15),
     "maximum_seconds": (1, 31_536_000),
     "client_hash_burst": (1, 2**64 - 1),
+    "client_ipv6_prefix": (1, 128),
     "workers": (1, 1024),
     "chunk_seconds": (0.0001, 1),
     "drain_delay": (0, 3600),

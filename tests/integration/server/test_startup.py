@@ -85,6 +85,7 @@ INVALID = {
     "maximum-seconds": ("0", "1 to 31536000"),
     "client-hash-burst": ("18446744073709551616", "1 to 18446744073709551615"),
     "client-identity": ("name", "address or connection"),
+    "client-ipv6-prefix": ("129", "1 to 128"),
     "workers": ("0", "1 to 1024"),
     "chunk-seconds": ("0", "0.0001 to 1"),
     "drain-delay": ("-0.1", "0 to 3600"),

@@ -1,5 +1,6 @@
 """The metrics, by their names and labels on the page that Prometheus reads."""
 
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import grpc
@@ -7,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from hashfinder.domain.errors import Cause
-from hashfinder.observability.metrics import Metrics, Reading, create_registry
+from hashfinder.observability.metrics import Metrics, Readings, create_registry
 
 SERVICE = "hash_name.HashFinder"
 GO_NAMES = {
@@ -129,20 +130,28 @@ def test_readings_are_taken_when_the_page_is_read(
     metrics: Metrics, registry: CollectorRegistry
 ) -> None:
     """They show what is, not what was when they were made; those that only grow are counters."""
-    values = [1.0]
-    metrics.on_scrape(
-        lambda: [
-            Reading("searches_active", "Searches under way.", values[0]),
-            Reading("hashes", "Positions scanned.", 10 * values[0], is_counter=True),
-        ]
+    idle = Readings(
+        hashes=0,
+        searches_active=0,
+        searches_parked=0,
+        searches_queued=0,
+        clients=0,
+        workers=2,
+        workers_busy=0,
+        draining=False,
     )
-    assert 1.0 == registry.get_sample_value("hashfinder_searches_active")
-    values[0] = 7.0
+    now = [idle]
+    metrics.on_scrape(lambda: now[0])
+    assert 0.0 == registry.get_sample_value("hashfinder_searches_active")
+    now[0] = replace(idle, searches_active=7, hashes=70, draining=True)
     assert 7.0 == registry.get_sample_value("hashfinder_searches_active")
     assert 70.0 == registry.get_sample_value("hashfinder_hashes_total")
+    assert 1.0 == registry.get_sample_value("hashfinder_draining")
     page = generate_latest(registry).decode()
     assert "# TYPE hashfinder_searches_active gauge" in page
     assert "# TYPE hashfinder_hashes_total counter" in page
+    for reading in fields(Readings):
+        assert f"# HELP hashfinder_{reading.name}" in page
 
 
 def test_build_and_kernel_are_told(metrics: Metrics, registry: CollectorRegistry) -> None:

@@ -6,7 +6,6 @@ Exit codes: 0 drained on a signal; 1 the server cannot start or stop; 2 invalid 
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -16,12 +15,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hashfinder.config import Settings
-
-_SWITCH_INTERVAL_SECONDS = 0.0005
-"""How long a thread keeps the interpreter while the event loop waits. The Python kernel would."""
-_GARBAGE_THRESHOLDS = (2_000, 4, 1_000)
-"""Small collections, as one over all that thousands of new searches are made of stops the loop for
-100 ms. Those of everything are rare: an RPC that has ended leaves next to nothing to them."""
 
 
 def main() -> int:
@@ -61,6 +54,7 @@ def _run(arguments: list[str]) -> int:
 async def _serve(settings: Settings) -> None:
     from hashfinder.app import Application  # noqa: PLC0415
     from hashfinder.kernel import load_kernel  # noqa: PLC0415
+    from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
 
     kernel = load_kernel(settings.kernel)
     if kernel.backend == "python" and settings.kernel != "python":
@@ -78,13 +72,6 @@ async def _serve(settings: Settings) -> None:
         flush=True,
     )
     await application.lifecycle.run()
-
-
-def tune_interpreter() -> None:
-    """Keep the event loop's answers prompt, whatever the workers and the load do."""
-    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    gc.freeze()  # all that the server is made of stays
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 if __name__ == "__main__":

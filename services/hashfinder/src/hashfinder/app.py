@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from importlib.metadata import version
 
 import structlog
@@ -12,10 +11,11 @@ from hashfinder.domain.errors import HashFinderError
 from hashfinder.kernel import Kernel
 from hashfinder.lifecycle import DrainTimes, Lifecycle
 from hashfinder.observability.exposition import MetricsEndpoint
-from hashfinder.observability.metrics import Metrics, Reading, create_registry
+from hashfinder.observability.metrics import Metrics, Readings, create_registry
+from hashfinder.runtime.cores import usable_cores
 from hashfinder.runtime.event_loop import foreground
+from hashfinder.runtime.niceness import lower_priority
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
-from hashfinder.scheduling.cores import usable_cores
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
@@ -53,6 +53,7 @@ class Application:
             quota,
             metrics,
             chunk_seconds=settings.chunk_seconds,
+            prepare_worker=lower_priority,
             clock=clock,
         )
         limits = Limits(
@@ -64,7 +65,7 @@ class Application:
         self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
         servicer = SearchServicer(
             SearchService(admission, scheduler, settings.maximum_seconds, foreground),
-            identify_by(ClientIdentity(settings.client_identity)),
+            identify_by(ClientIdentity(settings.client_identity), settings.client_ipv6_prefix),
             settings.maximum_hashes,
         )
         options = ServerOptions(
@@ -146,14 +147,15 @@ class Application:
         metrics.describe_build(version("hashfinder"), self.backend)
         metrics.on_scrape(self._readings)
 
-    def _readings(self) -> Iterator[Reading]:
+    def _readings(self) -> Readings:
         now = self._scheduler.statistics()
-        draining = float(self.lifecycle.state == "draining")
-        yield Reading("hashes", "Positions scanned, of all searches.", now.hashes, is_counter=True)
-        yield Reading("searches_active", "Searches under way.", now.active)
-        yield Reading("searches_parked", "Searches whose client does not read.", now.parked)
-        yield Reading("searches_queued", "Searches that wait for a slot.", self._admission.waiting)
-        yield Reading("clients", "Clients with a search under way.", now.clients)
-        yield Reading("workers", "Threads that search.", self.workers)
-        yield Reading("workers_busy", "Threads that are scanning.", now.workers_busy)
-        yield Reading("draining", "1 while the server drains.", draining)
+        return Readings(
+            hashes=now.hashes,
+            searches_active=now.active,
+            searches_parked=now.parked,
+            searches_queued=self._admission.waiting,
+            clients=now.clients,
+            workers=self.workers,
+            workers_busy=now.workers_busy,
+            draining=self.lifecycle.state == "draining",
+        )

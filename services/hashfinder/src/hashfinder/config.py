@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """How many hashes a client may use at once after a rest."""
     client_identity: Literal["address", "connection"] = "address"
     """What is one client: an IP address, or a connection (behind one proxy or balancer)."""
+    client_ipv6_prefix: Annotated[int, Field(ge=1, le=128)] = 64
+    """How many bits of an IPv6 address tell clients apart; 128 for each address by itself."""
 
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many threads search; the number of usable cores where not given."""

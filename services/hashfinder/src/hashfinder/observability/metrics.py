@@ -4,7 +4,7 @@ The ``grpc_server_*`` metrics have the names and labels of go-grpc-middleware, w
 spelling, so that dashboards made for Go services work.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,25 +52,42 @@ class RpcLabels(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The value of the metric ``hashfinder_<name>`` now."""
+class Readings:
+    """What a scrape reads, all at once; each field is the metric ``hashfinder_<name>``."""
 
-    name: str
-    text: str
-    """What it tells, for people."""
-    value: float
-    is_counter: bool = False
-    """Whether it only grows; else it is a gauge."""
+    hashes: int
+    searches_active: int
+    searches_parked: int
+    searches_queued: int
+    clients: int
+    workers: int
+    workers_busy: int
+    draining: bool
 
 
-class _Readings(Collector):
-    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
+_TEXTS = {
+    "hashes": "Positions scanned, of all searches.",
+    "searches_active": "Searches under way.",
+    "searches_parked": "Searches whose client does not read.",
+    "searches_queued": "Searches that wait for a slot.",
+    "clients": "Clients with a search under way.",
+    "workers": "Threads that search.",
+    "workers_busy": "Threads that are scanning.",
+    "draining": "1 while the server drains.",
+}
+_GROWING = {"hashes"}
+"""Readings that only grow: counters. The others are gauges."""
+
+
+class _ReadingsCollector(Collector):
+    def __init__(self, read: Callable[[], Readings]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        for reading in self._read():
-            family = CounterMetricFamily if reading.is_counter else GaugeMetricFamily
-            yield family(f"hashfinder_{reading.name}", reading.text, reading.value)
+        readings = self._read()
+        for name, text in _TEXTS.items():
+            family = CounterMetricFamily if name in _GROWING else GaugeMetricFamily
+            yield family(f"hashfinder_{name}", text, getattr(readings, name))
 
 
 class Metrics:
@@ -143,9 +160,9 @@ class Metrics:
             {"backend": backend}
         )
 
-    def on_scrape(self, read: Callable[[], Iterable[Reading]]) -> None:
+    def on_scrape(self, read: Callable[[], Readings]) -> None:
         """Register metrics that are read, all at once, on every scrape."""
-        self._registry.register(_Readings(read))
+        self._registry.register(_ReadingsCollector(read))
 
     def started(self, rpc: RpcLabels) -> None:
         """Count an RPC's start."""

@@ -1,1 +1,1 @@
-"""What keeps the process prompt: the event loop, the cores it may use."""
+"""What keeps the process prompt: event loop, cores, priorities, interpreter settings."""

@@ -5,8 +5,6 @@ stopped search frees its workers at once: its scans are halted in the middle of 
 search alone has chunks on all workers at once.
 """
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +18,6 @@ from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.statistics import SchedulerObserver, SchedulerStatistics
 from hashfinder.search.engine import Chunk, Search
-
-_NICENESS = 10
 
 
 class _Done(NamedTuple):
@@ -46,15 +42,20 @@ class Scheduler:
         observer: SchedulerObserver,
         *,
         chunk_seconds: float,
+        prepare_worker: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the kernel to scan with; nothing runs before `start`."""
+        """Take the kernel to scan with; nothing runs before `start`.
+
+        Each worker thread calls `prepare_worker` first.
+        """
         self.clock = clock
         self.workers = workers
         self._kernel = kernel
         self._quota = quota
         self._observer = observer
         self._chunk_seconds = chunk_seconds
+        self._prepare_worker = prepare_worker
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._queue: FairQueue[Job] = FairQueue()
@@ -167,7 +168,7 @@ class Scheduler:
             job.notify()
 
     def _run(self) -> None:
-        _lower_priority()
+        self._prepare_worker()
         done: _Done | None = None
         cpu_seconds = time.thread_time()
         while (work := self._exchange(done)) is not None:
@@ -226,9 +227,3 @@ class Scheduler:
             self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
         self._notify(job)
         self._enqueue(job)
-
-
-def _lower_priority() -> None:
-    """Let the event loop go before this thread: it has little to do, and clients wait for it."""
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hashfinder.scheduling.cores import usable_cores
+from hashfinder.runtime.cores import usable_cores
 
 MASK = 16
 
@@ -167,3 +167,16 @@ def test_group_whose_name_is_no_text_is_read(tree: Tree) -> None:
     name = os.fsdecode(b"app-\xff")
     tree.own.write_bytes(b"0::/app-\xff\n")
     assert 2 == tree.v2(name, "200000 100000").cores()
+
+
+def test_affinity_that_cannot_be_read_is_all_cores(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system refuses to answer, the number of its cores counts."""
+
+    def refuse(_pid: int) -> set[int]:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", refuse)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert 3 == tree.member("").cores()

@@ -15,7 +15,7 @@ def usable_cores(
     """
     try:
         cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this operating system
+    except (AttributeError, OSError):  # not on this operating system, or refused by it
         cores = os.cpu_count() or 1
     return max(1, min(cores, math.floor(_cgroup_quota(cgroups, own))))
 
