@@ -22,7 +22,7 @@ COPY services services
 COPY clients clients
 # A kernel that does not compile fails the build: no image has the slow one.
 RUN HASHFINDER_BUILD_KERNEL=native /opt/builder/bin/pip wheel --no-deps --no-build-isolation \
-      --wheel-dir wheels ./proto ./services/hashfinder ./clients/cli \
+      --wheel-dir wheels ./proto ./services/hashfinder ./clients/python ./clients/cli \
  && /opt/builder/bin/pip --python /opt/venv/bin/python install --no-compile --no-deps --no-index \
       wheels/*.whl \
  && /opt/builder/bin/pip --python /opt/venv/bin/python check

@@ -8,8 +8,8 @@ MINUTES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := proto services/hashfinder clients/cli
-TYPED := services/hashfinder/src clients/cli/src proto/generate.py examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
+DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli
+TYPED := services/hashfinder/src clients/python/src clients/cli/src proto/generate.py examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
 BUF_VERSION := 1.75.0
@@ -46,7 +46,7 @@ help: ## List the targets
 
 # --- Set up and run ---
 
-setup: $(PACKAGES_STAMP) ## Make .venv: the locked requirements, the kernel, the three distributions
+setup: $(PACKAGES_STAMP) ## Make .venv: the locked requirements, the kernel, the distributions
 
 demo: setup ## Start a server on free ports and show it: finds, streams, cancels, budgets, metrics
 	@$(BIN)/python deploy/demo.py
@@ -142,7 +142,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/dev.txt requirements/dev.in requirements/build.in $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/server.txt services/hashfinder/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
-	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import sys
 
-from hashfinder_cli.finder import AsyncFinder, Finder, Pause, Progress, Query, Result, StoppedError
+from hashfinder_client import AsyncFinder, Finder, Match, Pause, Progress, Query, StoppedError
 
 log = logging.getLogger(__name__)
 
 
-def find(server: str) -> Result | None:
+def find(server: str) -> Match | None:
     """Find one name; whatever the server spends, refuses or loses meanwhile, it goes on."""
     with Finder(server, timeout=600) as finder:
         try:
@@ -25,7 +25,7 @@ def follow(server: str) -> None:
     with Finder(server, progress_interval=0.5) as finder, finder.find_range(query) as news:
         for item in news:
             match item:
-                case Result():
+                case Match():
                     log.info("distance %d: %s", item.distance, item.hashed_name)
                 case Progress():
                     log.info("%d hashes, chance %.2f by now", item.hashes, item.chance)
@@ -33,7 +33,7 @@ def follow(server: str) -> None:
                     log.info("going on in %.1f s after %s", item.delay, item.error)
 
 
-async def race(server: str, *names: str) -> Result:
+async def race(server: str, *names: str) -> Match:
     """Return what is found first; the server stops searching for the other names."""
     async with AsyncFinder(server) as finder:
         searches = [asyncio.create_task(finder.find(name)) for name in names]

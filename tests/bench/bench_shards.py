@@ -23,7 +23,7 @@ from typing import Any
 
 from hashfinder.kernel import load_kernel
 from tests.bench.machine import CpuTimes, bare_rate, cpu_name, cpu_seconds
-from tests.integration.cli.replicas import NameServer, Replicas
+from tests.integration.replicas import NameServer, Replicas
 from tests.integration.server_process import ServerProcess, run_server
 
 HOPELESS = "hashfinderhashfinder"

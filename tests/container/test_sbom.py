@@ -11,7 +11,12 @@ from tests.container.stack import ROOT, docker
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
-OURS = {("hashfinder", "0.1.0"), ("hashfinder-cli", "0.1.0"), ("hashfinder-proto", "0.1.0")}
+OURS = {
+    ("hashfinder", "0.1.0"),
+    ("hashfinder-cli", "0.1.0"),
+    ("hashfinder-client", "0.1.0"),
+    ("hashfinder-proto", "0.1.0"),
+}
 
 
 def locked(lock: str) -> set[tuple[str, str]]:

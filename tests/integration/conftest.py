@@ -1,10 +1,18 @@
 """Servers for all integration tests."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
 from contextlib import ExitStack
 
+import grpc
 import pytest
 
+from hashfinder_proto.hash_name_pb2_grpc import (
+    HashFinderServicer,
+    add_HashFinderServicer_to_server,
+)
+from tests.integration.replicas import NameServer, Replicas, StartReplicas
+from tests.integration.scripted import ScriptedServicer, Serve, ServeScript
 from tests.integration.server_process import ServerProcess, run_server
 
 
@@ -17,3 +25,50 @@ def server_process() -> Iterator[Callable[..., ServerProcess]]:
             return servers.enter_context(run_server(*flags, env=env))
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[ServerProcess]:
+    """A server with its defaults that the tests of a module share."""
+    with run_server() as server:
+        yield server
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start a server of a servicer; returns its address."""
+    servers = []
+
+    def serve(servicer: HashFinderServicer) -> str:
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+        add_HashFinderServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        return f"127.0.0.1:{port}"
+
+    yield serve
+    for server in servers:
+        server.stop(grace=None).wait()
+
+
+@pytest.fixture
+def names() -> Iterator[NameServer]:
+    """A DNS server of the test's own."""
+    server = NameServer()
+    with server.serving():
+        yield server
+
+
+@pytest.fixture
+def replicas(names: NameServer, server_process: Callable[..., ServerProcess]) -> StartReplicas:
+    """Start three servers with the flags that the test gives, behind one name."""
+    return lambda *flags: Replicas(names, server_process, flags)
+
+
+@pytest.fixture
+def serve_script(
+    serve: Serve,
+) -> ServeScript:
+    """Start a server that does what a script says; returns its address."""
+    return lambda script: serve(ScriptedServicer(script))

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder.config import Settings, load_settings
 from hashfinder.lifecycle import DrainTimes
-from hashfinder_cli.target import BALANCED, check_target
+from hashfinder_client.target import BALANCED, check_target
 from tests.integration.server_process import ServerProcess, run_server
 from tests.k8s.manifests import (
     K8S,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hashfinder_cli.exit_codes import ExitCode
-from tests.integration.cli.replicas import NameServer, Replicas
+from tests.integration.replicas import NameServer, Replicas
 from tests.integration.server.brute_force import score
 from tests.integration.server_process import ServerProcess, eventually, run_server
 from tests.k8s.job_controller import JobController, action_for

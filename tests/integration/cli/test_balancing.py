@@ -9,10 +9,9 @@ from collections.abc import Callable
 import pytest
 from grpc import StatusCode
 
-from hashfinder_cli import client
-from hashfinder_cli.finder import AsyncFinder, Finder, FinderError, Pause, Query, Result
-from tests.integration.cli.replicas import NAME, NameServer, StartReplicas, searches
-from tests.integration.cli.scripted import Run
+from hashfinder_client import AsyncFinder, Finder, FinderError, Match, Pause, Query, channel
+from tests.integration.replicas import NAME, NameServer, StartReplicas, searches
+from tests.integration.scripted import Run
 from tests.integration.server_process import eventually
 
 QUERY = Query("docto", inferior_distance=1)
@@ -83,11 +82,11 @@ def test_server_gone_without_a_word(
     """
     three = replicas()
     times = {"grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms"}
-    options = dict(client.channel_options(three.target))
+    options = dict(channel.channel_options(three.target))
     assert [15_000, 10_000, 10_000] == sorted((options[each] for each in times), reverse=True)
     for name in times:
         options[name] = int(options[name]) // 10
-    monkeypatch.setattr(client, "_BALANCING_OPTIONS", tuple(options.items()))
+    monkeypatch.setattr(channel, "_BALANCING_OPTIONS", tuple(options.items()))
     servers = three.servers.values()
     with (
         Finder(three.target, progress_interval=0.05) as finder,
@@ -125,7 +124,7 @@ def test_rolling_restart(replicas: StartReplicas) -> None:
 
         def positions() -> list[int]:
             with finder.find_range(QUERY) as news:
-                return [item.position for item in news if isinstance(item, Result)]
+                return [item.position for item in news if isinstance(item, Match)]
 
         expected = positions()
 

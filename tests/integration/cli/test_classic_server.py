@@ -13,7 +13,7 @@ import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderServicer
-from tests.integration.cli.scripted import Run, Serve, Start, distance_between, hash_of
+from tests.integration.scripted import Run, Serve, Start, distance_between, hash_of
 
 
 class ClassicServicer(HashFinderServicer):

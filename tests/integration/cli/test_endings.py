@@ -23,7 +23,7 @@ from hashfinder_proto.hash_name_pb2 import (
     HashNameResponse,
     SearchProgress,
 )
-from tests.integration.cli.scripted import Run, Script, ServeScript, hash_of, true_response
+from tests.integration.scripted import Run, Script, ServeScript, hash_of, true_response
 
 EMPTY_HASH = hash_of(b"")
 """2jmj7l5rSw0yVb/vlWAYkK/YBwk="""

@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from tests.integration.cli.scripted import Run, Start, distance_between, hash_of
+from tests.integration.scripted import Run, Start, distance_between, hash_of
 from tests.integration.server_process import ServerProcess, eventually
 
 ServeReal = Callable[..., ServerProcess]

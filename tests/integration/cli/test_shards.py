@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hashfinder_cli.finder import BudgetSpentError, Finder, Query, Result
-from tests.integration.cli.replicas import StartReplicas
-from tests.integration.cli.scripted import Run, Start
+from hashfinder_client import BudgetSpentError, Finder, Match, Query
+from tests.integration.replicas import StartReplicas
+from tests.integration.scripted import Run, Start
 from tests.integration.server_process import ServerProcess, eventually
 
 SLOW = ("--kernel", "python", "--workers", "1")
@@ -34,7 +34,7 @@ def rare(module_server: ServerProcess) -> list[int]:
         finder.find_range(query) as news,
     ):
         for item in news:
-            if isinstance(item, Result):
+            if isinstance(item, Match):
                 found.append(item.position)  # noqa: PERF401 - the loop ends with an error
     return found
 

@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
-from tests.integration.cli.scripted import ServeScript, Start, true_response
+from tests.integration.scripted import ServeScript, Start, true_response
 
 
 @pytest.fixture

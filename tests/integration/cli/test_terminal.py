@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
-from tests.integration.cli.scripted import ServeScript, Start, hash_of
+from tests.integration.scripted import ServeScript, Start, hash_of
 
 OnTerminal = Callable[..., tuple[int, str, str]]
 EMPTY_HASH = hash_of(b"")

@@ -6,7 +6,8 @@ from queue import Empty
 import pytest
 from grpc import StatusCode
 
-from hashfinder_cli.events import NO_CALL, READ_AHEAD, Ended, EventQueue, Interrupted
+from hashfinder_cli.events import NO_CALL, READ_AHEAD, EventQueue, Interrupted
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 
 
@@ -15,12 +16,12 @@ def test_order() -> None:
     events = EventQueue()
     events.put_message(HashNameResponse(hamming_distance=1), 7)
     events.put(Interrupted(2))
-    events.put(Ended(StatusCode.OK), 8)
+    events.put(RpcStatus(StatusCode.OK), 8)
 
     assert [
         (7, HashNameResponse(hamming_distance=1)),
         (NO_CALL, Interrupted(2)),
-        (8, Ended(StatusCode.OK)),
+        (8, RpcStatus(StatusCode.OK)),
     ] == [events.get(timeout=0) for _ in range(3)]
     with pytest.raises(Empty):
         events.get(timeout=0)
@@ -36,7 +37,7 @@ def test_backpressure() -> None:
             events.put_message(HashNameResponse(), 0)
         written.set()
         events.put_message(HashNameResponse(), 0)
-        events.put(Ended(StatusCode.OK), 0)
+        events.put(RpcStatus(StatusCode.OK), 0)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -48,4 +49,4 @@ def test_backpressure() -> None:
 
     writer.join(10)
     assert (NO_CALL, Interrupted(2)) == taken[READ_AHEAD]
-    assert [(0, HashNameResponse()), (0, Ended(StatusCode.OK))] == taken[READ_AHEAD + 1 :]
+    assert [(0, HashNameResponse()), (0, RpcStatus(StatusCode.OK))] == taken[READ_AHEAD + 1 :]

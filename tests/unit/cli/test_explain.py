@@ -7,25 +7,25 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from hashfinder_cli.errors import StoppedError
-from hashfinder_cli.events import Ended
 from hashfinder_cli.exit_codes import MEANINGS, ExitCode
 from hashfinder_cli.explain import Ending, explain, explain_pause, plain
-from hashfinder_cli.pursuit import Pause
 from hashfinder_cli.search import Search
+from hashfinder_client.errors import StoppedError
+from hashfinder_client.events import Pause
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse, SearchProgress
 
 SEARCH = Search(name="doctor", server="host:1")
 
 
-def explained(ended: Ended, next_position: int | None = None) -> Ending:
+def explained(ended: RpcStatus, next_position: int | None = None) -> Ending:
     """Return what `ended` means for a search, after progress to `next_position`."""
-    pursuit = SEARCH.pursuit(SEARCH, None)
+    search = SEARCH.range_search(SEARCH, None)
     if next_position is not None:
         progress = SearchProgress(hashes_computed=next_position, next_position=next_position)
-        pursuit.take(HashNameResponse(progress=progress))
+        search.take(HashNameResponse(progress=progress))
     with pytest.raises(StoppedError) as stopped:
-        pursuit.end(ended)
+        search.end(ended)
     return explain(stopped.value, SEARCH)
 
 
@@ -40,7 +40,7 @@ def rich(*details: Message) -> Status:
 @pytest.mark.parametrize("code", StatusCode)
 def test_every_status_without_details(code: StatusCode) -> None:
     """Each of gRPC's statuses has an exit code other than 0 and a sentence, details or not."""
-    ending = explained(Ended(code, "text"))
+    ending = explained(RpcStatus(code, "text"))
 
     assert ExitCode.FOUND != ending.code
     assert code.name == ending.status
@@ -63,7 +63,7 @@ def test_every_status_without_details(code: StatusCode) -> None:
 )
 def test_unavailable(text: str, sentence: str) -> None:
     """It is told whether there was a connection, and always to where."""
-    ending = explained(Ended(StatusCode.UNAVAILABLE, text), next_position=8)
+    ending = explained(RpcStatus(StatusCode.UNAVAILABLE, text), next_position=8)
 
     assert (ExitCode.UNAVAILABLE, sentence) == (ending.code, ending.sentence)
     assert "--start-position 8" in ending.advice
@@ -74,7 +74,7 @@ def test_details_overrule_the_messages() -> None:
     info = ErrorInfo(domain="hashfinder", reason="HASH_BUDGET_EXHAUSTED")
     details = rich(info, SearchProgress(next_position=9))
 
-    ended = Ended(StatusCode.RESOURCE_EXHAUSTED, "", details)
+    ended = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "", details)
 
     assert 9 == explained(ended, next_position=8).next_position
 
@@ -83,7 +83,9 @@ def test_nothing_left_overrules_the_messages() -> None:
     """After the last position there is nothing to resume, whatever a message said before."""
     details = [ErrorInfo(domain="hashfinder", reason="HASH_BUDGET_EXHAUSTED"), SearchProgress()]
 
-    ending = explained(Ended(StatusCode.RESOURCE_EXHAUSTED, "", rich(*details)), next_position=8)
+    ending = explained(
+        RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "", rich(*details)), next_position=8
+    )
 
     assert (None, "") == (ending.next_position, ending.advice)
     assert "nothing is left" in ending.sentence
@@ -93,7 +95,7 @@ def test_reason_of_another_domain() -> None:
     """A reason counts only in our domain: a proxy may have the same word."""
     info = ErrorInfo(domain="proxy.example", reason="HASH_BUDGET_EXHAUSTED")
 
-    ending = explained(Ended(StatusCode.RESOURCE_EXHAUSTED, "full", rich(info)))
+    ending = explained(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "full", rich(info)))
 
     assert (ExitCode.BUSY, "") == (ending.code, ending.reason)
 
@@ -105,7 +107,7 @@ def test_details_that_cannot_be_read() -> None:
         PackedAny(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
     )
 
-    ending = explained(Ended(StatusCode.INVALID_ARGUMENT, "text", status))
+    ending = explained(RpcStatus(StatusCode.INVALID_ARGUMENT, "text", status))
 
     assert (None, "The server refused the request: text") == (ending.retry_after, ending.sentence)
 
@@ -115,7 +117,7 @@ def test_retry_delay() -> None:
     retry = RetryInfo()
     retry.retry_delay.FromMilliseconds(1250)
 
-    ending = explained(Ended(StatusCode.RESOURCE_EXHAUSTED, "x", rich(retry)))
+    ending = explained(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "x", rich(retry)))
 
     assert 1.25 == ending.retry_after
     assert ending.sentence.endswith(" Try again in 1.25 s.")
@@ -125,7 +127,7 @@ def test_retry_delay() -> None:
     ("ended", "delay", "line"),
     [
         (
-            Ended(
+            RpcStatus(
                 StatusCode.RESOURCE_EXHAUSTED,
                 "",
                 rich(
@@ -137,7 +139,7 @@ def test_retry_delay() -> None:
             "Nothing found: the budget was spent after 5,000 hashes. Going on from position 5000.",
         ),
         (
-            Ended(
+            RpcStatus(
                 StatusCode.UNAVAILABLE,
                 "",
                 rich(ErrorInfo(domain="hashfinder", reason="SERVER_DRAINING"), RetryInfo()),
@@ -147,10 +149,10 @@ def test_retry_delay() -> None:
         ),
     ],
 )
-def test_pause(ended: Ended, delay: float, line: str) -> None:
+def test_pause(ended: RpcStatus, delay: float, line: str) -> None:
     """A pause is told in one line: why, from where and when."""
     with pytest.raises(StoppedError) as stopped:
-        SEARCH.pursuit(SEARCH, None).end(ended)
+        SEARCH.range_search(SEARCH, None).end(ended)
 
     assert line == explain_pause(Pause(stopped.value, delay), SEARCH)
 
@@ -160,7 +162,7 @@ def test_unknown_field() -> None:
     bad_request = BadRequest()
     bad_request.field_violations.add(field="new_field", description="must be new")
 
-    ending = explained(Ended(StatusCode.INVALID_ARGUMENT, "x", rich(bad_request)))
+    ending = explained(RpcStatus(StatusCode.INVALID_ARGUMENT, "x", rich(bad_request)))
 
     assert ending.sentence.endswith("\n  new_field: must be new")
 

@@ -9,12 +9,12 @@ import pytest
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.explain import Ending
 from hashfinder_cli.output import Find, JsonLines, TabbedLines, output_for, quantity
-from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
 from hashfinder_cli.status_line import StatusLine
-from hashfinder_cli.verify import Result
+from hashfinder_client.events import Progress
+from hashfinder_client.match import Match
 
-RESULT = Result(b"\x07o\xef", "JrqhZVkTDoctYrUlXDbL6pfYQHU=", 1, 553195, 8)
+RESULT = Match(b"\x07o\xef", "JrqhZVkTDoctYrUlXDbL6pfYQHU=", 1, 553195, 8)
 FIND = Find(RESULT, is_ideal=False, seconds=0.1234567, rate=1e6)
 REPORT = Progress(hashes=1_500_000, next_position=2**64 - 1, rate=8.4e7, best=RESULT, chance=0.5)
 SEARCH = Search(name="doctor", server="", show_progress=True)

@@ -7,9 +7,9 @@ from hashfinder_cli import result_file
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.explain import Ending
 from hashfinder_cli.output import Find
-from hashfinder_cli.verify import Result
+from hashfinder_client.match import Match
 
-RESULT = Result(b"\x07o\xef", "JrqhZVkTDoctYrUlXDbL6pfYQHU=", 1, 553195, 8)
+RESULT = Match(b"\x07o\xef", "JrqhZVkTDoctYrUlXDbL6pfYQHU=", 1, 553195, 8)
 
 
 def test_result_and_end(tmp_path: Path) -> None:

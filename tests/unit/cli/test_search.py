@@ -4,14 +4,14 @@ import shlex
 
 import pytest
 
-from hashfinder_cli.division import Division
 from hashfinder_cli.search import DEFAULT_RANGE_SIZE, Search
+from hashfinder_client.division import Division
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 
 
 def request_of(search: Search) -> HashNameRequest:
     """Return the request of its first RPC."""
-    return search.begin().begin()[0].pursuit.request()
+    return search.begin().begin()[0].search.request()
 
 
 def test_classic_request() -> None:

@@ -1,4 +1,1 @@
-"""The clients of HashFinder: the command line, and `hashfinder_cli.finder` for Python programs.
-
-They know the server only through its contract.
-"""
+"""The command line of HashFinder, on the library `hashfinder_client`."""

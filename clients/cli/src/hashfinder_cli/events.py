@@ -5,25 +5,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
-import grpc
-from google.rpc.status_pb2 import Status
-
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 
 READ_AHEAD = 64
 """Messages that may wait in the queue. With no limit, a slow reader of stdout would fill memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The RPC has ended. The last event of a call."""
-
-    code: grpc.StatusCode
-    text: str = ""
-    rich: Status | None = None
-    """The details; None where the server sent none that can be read."""
-    kernel: str = ""
-    """The server's kernel; empty where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +19,7 @@ class Interrupted:
     signum: int
 
 
-Event: TypeAlias = HashNameResponse | Ended | Interrupted
+Event: TypeAlias = HashNameResponse | RpcStatus | Interrupted
 NO_CALL = -1
 """What an event that comes of no call comes of."""
 
@@ -46,7 +32,7 @@ class EventQueue:
         self._events: SimpleQueue[tuple[int, Event]] = SimpleQueue()
         self._slots = threading.Semaphore(READ_AHEAD)
 
-    def put(self, event: Ended | Interrupted, call: int = NO_CALL) -> None:
+    def put(self, event: RpcStatus | Interrupted, call: int = NO_CALL) -> None:
         """Add `event` of a call. Never blocks, and may be called from a signal handler.
 
         `SimpleQueue.put` is reentrant by contract; of other locks and queues, hardly any is.

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from grpc import StatusCode
 
-from hashfinder_cli.errors import BudgetSpentError, StoppedError
 from hashfinder_cli.exit_codes import ExitCode
-from hashfinder_cli.pursuit import Pause
 from hashfinder_cli.search import Search
-from hashfinder_cli.verify import Result
+from hashfinder_client.errors import BudgetSpentError, StoppedError
+from hashfinder_client.events import Pause
+from hashfinder_client.match import Match
 
 _FLAGS = {
     "desired_name": "NAME",
@@ -41,7 +41,7 @@ class Ending:
     """The reason of the ErrorInfo; empty without one."""
     next_position: int | None = None
     """Where to go on, where that is known."""
-    best: Result | None = None
+    best: Match | None = None
     retry_after: float | None = None
     """Seconds."""
     request_id: str = ""
@@ -125,7 +125,7 @@ def _budget(error: StoppedError, search: Search) -> _Explained:
     return ExitCode.BUDGET_SPENT, sentence, _resume(error, search)
 
 
-def _best_sentence(best: Result) -> str:
+def _best_sentence(best: Match) -> str:
     return (
         f"Best so far: distance {best.distance} at position {best.position}, "
         f"hash {best.hashed_name}, secret {best.secret_text or '(empty)'}."

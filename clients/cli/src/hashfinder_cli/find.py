@@ -9,23 +9,19 @@ from queue import Empty
 import grpc
 
 from hashfinder_cli import result_file
-from hashfinder_cli.client import Call, open_channel, start
-from hashfinder_cli.errors import StoppedError, UntrueResultError
-from hashfinder_cli.events import Ended, Event, EventQueue, Interrupted
+from hashfinder_cli.client import Call, start
+from hashfinder_cli.events import Event, EventQueue, Interrupted
 from hashfinder_cli.exit_codes import ExitCode, of_signal
-from hashfinder_cli.explain import (
-    Ending,
-    explain,
-    explain_pause,
-    progress_advice,
-    resume_advice,
-)
+from hashfinder_cli.explain import Ending, explain, explain_pause, progress_advice, resume_advice
 from hashfinder_cli.output import Find, Output, output_for, reader_is_gone
-from hashfinder_cli.pursuit import News, Pause, Progress
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.status_line import REFRESH, StatusLine
-from hashfinder_cli.verify import Result
+from hashfinder_client.channel import open_channel
+from hashfinder_client.errors import StoppedError, VerificationError
+from hashfinder_client.events import Pause, Progress, SearchEvent
+from hashfinder_client.match import Match
+from hashfinder_client.status import RpcStatus
 
 GRACE = 0.5
 """Seconds that an RPC has to end: by itself after the ideal result, or after it was cancelled."""
@@ -90,7 +86,7 @@ class Watch:
                 ending = self._step()
         except StoppedError as error:
             return explain(error, self._search)
-        except UntrueResultError as error:
+        except VerificationError as error:
             sentence = f"The server at {self._search.server} sent what is not true: {error}."
             return Ending(code=ExitCode.UNTRUE, sentence=sentence)
         except BrokenPipeError:
@@ -120,7 +116,7 @@ class Watch:
             number, event = self._events.get(timeout=patience)
         except Empty:
             return None
-        if isinstance(event, Ended):
+        if isinstance(event, RpcStatus):
             self._calls.pop(number, None)
             self._kernel = event.kernel or self._kernel
         return number, event
@@ -130,30 +126,30 @@ class Watch:
 
         Raises:
             StoppedError: the search has ended without its ideal result.
-            UntrueResultError: the server lies.
+            VerificationError: the server lies.
             OSError: the event cannot be shown.
         """
         if isinstance(event, Interrupted):
             return self._interrupted(event.signum)
         at = self._shards
-        told = at.end(number, event) if isinstance(event, Ended) else at.take(number, event)
+        told = at.end(number, event) if isinstance(event, RpcStatus) else at.take(number, event)
         for news in told:
             self._show(news)
         found = self._shards.found
         return Ending(code=ExitCode.FOUND, sentence="", status="OK") if found else None
 
-    def _show(self, news: News) -> None:
+    def _show(self, news: SearchEvent) -> None:
         match news:
             case Progress():
                 self._output.report(news)
                 self._status.report(news, self._seconds())
             case Pause():
                 self._status.say(explain_pause(news, self._search))
-            case Result():
+            case Match():
                 self._status.clear()
                 self._output.find(self._find(news))
 
-    def _find(self, result: Result) -> Find:
+    def _find(self, result: Match) -> Find:
         is_ideal = result is self._shards.found
         seconds = self._seconds()
         rate = None

@@ -1,44 +1,25 @@
-"""The client for Python programs: `Finder`, and `AsyncFinder` for asyncio.
+"""The former place of `hashfinder_client`, for one more version: import from there."""
 
-Both cancel their RPC on every way out, have a deadline unless told otherwise, check every result,
-and go on by themselves after a spent budget, a quota, an overload, a drain or a lost connection.
-Nothing is skipped on the way, and nothing told twice.
-"""
+import warnings
 
-import asyncio
-import threading
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import (
-    AsyncExitStack,
-    ExitStack,
-    aclosing,
-    asynccontextmanager,
-    closing,
-    contextmanager,
-    suppress,
-)
-from typing import Self, cast
-
-import grpc
-
-from hashfinder_cli.client import channel_options, ended_of
-from hashfinder_cli.errors import (
+from hashfinder_client import (
+    AsyncFinder,
     BudgetSpentError,
     BusyError,
     DeadlinePassedError,
+    Finder,
     FinderError,
     InvalidSearchError,
+    Pause,
+    Progress,
+    Query,
+    RetryPolicy,
     StoppedError,
     UnavailableError,
-    UntrueResultError,
 )
-from hashfinder_cli.events import Ended
-from hashfinder_cli.pursuit import News, Pause, Progress, Pursuit, RetryPolicy
-from hashfinder_cli.query import Query
-from hashfinder_cli.target import check_target
-from hashfinder_cli.verify import Result
-from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from hashfinder_client import Match as Result
+from hashfinder_client import SearchEvent as News
+from hashfinder_client import VerificationError as UntrueResultError
 
 __all__ = [
     "AsyncFinder",
@@ -59,191 +40,8 @@ __all__ = [
     "UntrueResultError",
 ]
 
-DEFAULT_TIMEOUT = 300.0
-"""Seconds."""
-GRACE = 0.5
-"""Seconds that an RPC has to end by itself, and so as OK, before its ideal result is handed on."""
-
-
-class _Settings:
-    """What both finders are made of, but for the I/O."""
-
-    def __init__(
-        self, timeout: float, policy: RetryPolicy | None, progress_interval: float
-    ) -> None:
-        self._timeout = timeout
-        self._policy = policy or RetryPolicy()
-        self._progress_interval = progress_interval
-
-    def _pursuit(self, query: Query | str, timeout: float | None) -> Pursuit:
-        return Pursuit(
-            Query(query) if isinstance(query, str) else query,
-            self._policy,
-            timeout=self._timeout if timeout is None else timeout,
-            progress_interval=self._progress_interval,
-        )
-
-
-class Finder(_Settings):
-    """Searches from any thread. A context manager, which closes the channel that it opened."""
-
-    def __init__(
-        self,
-        target: str | grpc.Channel,
-        *,
-        timeout: float = DEFAULT_TIMEOUT,
-        policy: RetryPolicy | None = None,
-        progress_interval: float = 1.0,
-    ) -> None:
-        """Connect with the first search.
-
-        Args:
-            target: HOST:PORT; or dns:///HOST:PORT for all servers of that name, each RPC on the
-                next one; or a channel, which remains the caller's.
-            timeout: seconds for a search as a whole; `math.inf` for no bound.
-            policy: when to go on; by default wherever that is possible.
-            progress_interval: seconds between two reports, 0.05 to 3600. A connection that is lost
-                costs at most what is searched in this time.
-
-        Raises:
-            ValueError: the target is none of these.
-        """
-        super().__init__(timeout, policy, progress_interval)
-        self._own = ExitStack()
-        if isinstance(target, str):
-            options = channel_options(check_target(target))
-            target = self._own.enter_context(grpc.insecure_channel(target, options))
-        self._stub = HashFinderStub(target)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the channel, unless it is the caller's."""
-        self._own.close()
-
-    def find(self, query: Query | str, *, timeout: float | None = None) -> Result:
-        """Return the first result within the query's ideal distance.
-
-        Args:
-            query: what to search for, or just the name.
-            timeout: seconds, if not the finder's own.
-
-        Raises:
-            StoppedError: it ended without one; the subclass says who acts.
-            UntrueResultError: the server sent something that is not so.
-        """
-        pursuit = self._pursuit(query, timeout)
-        with closing(self._news(pursuit)) as news:
-            for _ in news:
-                pass
-        return cast("Result", pursuit.found)  # The news ends with it, or raises.
-
-    @contextmanager
-    def find_range(
-        self, query: Query | str, *, timeout: float | None = None
-    ) -> Iterator[Iterator[News]]:
-        """Give an iterator of all that happens; the RPC is cancelled where the block is left.
-
-        It yields each `Result`, `Progress`, and a `Pause` before each further RPC. It ends with the
-        first result within the ideal distance, or raises, as `find` does.
-        """
-        with closing(self._news(self._pursuit(query, timeout))) as news:
-            yield news
-
-    def _news(self, pursuit: Pursuit) -> Generator[News]:
-        while True:
-            call = self._stub.FindRange(pursuit.request(), timeout=pursuit.remaining())
-            try:
-                for message in call:
-                    news = pursuit.take(message)
-                    if pursuit.found:
-                        _wait_for_end(call)
-                        yield news
-                        return
-                    yield news
-            except grpc.RpcError:
-                pass  # The call itself tells how it ended.
-            finally:
-                call.cancel()
-            pause = pursuit.end(ended_of(call))
-            yield pause
-            time.sleep(pause.delay)
-
-
-def _wait_for_end(call: grpc.Call) -> None:
-    ended = threading.Event()
-    if call.add_callback(ended.set):
-        ended.wait(GRACE)
-
-
-class AsyncFinder(_Settings):
-    """Searches in the event loop in which it is made; as `Finder` otherwise."""
-
-    def __init__(
-        self,
-        target: str | grpc.aio.Channel,
-        *,
-        timeout: float = DEFAULT_TIMEOUT,
-        policy: RetryPolicy | None = None,
-        progress_interval: float = 1.0,
-    ) -> None:
-        """Connect with the first search. The arguments are those of `Finder`."""
-        super().__init__(timeout, policy, progress_interval)
-        self._own = AsyncExitStack()
-        if isinstance(target, str):
-            target = grpc.aio.insecure_channel(target, channel_options(check_target(target)))
-            self._own.push_async_callback(target.close)
-        self._stub = HashFinderStub(target)
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the channel, unless it is the caller's."""
-        await self._own.aclose()
-
-    async def find(self, query: Query | str, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - as in Finder
-        """Return the first result within the query's ideal distance, as `Finder.find` does."""
-        pursuit = self._pursuit(query, timeout)
-        async with aclosing(self._news(pursuit)) as news:
-            async for _ in news:
-                pass
-        return cast("Result", pursuit.found)  # The news ends with it, or raises.
-
-    @asynccontextmanager
-    async def find_range(
-        self,
-        query: Query | str,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - as in Finder
-    ) -> AsyncIterator[AsyncIterator[News]]:
-        """Give an iterator of all that happens, as `Finder.find_range` does.
-
-        The RPC is cancelled where the block is left, also when the task is cancelled.
-        """
-        async with aclosing(self._news(self._pursuit(query, timeout))) as news:
-            yield news
-
-    async def _news(self, pursuit: Pursuit) -> AsyncGenerator[News]:
-        while True:
-            call = self._stub.FindRange(pursuit.request(), timeout=pursuit.remaining())
-            ended = Ended(grpc.StatusCode.OK)
-            try:
-                async for message in call:
-                    news = pursuit.take(message)
-                    if pursuit.found:
-                        with suppress(TimeoutError):
-                            await asyncio.wait_for(call.code(), GRACE)
-                        yield news
-                        return
-                    yield news
-            except grpc.aio.AioRpcError as error:
-                ended = ended_of(cast("grpc.Call", error))  # It has all that is asked for.
-            finally:
-                call.cancel()  # A call that is merely dropped goes on.
-            pause = pursuit.end(ended)
-            yield pause
-            await asyncio.sleep(pause.delay)
+warnings.warn(
+    "hashfinder_cli.finder is now hashfinder_client, of the distribution hashfinder-client",
+    DeprecationWarning,
+    stacklevel=2,
+)

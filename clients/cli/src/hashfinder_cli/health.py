@@ -5,10 +5,10 @@ import sys
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from hashfinder_cli.client import ended_of, open_channel
-from hashfinder_cli.events import Ended
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.explain import plain, unreachable
+from hashfinder_client.channel import open_channel
+from hashfinder_client.status import RpcStatus
 
 
 def health(server: str, service: str, timeout: float) -> ExitCode:
@@ -26,7 +26,7 @@ def health(server: str, service: str, timeout: float) -> ExitCode:
             HealthCheckResponse.FromString,
         )
         call = check.future(HealthCheckRequest(service=service), timeout=timeout)
-        ended = ended_of(call)
+        ended = RpcStatus.of(call)
         if ended.code is not grpc.StatusCode.OK:
             sys.stderr.write(_sentence(ended, server, service, timeout) + "\n")
             return ExitCode.UNAVAILABLE
@@ -38,7 +38,7 @@ def health(server: str, service: str, timeout: float) -> ExitCode:
     return ExitCode.FOUND if is_serving else ExitCode.UNAVAILABLE
 
 
-def _sentence(ended: Ended, server: str, service: str, timeout: float) -> str:
+def _sentence(ended: RpcStatus, server: str, service: str, timeout: float) -> str:
     text = plain(ended.text)
     match ended.code:
         case grpc.StatusCode.UNAVAILABLE:

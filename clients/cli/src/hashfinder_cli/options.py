@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hashfinder_cli.target import check_target
+from hashfinder_client.target import check_target
 
 _LONGEST = 1e9
 """Seconds. gRPC takes much longer timeouts as passed already."""

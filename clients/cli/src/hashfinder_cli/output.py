@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from hashfinder_cli.explain import Ending
-from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
-from hashfinder_cli.verify import Result
+from hashfinder_client.events import Progress
+from hashfinder_client.match import Match
 
 
 @dataclass(frozen=True, slots=True)
 class Find:
     """A result in its search."""
 
-    result: Result
+    result: Match
     is_ideal: bool
     """Whether it is within the ideal distance, so that it ends the search."""
     seconds: float
@@ -165,7 +165,7 @@ def quantity(value: float) -> str:
     return f"{value:.1f} P"
 
 
-def _as_json(result: Result) -> dict[str, object]:
+def _as_json(result: Match) -> dict[str, object]:
     return {
         "secret": result.secret_text,
         "secret_hex": result.secret.hex(),

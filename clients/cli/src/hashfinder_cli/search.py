@@ -4,10 +4,11 @@ import math
 import shlex
 from dataclasses import dataclass
 
-from hashfinder_cli.division import Division
-from hashfinder_cli.pursuit import DEFAULT_RETRIES, Pursuit, RetryPolicy
-from hashfinder_cli.query import Query
-from hashfinder_cli.shards import Shards
+from hashfinder_client.division import Division
+from hashfinder_client.query import Query
+from hashfinder_client.resumable_search import ResumableSearch
+from hashfinder_client.retry import DEFAULT_RETRIES, RetryPolicy
+from hashfinder_client.sharded_search import ShardedSearch
 
 DEFAULT_PROGRESS_INTERVAL = 1.0
 """Seconds."""
@@ -62,11 +63,11 @@ class Search(Query):
         """Whether it takes FindRange; Find is enough for a lone result in one RPC."""
         return self.show_progress or self.goes_on or self.inferior_distance is not None
 
-    def begin(self) -> Shards:
+    def begin(self) -> ShardedSearch:
         """Begin it."""
-        return Shards(self, self.division, self.pursuit, timeout=self.timeout)
+        return ShardedSearch(self, self.division, self.range_search, timeout=self.timeout)
 
-    def pursuit(self, part: Query, timeout: float | None) -> Pursuit:
+    def range_search(self, part: Query, timeout: float | None) -> ResumableSearch:
         """Begin the search of `part`, a range of it or all, within `timeout` seconds.
 
         A stream always carries progress, shown or not: it is what makes the search resumable.
@@ -74,7 +75,7 @@ class Search(Query):
         given = self.progress_interval
         interval = DEFAULT_PROGRESS_INTERVAL if given is None else given
         retries = DEFAULT_RETRIES if self.goes_on else 0
-        return Pursuit(
+        return ResumableSearch(
             part,
             RetryPolicy(
                 resume=self.goes_on, retries=retries if self.retries is None else self.retries

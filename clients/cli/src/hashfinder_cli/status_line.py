@@ -8,8 +8,8 @@ from typing import Self, TextIO
 
 from hashfinder_cli.explain import plain
 from hashfinder_cli.output import quantity
-from hashfinder_cli.pursuit import Progress
 from hashfinder_cli.search import Search
+from hashfinder_client.events import Progress
 
 REFRESH = 0.1
 """Seconds between two pictures of the spinner."""

@@ -5,9 +5,9 @@ from hashlib import sha1
 
 import pytest
 
-from hashfinder_cli.errors import UntrueResultError
-from hashfinder_cli.query import Query
-from hashfinder_cli.verify import Verifier, check, position_of, score
+from hashfinder_client.errors import VerificationError
+from hashfinder_client.query import Query
+from hashfinder_client.verification import Verifier, check, position_of, score
 from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
 
 
@@ -82,21 +82,21 @@ def test_true_results() -> None:
 )
 def test_lies(response: HashNameResponse, message: str) -> None:
     """What is not true is refused, with what is wrong."""
-    with pytest.raises(UntrueResultError, match=message):
+    with pytest.raises(VerificationError, match=message):
         check("2jmx", response)
 
 
 @pytest.mark.parametrize("secret", ["AAAA AAAA", "AAA", "\N{SNOWMAN}"])
 def test_no_base64(secret: str) -> None:
     """A secret that is not base64 to the letter is refused, not read leniently."""
-    with pytest.raises(UntrueResultError, match="is not base64"):
+    with pytest.raises(VerificationError, match="is not base64"):
         check("2jmx", HashNameResponse(secret=secret))
 
 
 @pytest.mark.parametrize("name", ["x" * 29, "x" * 10_000])
 def test_name_too_long(name: str) -> None:
     """No result can be true for a name that is longer than a hash."""
-    with pytest.raises(UntrueResultError, match="no hash can resemble"):
+    with pytest.raises(VerificationError, match="no hash can resemble"):
         check(name, true_response(b"", 0))
 
 
@@ -117,7 +117,7 @@ def test_range_and_order(positions: list[int], message: str) -> None:
 
     for response in responses[:-1]:
         verifier.result(response)
-    with pytest.raises(UntrueResultError, match=message):
+    with pytest.raises(VerificationError, match=message):
         verifier.result(responses[-1])
 
 
@@ -140,7 +140,7 @@ def test_distance_asked_for(ideal: int, inferior: int | None, *, is_allowed: boo
     if is_allowed:
         assert 1 == verifier.result(true_response(b"", 1)).distance
     else:
-        with pytest.raises(UntrueResultError, match="more than was asked for"):
+        with pytest.raises(VerificationError, match="more than was asked for"):
             verifier.result(true_response(b"", 1))
     hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
     candidate = Candidate(hashed_name=hashed_name, hamming_distance=1)

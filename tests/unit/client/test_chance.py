@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from hashfinder_cli.chance import chance_of_hit, hit_probability
-from hashfinder_cli.verify import score
+from hashfinder_client.chance import chance_of_hit, hit_probability
+from hashfinder_client.verification import score
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _PLACES = [_ALPHABET] * 26 + [_ALPHABET[::4], "="]

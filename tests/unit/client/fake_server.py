@@ -10,19 +10,19 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from hypothesis import strategies as st
 
-from hashfinder_cli.events import Ended
-from hashfinder_cli.query import Query
+from hashfinder_client.query import Query
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import Candidate, HashNameRequest, HashNameResponse
 from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
-from tests.integration.cli.scripted import distance_between, hash_of
+from tests.integration.scripted import distance_between, hash_of
 
-LOST = Ended(StatusCode.UNAVAILABLE, "Socket closed")
+LOST = RpcStatus(StatusCode.UNAVAILABLE, "Socket closed")
 EXHAUSTED, UNAVAILABLE = StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE
 
 
 def ended(
     code: StatusCode, reason: str = "", *details: Message, delay: float | None = None
-) -> Ended:
+) -> RpcStatus:
     """Return a status with details."""
     rich = Status()
     if reason:
@@ -33,7 +33,7 @@ def ended(
         rich.details.add().Pack(retry)
     for detail in details:
         rich.details.add().Pack(detail)
-    return Ended(code, "text", rich)
+    return RpcStatus(code, "text", rich)
 
 
 @cache
@@ -78,7 +78,7 @@ class Server:
         self.budget = budget
         self.requests: list[HashNameRequest] = []
 
-    def serve(self, request: HashNameRequest) -> tuple[list[HashNameResponse], Ended]:
+    def serve(self, request: HashNameRequest) -> tuple[list[HashNameResponse], RpcStatus]:
         """Return the messages of an RPC that arrive, and its status."""
         self.requests.append(request)
         number = len(self.requests) - 1
@@ -95,7 +95,7 @@ class Server:
                 messages.append(HashNameResponse(progress=self._told(request, position)))
             at = result(request.desired_name, position)
             if at.hamming_distance <= request.ideal_hamming_distance:
-                return [*messages, at], Ended(StatusCode.OK)
+                return [*messages, at], RpcStatus(StatusCode.OK)
             if at.hamming_distance <= request.interesting_hamming_distance:
                 messages.append(at)
         told = self._told(request, stop)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hashfinder_cli.client import channel_options
-from hashfinder_cli.target import check_target
+from hashfinder_client.channel import channel_options
+from hashfinder_client.target import check_target
 
 
 @pytest.mark.parametrize(

@@ -13,87 +13,21 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from grpc import StatusCode
 
-from hashfinder_cli.chance import chance_of_hit, hit_probability
-from hashfinder_cli.errors import (
-    BUDGET_EXHAUSTED,
-    BudgetSpentError,
-    Details,
-    StoppedError,
-    UnavailableError,
-    detail,
-    stopped_error,
-)
-from hashfinder_cli.events import Ended
-from hashfinder_cli.query import KEYSPACE, Query
-from hashfinder_cli.verify import Result, Verifier
+from hashfinder_client.chance import chance_of_hit, hit_probability
+from hashfinder_client.errors import BudgetSpentError, StoppedError, UnavailableError, stopped_error
+from hashfinder_client.events import Pause, Progress
+from hashfinder_client.match import Match
+from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.retry import RetryPolicy
+from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus, detail
+from hashfinder_client.verification import Verifier
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
 
-DEFAULT_RETRIES = 8
-"""With the delays below, this outlasts half a minute without a server."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class RetryPolicy:
-    """When to make another RPC. Never after a request refused, a fault, a cancel or a deadline."""
-
-    resume: bool = True
-    """Go on after a spent budget, a quota, an overload, a drain or a lost connection. Without it,
-    only a search that has not begun is tried again, and only where the server says when."""
-    retries: int = DEFAULT_RETRIES
-    """How often in a row, with nothing searched in between."""
-    first_delay: float = 0.25
-    """Seconds after a lost connection; doubled with each further one, and half of it at random."""
-    longest_delay: float = 8.0
-
-    def delay(self, retry_after: float | None, failures: int, draw: float) -> float:
-        """Return how many seconds to wait.
-
-        Args:
-            retry_after: what the server asks for. It is waited for in full, with up to a quarter
-                more, so that clients that were sent away together do not come back together.
-            failures: how many RPCs in a row have searched nothing.
-            draw: a random number from 0 to 1.
-        """
-        if retry_after is not None:
-            return retry_after * (1 + draw / 4)
-        doubled = self.first_delay * 2.0 ** min(failures, 64)
-        return min(doubled, self.longest_delay) * (1 + draw) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the search has come, over all of its RPCs."""
-
-    hashes: int
-    next_position: int | None
-    """Where to go on; None where nothing is left."""
-    rate: float
-    """Positions per second: of this RPC, as the server measured it; of a search in ranges, of all
-    of it since it began."""
-    best: Result | None
-    chance: float
-    """The chance of an ideal result by now, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """An RPC has ended, and another one goes on after a delay."""
-
-    error: StoppedError
-    """Why it ended."""
-    delay: float
-    """Seconds."""
-
-
-News: TypeAlias = Result | Progress | Pause
-
-
-class Pursuit:
+class ResumableSearch:
     """One search. Not thread-safe."""
 
     def __init__(
@@ -116,7 +50,7 @@ class Pursuit:
             clock: tells the time in seconds.
             draw: gives a random number from 0 to 1.
         """
-        self.found: Result | None = None
+        self.found: Match | None = None
         """The ideal result, which ends the search."""
         self._query = query
         self._policy = policy
@@ -129,7 +63,7 @@ class Pursuit:
         self._is_told = False
         self._is_classic = False
         self._hashes = 0
-        self._best: Result | None = None
+        self._best: Match | None = None
         self._failures = 0
 
     @property
@@ -160,11 +94,11 @@ class Pursuit:
             request.progress_interval.FromNanoseconds(round(self._progress_interval * 1e9))
         return request
 
-    def take(self, message: HashNameResponse) -> Result | Progress:
+    def take(self, message: HashNameResponse) -> Match | Progress:
         """Return what a message tells.
 
         Raises:
-            UntrueResultError: it is not true.
+            VerificationError: it is not true.
         """
         if message.HasField("progress"):
             return self._take_progress(message.progress)
@@ -179,12 +113,12 @@ class Pursuit:
             self.found = result
         return result
 
-    def end(self, ended: Ended) -> Pause:
+    def end(self, ended: RpcStatus) -> Pause:
         """Return for how long to pause before the next RPC.
 
         Raises:
             StoppedError: there is to be none.
-            UntrueResultError: the status tells something that is not true.
+            VerificationError: the status tells something that is not true.
         """
         if (progress := detail(ended.rich, SearchProgress)) is not None:
             self._take_progress(progress)
@@ -218,12 +152,12 @@ class Pursuit:
         self._is_told = True
         self._next = max(self._next, position)
 
-    def _compare(self, result: Result) -> None:
+    def _compare(self, result: Match) -> None:
         best = self._best
         if best is None or (result.distance, result.position) < (best.distance, best.position):
             self._best = result
 
-    def _error(self, ended: Ended) -> StoppedError:
+    def _error(self, ended: RpcStatus) -> StoppedError:
         details = Details.of(ended.rich)
         kind = stopped_error(ended.code, details.reason)
         if kind is UnavailableError and self.is_searched:

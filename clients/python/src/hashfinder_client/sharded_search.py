@@ -1,10 +1,10 @@
 """One search over several RPCs at once, as a state machine: no I/O, no thread, no sleep.
 
-The positions are cut into ranges, and each range under way has a `Pursuit` of its own, which goes
-on after whatever befalls its RPC. Here they become one search again: what a range finds is held
-back until every range before it is searched, so that all comes in order of position, and the first
-ideal result is the one that a single server would have found. Ranges beyond an ideal result are
-given up at once.
+The positions are cut into ranges, and each range under way has a `ResumableSearch` of its own,
+which resumes after any failure of its RPC. Here they become one search again: the matches of a
+range are held back until every range before it is searched, so that all come in order of position,
+and the first ideal match is the one that a single server would have found. Ranges beyond an ideal
+match are given up at once.
 
 Whoever does the I/O asks which RPCs to `begin`, hands over each message (`take`) and status
 (`end`), and cancels what is `surplus`. A search that is not cut is one range: all of it.
@@ -17,19 +17,14 @@ from enum import Enum, auto
 
 from grpc import StatusCode
 
-from hashfinder_cli.chance import chance_of_hit, hit_probability
-from hashfinder_cli.division import Division
-from hashfinder_cli.errors import (
-    BUDGET_EXHAUSTED,
-    BudgetSpentError,
-    Details,
-    StoppedError,
-    UntrueResultError,
-)
-from hashfinder_cli.events import Ended
-from hashfinder_cli.pursuit import News, Progress, Pursuit
-from hashfinder_cli.query import KEYSPACE, Query
-from hashfinder_cli.verify import Result
+from hashfinder_client.chance import chance_of_hit, hit_probability
+from hashfinder_client.division import Division
+from hashfinder_client.errors import BudgetSpentError, StoppedError, VerificationError
+from hashfinder_client.events import Progress, SearchEvent
+from hashfinder_client.match import Match
+from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.resumable_search import ResumableSearch
+from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 
 MOST_HELD = 100_000
@@ -51,27 +46,27 @@ class _State(Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Leg:
+class RangeSearch:
     """A range whose results are not all handed on yet."""
 
     number: int
     """Names its RPC: it has one at a time."""
     part: Query
-    pursuit: Pursuit
+    search: ResumableSearch
     begins_at: float
     state: _State = _State.WAITING
-    held: list[Result] = field(default_factory=list)
+    held: list[Match] = field(default_factory=list)
     hashes: int = 0
 
 
-class Shards:
+class ShardedSearch:
     """One search. Not thread-safe."""
 
     def __init__(
         self,
         query: Query,
         division: Division | None,
-        pursue: Callable[[Query, float | None], Pursuit],
+        begin_range: Callable[[Query, float | None], ResumableSearch],
         *,
         timeout: float | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -81,19 +76,19 @@ class Shards:
         Args:
             query: what to search for.
             division: how to cut it; None for one range, which may be of a server without positions.
-            pursue: begins the search of a range, within so many seconds.
+            begin_range: begins the search of a range, within so many seconds.
             timeout: seconds for all of it; None for no bound.
             clock: tells the time in seconds.
         """
-        self.found: Result | None = None
+        self.found: Match | None = None
         """The ideal result, which ends the search, once all before it is searched."""
         self._query = query
         self._division = division
-        self._pursue = pursue
+        self._begin_range = begin_range
         self._clock = clock
         self._began = clock()
         self._deadline = None if timeout is None else self._began + timeout
-        self._legs: dict[int, Leg] = {}
+        self._legs: dict[int, RangeSearch] = {}
         """By number, which is the order of the ranges."""
         self._turn = 0
         """Of the range to begin next."""
@@ -103,7 +98,7 @@ class Shards:
         self._is_full = False
         self._hashes = 0
         """Of ranges that are not among the legs any more."""
-        self._best: Result | None = None
+        self._best: Match | None = None
         self._spent: BudgetSpentError | None = None
 
     @property
@@ -114,15 +109,15 @@ class Shards:
         """
         first = self._first()
         if first and not self._division:
-            return first.pursuit.next_position
+            return first.search.next_position
         part = first.part if first else self._part(self._turn)
         position = self._query.limit
         if part and self._division:
-            reached = first.pursuit.reached if first else part.first_position
+            reached = first.search.reached if first else part.first_position
             position = self._division.resume_position(part, reached)
         return position if position < KEYSPACE else None
 
-    def begin(self) -> list[Leg]:
+    def begin(self) -> list[RangeSearch]:
         """Return the legs whose RPC is to begin now.
 
         Raises:
@@ -144,19 +139,19 @@ class Shards:
             leg.state = _State.RUNNING
         return due
 
-    def take(self, number: int, message: HashNameResponse) -> list[News]:
+    def take(self, number: int, message: HashNameResponse) -> list[SearchEvent]:
         """Return what a message of the RPC of leg `number` tells of the whole.
 
         Raises:
-            UntrueResultError: it is not true.
+            VerificationError: it is not true.
         """
         leg = self._legs.get(number)
         if leg is None or leg.state is not _State.RUNNING:
             return []
         if self._division and not (message.HasField("position") or message.HasField("progress")):
             text = "it has no position: such a server cannot search a range"
-            raise UntrueResultError(text)
-        news = leg.pursuit.take(message)
+            raise VerificationError(text)
+        news = leg.search.take(message)
         if isinstance(news, Progress):
             leg.hashes = news.hashes
             self._compare(news.best)
@@ -164,18 +159,18 @@ class Shards:
         self._compare(news)
         leg.held.append(news)
         self._held += 1
-        if leg.pursuit.found:
+        if leg.search.found:
             leg.state = _State.DONE
             self._has_hit = True
             self._give_up_beyond(number)
         return self._merge()
 
-    def end(self, number: int, ended: Ended) -> list[News]:
+    def end(self, number: int, ended: RpcStatus) -> list[SearchEvent]:
         """Return what the end of the RPC of leg `number` means for the whole.
 
         Raises:
             StoppedError: the whole has ended without its ideal result.
-            UntrueResultError: the status tells something that is not true.
+            VerificationError: the status tells something that is not true.
         """
         leg = self._legs.get(number)
         if leg is None or leg.state is _State.DONE:
@@ -185,7 +180,7 @@ class Shards:
         if was_parking:
             return []
         try:
-            pause = leg.pursuit.end(ended)
+            pause = leg.search.end(ended)
         except StoppedError as error:
             self._note(leg, error)
             if not self._is_done(leg, error):
@@ -201,10 +196,10 @@ class Shards:
         surplus, self._surplus = self._surplus, []
         return surplus
 
-    def _first(self) -> Leg | None:
+    def _first(self) -> RangeSearch | None:
         return next(iter(self._legs.values()), None)
 
-    def _running(self) -> Iterator[Leg]:
+    def _running(self) -> Iterator[RangeSearch]:
         return (leg for leg in self._legs.values() if leg.state is _State.RUNNING)
 
     def _part(self, turn: int) -> Query | None:
@@ -224,16 +219,18 @@ class Shards:
             now = self._clock()
             left = None if self._deadline is None else max(0.0, self._deadline - now)
             begins_at = now + LEAD if is_at_start and self._turn else now
-            self._legs[self._turn] = Leg(self._turn, part, self._pursue(part, left), begins_at)
+            self._legs[self._turn] = RangeSearch(
+                self._turn, part, self._begin_range(part, left), begins_at
+            )
             self._turn += 1
             under_way += 1
 
-    def _is_done(self, leg: Leg, error: StoppedError) -> bool:
+    def _is_done(self, leg: RangeSearch, error: StoppedError) -> bool:
         if isinstance(error, BudgetSpentError):
             self._spent = error
-            return leg.pursuit.is_searched
+            return leg.search.is_searched
         # The last report told all; of an undivided search, how it ended counts as well.
-        return self._division is not None and leg.pursuit.is_searched
+        return self._division is not None and leg.search.is_searched
 
     def _give_up_beyond(self, number: int) -> None:
         for leg in [leg for leg in self._legs.values() if leg.number > number]:
@@ -241,14 +238,14 @@ class Shards:
                 self._surplus.append(leg.number)
             self._retire(leg)
 
-    def _merge(self) -> list[News]:
+    def _merge(self) -> list[SearchEvent]:
         """Return the results that are held back for no range before them."""
-        news: list[News] = []
+        news: list[SearchEvent] = []
         while first := self._first():
             news += first.held
             self._held -= len(first.held)
             first.held.clear()
-            self.found = first.pursuit.found
+            self.found = first.search.found
             if self.found or first.state is not _State.DONE:
                 break
             self._retire(first)
@@ -265,7 +262,7 @@ class Shards:
         elif self._held <= MOST_HELD // 2:
             self._is_full = False
 
-    def _retire(self, leg: Leg) -> None:
+    def _retire(self, leg: RangeSearch) -> None:
         self._hashes += leg.hashes
         self._held -= len(leg.held)
         del self._legs[leg.number]
@@ -288,11 +285,11 @@ class Shards:
     def _all_hashes(self) -> int:
         return self._hashes + sum(leg.hashes for leg in self._legs.values())
 
-    def _note(self, leg: Leg, error: StoppedError) -> None:
+    def _note(self, leg: RangeSearch, error: StoppedError) -> None:
         leg.hashes = error.hashes
         self._compare(error.best)
 
-    def _compare(self, result: Result | None) -> None:
+    def _compare(self, result: Match | None) -> None:
         best = self._best
         if result and (
             best is None or (result.distance, result.position) < (best.distance, best.position)
@@ -308,7 +305,7 @@ class Shards:
 
     def _nothing_to_search(self) -> BudgetSpentError:
         return BudgetSpentError(
-            Ended(StatusCode.RESOURCE_EXHAUSTED, "no range begins within the budget"),
+            RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "no range begins within the budget"),
             Details(reason=BUDGET_EXHAUSTED),
             hashes=0,
             next_position=None,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from hashfinder_cli.query import Query
+from hashfinder_client.query import Query
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,17 +9,19 @@ from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashfinder_cli import shards as module
-from hashfinder_cli.division import Division
-from hashfinder_cli.errors import BudgetSpentError, InvalidSearchError, UntrueResultError
-from hashfinder_cli.events import Ended
-from hashfinder_cli.pursuit import News, Pause, Progress, Pursuit, RetryPolicy
-from hashfinder_cli.query import KEYSPACE, Query
-from hashfinder_cli.shards import LEAD, Leg, Shards
-from hashfinder_cli.verify import Result
+from hashfinder_client import sharded_search as module
+from hashfinder_client.division import Division
+from hashfinder_client.errors import BudgetSpentError, InvalidSearchError, VerificationError
+from hashfinder_client.events import Pause, Progress, SearchEvent
+from hashfinder_client.match import Match
+from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.resumable_search import ResumableSearch
+from hashfinder_client.retry import RetryPolicy
+from hashfinder_client.sharded_search import LEAD, RangeSearch, ShardedSearch
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
-from tests.unit.cli.fake_server import (
+from tests.unit.client.fake_server import (
     EXHAUSTED,
     LOST,
     TURNS,
@@ -43,13 +45,13 @@ QUERIES = st.builds(
 PATIENT = RetryPolicy(retries=1000)
 
 
-def begin(query: Query, division: Division | None, clock: Callable[[], float]) -> Shards:
+def begin(query: Query, division: Division | None, clock: Callable[[], float]) -> ShardedSearch:
     """Begin a search that never loses patience."""
 
-    def pursue(part: Query, _: float | None) -> Pursuit:
-        return Pursuit(part, PATIENT, progress_interval=1.0, clock=clock)
+    def begin_range(part: Query, _: float | None) -> ResumableSearch:
+        return ResumableSearch(part, PATIENT, progress_interval=1.0, clock=clock)
 
-    return Shards(query, division, pursue, clock=clock)
+    return ShardedSearch(query, division, begin_range, clock=clock)
 
 
 class Client:
@@ -65,16 +67,16 @@ class Client:
         self.now = 0.0
         self.search = begin(query, division, lambda: self.now)
         self.server = server
-        self.calls: dict[int, deque[HashNameResponse | Ended]] = {}
+        self.calls: dict[int, deque[HashNameResponse | RpcStatus]] = {}
         self.cancelled: set[int] = set()
         self.told: dict[int, int] = {}
         """By where a range begins, up to where it is told to be searched."""
         self.most_at_once = 0
         self.hit = KEYSPACE
         self._pick = pick
-        self._legs: dict[int, Leg] = {}
+        self._legs: dict[int, RangeSearch] = {}
 
-    def run(self) -> Iterator[list[News]]:
+    def run(self) -> Iterator[list[SearchEvent]]:
         """Do what a client does, without waiting, until the ideal result is there."""
         while self.search.found is None:
             for leg in self.search.begin():
@@ -87,18 +89,18 @@ class Client:
                 self.cancelled.add(number)
                 # What had come before the cancel is still delivered.
                 kept = list(self.calls[number])[: self._pick([0, 1, 2])]
-                messages = [each for each in kept if not isinstance(each, Ended)]
-                self.calls[number] = deque([*messages, Ended(StatusCode.CANCELLED)])
+                messages = [each for each in kept if not isinstance(each, RpcStatus)]
+                self.calls[number] = deque([*messages, RpcStatus(StatusCode.CANCELLED)])
             for number in set(self.calls) - self.cancelled:
                 leg = self._legs[number]
                 # The RPC of a hit ends by itself.
-                assert leg.part.first_position <= self.hit or leg.pursuit.found
+                assert leg.part.first_position <= self.hit or leg.search.found
 
-    def _start(self, leg: Leg) -> None:
+    def _start(self, leg: RangeSearch) -> None:
         assert leg.number not in self.calls
         assert leg.part.first_position <= self.hit
         self.cancelled.discard(leg.number)
-        request = leg.pursuit.request()
+        request = leg.search.request()
         first = leg.part.first_position
         # Nothing is searched twice that has been told.
         assert self.told.setdefault(first, first) == request.start_position
@@ -108,10 +110,10 @@ class Client:
         self.calls[leg.number] = deque([*messages, status])
         self.most_at_once = max(self.most_at_once, len(set(self.calls) - self.cancelled))
 
-    def _step(self, number: int) -> list[News]:
+    def _step(self, number: int) -> list[SearchEvent]:
         event = self.calls[number].popleft()
         leg = self._legs[number]
-        if isinstance(event, Ended):
+        if isinstance(event, RpcStatus):
             del self.calls[number]
             try:
                 return self.search.end(number, event)
@@ -120,16 +122,16 @@ class Client:
         if (
             number not in self.cancelled
             and event.position
-            and event.hamming_distance <= leg.pursuit._query.ideal_distance  # noqa: SLF001
+            and event.hamming_distance <= leg.search._query.ideal_distance  # noqa: SLF001
         ):
             self.hit = min(self.hit, event.position)
         news = self.search.take(number, event)
         self._reach(leg)
         return news
 
-    def _reach(self, leg: Leg) -> None:
+    def _reach(self, leg: RangeSearch) -> None:
         first = leg.part.first_position
-        self.told[first] = max(self.told[first], leg.pursuit.reached)
+        self.told[first] = max(self.told[first], leg.search.reached)
 
 
 @given(
@@ -164,7 +166,7 @@ def test_as_one_server_would(
         patch.setattr(module, "MOST_HELD", most_held)
         try:
             for news in client.run():
-                results = [each.position for each in news if isinstance(each, Result)]
+                results = [each.position for each in news if isinstance(each, Match)]
                 assert len(results) <= most_held
                 seen += results
                 if search.found is None:
@@ -218,7 +220,7 @@ def test_shards_of_processes(
         clients = [first]
         try:
             for step, news in enumerate(first.run()):
-                seen += [each.position for each in news if isinstance(each, Result)]
+                seen += [each.position for each in news if isinstance(each, Match)]
                 if step == stop_after and first.search.found is None:
                     begun = dict(first.told)
                     start = first.search.next_position or 0
@@ -251,7 +253,7 @@ def test_undivided() -> None:
     search = begin(Query("doctor"), None, lambda: 0.0)
     (leg,) = search.begin()
 
-    assert {"desired_name"} == {field.name for field, _ in leg.pursuit.request().ListFields()} - {
+    assert {"desired_name"} == {field.name for field, _ in leg.search.request().ListFields()} - {
         "progress_interval"
     }
     assert search.next_position is None
@@ -290,15 +292,15 @@ def test_hit_waits_for_lower_ranges() -> None:
     assert [] == search.take(2, result("abc", hit))
     assert [3] == search.surplus()
     assert [] == search.surplus()
-    assert [] == search.end(3, Ended(StatusCode.CANCELLED))
-    assert [] == search.end(2, Ended(StatusCode.OK))
+    assert [] == search.end(3, RpcStatus(StatusCode.CANCELLED))
+    assert [] == search.end(2, RpcStatus(StatusCode.OK))
     assert [] == search.end(1, done)
     assert [] == search.begin()
     assert (0, None) == (search.next_position, search.found)
     told = Told(hashes_computed=size, next_position=size)
     (news,) = search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told))
     assert search.found is news
-    assert isinstance(news, Result)
+    assert isinstance(news, Match)
     assert hit == news.position
 
 
@@ -319,7 +321,7 @@ def test_failed_range_goes_on_where_it_was() -> None:
     assert [] == search.begin()
     now += pause.delay
     (leg,) = search.begin()
-    request = leg.pursuit.request()
+    request = leg.search.request()
     assert (1, 140, 60) == (leg.number, request.start_position, request.maximum_hashes)
     told = Told(hashes_computed=10, next_position=10)
     (news,) = search.take(0, HashNameResponse(progress=told))
@@ -338,7 +340,7 @@ def test_error_tells_of_the_whole() -> None:
     search.take(1, HashNameResponse(progress=Told(hashes_computed=40, next_position=140)))
 
     with pytest.raises(InvalidSearchError) as stopped:
-        search.end(1, Ended(StatusCode.INVALID_ARGUMENT))
+        search.end(1, RpcStatus(StatusCode.INVALID_ARGUMENT))
     assert (50, 10) == (stopped.value.hashes, stopped.value.next_position)
 
 
@@ -376,7 +378,7 @@ def test_server_without_positions() -> None:
     message = result("doctor", 3)
     message.ClearField("position")
 
-    with pytest.raises(UntrueResultError, match="cannot search a range"):
+    with pytest.raises(VerificationError, match="cannot search a range"):
         search.take(0, message)
 
 
@@ -385,14 +387,14 @@ def test_shared_deadline() -> None:
     now = 0.0
     given_times = []
 
-    def pursue(part: Query, timeout: float | None) -> Pursuit:
+    def begin_range(part: Query, timeout: float | None) -> ResumableSearch:
         given_times.append(timeout)
-        return Pursuit(part, PATIENT, clock=lambda: now)
+        return ResumableSearch(part, PATIENT, clock=lambda: now)
 
-    search = Shards(
+    search = ShardedSearch(
         Query("x", maximum_hashes=2),
         Division(range_size=1),
-        pursue,
+        begin_range,
         timeout=10,
         clock=lambda: now,
     )

@@ -10,7 +10,7 @@ import math
 from functools import cache
 from string import ascii_lowercase, digits
 
-from hashfinder_cli.verify import HASHED_NAME_LENGTH, fold
+from hashfinder_client.verification import HASHED_NAME_LENGTH, fold
 
 _SEXTET = dict.fromkeys(ascii_lowercase, 2 / 64) | dict.fromkeys(digits + "+/", 1 / 64)
 _LAST_SEXTET = dict.fromkeys("aeimquycgkosw048", 1 / 16)

@@ -9,19 +9,19 @@ import grpc
 import pytest
 
 from examples import finding
-from hashfinder_cli.finder import (
+from hashfinder_client import (
     AsyncFinder,
     BudgetSpentError,
     BusyError,
     DeadlinePassedError,
     Finder,
     InvalidSearchError,
-    News,
+    Match,
     Pause,
     Progress,
     Query,
-    Result,
     RetryPolicy,
+    SearchEvent,
     UnavailableError,
 )
 from tests.integration.server_process import ServerProcess, eventually
@@ -40,23 +40,23 @@ def whole(module_server: ServerProcess) -> list[int]:
         return positions(list(news))
 
 
-def positions(news: list[News]) -> list[int]:
+def positions(news: list[SearchEvent]) -> list[int]:
     """Return the positions of the results among all that happened."""
-    return [item.position for item in news if isinstance(item, Result)]
+    return [item.position for item in news if isinstance(item, Match)]
 
 
-def pauses(news: list[News]) -> list[Pause]:
+def pauses(news: list[SearchEvent]) -> list[Pause]:
     """Return the pauses among all that happened."""
     return [item for item in news if isinstance(item, Pause)]
 
 
-async def gather_async(server: str, query: Query) -> list[News]:
+async def gather_async(server: str, query: Query) -> list[SearchEvent]:
     """Return all that happens in a search of an AsyncFinder."""
     async with AsyncFinder(server) as finder, finder.find_range(query) as news:
         return [item async for item in news]
 
 
-def gather(server: str, query: Query) -> list[News]:
+def gather(server: str, query: Query) -> list[SearchEvent]:
     """Return all that happens in a search of a Finder."""
     with Finder(server) as finder, finder.find_range(query) as news:
         return list(news)
@@ -105,7 +105,7 @@ def test_server_restarted(
     # Slow enough not to be through before the server is stopped.
     first = server_process("--client-hash-rate", "10000000", "--client-hash-burst", "10000000")
     port = first.address.rpartition(":")[2]
-    taken: list[News] = []
+    taken: list[SearchEvent] = []
     query = QUERY
 
     def search() -> None:
@@ -158,11 +158,11 @@ async def test_leaving_with_the_ideal_result(module_server: ServerProcess) -> No
     with Finder(module_server.address) as finder:
         for _ in range(30):
             with finder.find_range("ab") as news:
-                assert isinstance(next(news), Result)
+                assert isinstance(next(news), Match)
     async with AsyncFinder(module_server.address) as later:
         for _ in range(30):
             async with later.find_range("ab") as news_later:
-                assert isinstance(await anext(news_later), Result)
+                assert isinstance(await anext(news_later), Match)
 
     await asyncio.sleep(0.2)  # It takes 50 ms to find out who cancelled.
     assert before == cancels(module_server)

@@ -8,22 +8,24 @@ from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashfinder_cli.errors import (
+from hashfinder_client.errors import (
     BudgetSpentError,
     BusyError,
     DeadlinePassedError,
     InvalidSearchError,
     StoppedError,
     UnavailableError,
-    UntrueResultError,
+    VerificationError,
 )
-from hashfinder_cli.events import Ended
-from hashfinder_cli.pursuit import Pause, Progress, Pursuit, RetryPolicy
-from hashfinder_cli.query import KEYSPACE, Query
-from hashfinder_cli.verify import Result
+from hashfinder_client.events import Pause, Progress
+from hashfinder_client.match import Match
+from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.resumable_search import ResumableSearch
+from hashfinder_client.retry import RetryPolicy
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
-from tests.unit.cli.fake_server import (
+from tests.unit.client.fake_server import (
     EXHAUSTED,
     LOST,
     TURNS,
@@ -37,15 +39,15 @@ from tests.unit.cli.fake_server import (
 )
 
 
-def run(pursuit: Pursuit, server: Server) -> Iterator[Result | Progress | Pause]:
+def run(search: ResumableSearch, server: Server) -> Iterator[Match | Progress | Pause]:
     """Do what a client does, without waiting."""
     while True:
-        messages, status = server.serve(pursuit.request())
+        messages, status = server.serve(search.request())
         for message in messages:
-            yield pursuit.take(message)
-        if pursuit.found:
+            yield search.take(message)
+        if search.found:
             return
-        yield pursuit.end(status)
+        yield search.end(status)
 
 
 @given(
@@ -62,17 +64,17 @@ def test_nothing_is_skipped_or_told_twice(
     """Whatever ends the RPCs, results and end are those of one undisturbed search."""
     query = Query(name, inferior_distance=inferior, start_position=first, maximum_hashes=maximum)
     expected, is_found = brute_force(query)
-    pursuit = Pursuit(query, RetryPolicy(retries=1000), progress_interval=1.0)
+    search = ResumableSearch(query, RetryPolicy(retries=1000), progress_interval=1.0)
     server = Server(turns, budget)
-    seen: list[Result] = []
+    seen: list[Match] = []
     told = first
     starts = []
     spent = None
 
     try:
-        for news in run(pursuit, server):
+        for news in run(search, server):
             match news:
-                case Result():
+                case Match():
                     seen.append(news)
                     told = max(told, news.position + 1)
                 case Progress():
@@ -80,7 +82,7 @@ def test_nothing_is_skipped_or_told_twice(
                     assert news.hashes >= told - first
                     told = max(told, news.next_position)
                 case Pause():
-                    assert news.error.next_position in {None, pursuit.next_position}
+                    assert news.error.next_position in {None, search.next_position}
                     told = max(told, news.error.next_position or 0)
                     starts.append(told)
                     assert news.delay >= (news.error.retry_after or 0)
@@ -91,7 +93,7 @@ def test_nothing_is_skipped_or_told_twice(
     for start, request in zip([first, *starts], server.requests, strict=True):
         assert (start, first + maximum - start) == (request.start_position, request.maximum_hashes)
     assert expected == [each.position for each in seen]
-    assert is_found == (pursuit.found is not None)
+    assert is_found == (search.found is not None)
     if spent is not None:
         assert not is_found
         assert (maximum, first + maximum) == (spent.hashes, spent.next_position)
@@ -127,7 +129,7 @@ ROWS = {
     "negative delay": (ended(EXHAUSTED, "SERVER_OVERLOADED", delay=-3), 0.0, 0.0),
     "draining": (ended(UNAVAILABLE, "SERVER_DRAINING", SOME, delay=1), 1.125, UnavailableError),
     "lost": (LOST, 0.375, UnavailableError),
-    "full, without a delay": (Ended(EXHAUSTED), BusyError, BusyError),
+    "full, without a delay": (RpcStatus(EXHAUSTED), BusyError, BusyError),
     "invalid": (
         ended(StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", delay=1),
         InvalidSearchError,
@@ -135,44 +137,44 @@ ROWS = {
     ),
     "fault": (ended(StatusCode.INTERNAL, "INTERNAL_ERROR", delay=1), StoppedError, StoppedError),
     "deadline": (
-        Ended(StatusCode.DEADLINE_EXCEEDED),
+        RpcStatus(StatusCode.DEADLINE_EXCEEDED),
         DeadlinePassedError,
         DeadlinePassedError,
     ),
-    "cancelled": (Ended(StatusCode.CANCELLED), StoppedError, StoppedError),
-    "nothing found": (Ended(StatusCode.OK), StoppedError, StoppedError),
+    "cancelled": (RpcStatus(StatusCode.CANCELLED), StoppedError, StoppedError),
+    "nothing found": (RpcStatus(StatusCode.OK), StoppedError, StoppedError),
 }
 
 
 @pytest.mark.parametrize(("status", "resumed", "retried"), ROWS.values(), ids=ROWS)
 def test_what_follows_each_end(
-    status: Ended, resumed: float | type[StoppedError], retried: float | type[StoppedError]
+    status: RpcStatus, resumed: float | type[StoppedError], retried: float | type[StoppedError]
 ) -> None:
     """Each end has its delay or its error; a draw of a half lies in the middle of the jitter."""
     for policy, expected in [(RetryPolicy(), resumed), (DELAYED, retried)]:
-        pursuit = Pursuit(Query("doctor"), policy, draw=lambda: 0.5)
-        pursuit.request()
+        search = ResumableSearch(Query("doctor"), policy, draw=lambda: 0.5)
+        search.request()
         if isinstance(expected, float):
-            assert expected == pursuit.end(status).delay
+            assert expected == search.end(status).delay
             continue
         with pytest.raises(StoppedError) as stopped:
-            pursuit.end(status)
+            search.end(status)
         assert expected is type(stopped.value)
 
 
 def test_lost_connections_in_a_row() -> None:
     """The delay doubles up to its limit, a report begins anew, and at last it is given up."""
     policy = RetryPolicy(retries=4, first_delay=1.0, longest_delay=6.0)
-    pursuit = Pursuit(Query("doctor"), policy, draw=lambda: 1.0)
+    search = ResumableSearch(Query("doctor"), policy, draw=lambda: 1.0)
 
     def lose() -> float:
-        pursuit.request()
-        return pursuit.end(LOST).delay
+        search.request()
+        return search.end(LOST).delay
 
     assert [2.0, 4.0, 6.0] == [lose() for _ in range(3)]
-    pursuit.request()
-    pursuit.take(HashNameResponse(progress=SOME))
-    assert 1.0 == pursuit.end(LOST).delay
+    search.request()
+    search.take(HashNameResponse(progress=SOME))
+    assert 1.0 == search.end(LOST).delay
     assert [2.0, 4.0, 6.0, 6.0] == [lose() for _ in range(4)]
     with pytest.raises(UnavailableError) as stopped:
         lose()
@@ -192,31 +194,33 @@ def test_jitter(draw: float, failures: int, delay: float) -> None:
 def test_deadline() -> None:
     """All RPCs share one deadline, and a pause that would outlast it is not begun."""
     now = 100.0
-    pursuit = Pursuit(Query("x"), RetryPolicy(), timeout=10, clock=lambda: now, draw=lambda: 0.0)
+    search = ResumableSearch(
+        Query("x"), RetryPolicy(), timeout=10, clock=lambda: now, draw=lambda: 0.0
+    )
     busy = ended(EXHAUSTED, "SERVER_OVERLOADED", delay=3)
 
-    assert 10.0 == pursuit.remaining()
+    assert 10.0 == search.remaining()
     now = 106.0
-    assert (3.0, 4.0) == (pursuit.end(busy).delay, pursuit.remaining())
+    assert (3.0, 4.0) == (search.end(busy).delay, search.remaining())
     now = 107.0
     with pytest.raises(BusyError) as stopped:
-        pursuit.end(busy)
+        search.end(busy)
     assert 3.0 == stopped.value.retry_after
     now = 111.0
-    assert 0.0 == pursuit.remaining()
-    assert Pursuit(Query("x"), RetryPolicy(), timeout=math.inf).remaining() is None
+    assert 0.0 == search.remaining()
+    assert ResumableSearch(Query("x"), RetryPolicy(), timeout=math.inf).remaining() is None
 
 
 def test_connection_lost_when_all_is_told() -> None:
     """Where the last report covers the range, nothing is left to ask: the budget is spent."""
     for maximum, next_position in [(5, 5), (None, None)]:
-        pursuit = Pursuit(Query("doctor", maximum_hashes=maximum), RetryPolicy())
-        pursuit.request()
+        search = ResumableSearch(Query("doctor", maximum_hashes=maximum), RetryPolicy())
+        search.request()
         told = Told(hashes_computed=5, next_position=next_position)
-        pursuit.take(HashNameResponse(progress=told))
+        search.take(HashNameResponse(progress=told))
 
         with pytest.raises(BudgetSpentError) as stopped:
-            pursuit.end(LOST)
+            search.end(LOST)
         assert next_position == stopped.value.next_position
 
 
@@ -224,33 +228,33 @@ def test_server_without_positions() -> None:
     """A server of the classic contract cannot go on anywhere, so that nothing is told twice."""
     response = result("ab", 0)
     response.ClearField("position")
-    pursuit = Pursuit(Query("ab", inferior_distance=2), RetryPolicy())
-    pursuit.take(response)
+    search = ResumableSearch(Query("ab", inferior_distance=2), RetryPolicy())
+    search.take(response)
 
     with pytest.raises(UnavailableError) as stopped:
-        pursuit.end(LOST)
+        search.end(LOST)
     assert stopped.value.next_position is None
 
 
 def test_result_told_twice() -> None:
     """A server that begins before the position asked for sends what is not true."""
-    pursuit = Pursuit(Query("ab", inferior_distance=2), RetryPolicy())
-    pursuit.take(result("ab", 7))
-    pursuit.end(LOST)
-    assert 8 == pursuit.request().start_position
+    search = ResumableSearch(Query("ab", inferior_distance=2), RetryPolicy())
+    search.take(result("ab", 7))
+    search.end(LOST)
+    assert 8 == search.request().start_position
 
-    with pytest.raises(UntrueResultError, match="before 8"):
-        pursuit.take(result("ab", 7))
+    with pytest.raises(VerificationError, match="before 8"):
+        search.take(result("ab", 7))
 
 
 def test_last_position() -> None:
     """A range at the end of the keyspace is cut there."""
     query = Query("doctor", start_position=KEYSPACE - 10, maximum_hashes=100)
-    pursuit = Pursuit(query, RetryPolicy())
-    pursuit.request()
-    pursuit.take(HashNameResponse(progress=Told(hashes_computed=4, next_position=KEYSPACE - 6)))
-    pursuit.end(LOST)
+    search = ResumableSearch(query, RetryPolicy())
+    search.request()
+    search.take(HashNameResponse(progress=Told(hashes_computed=4, next_position=KEYSPACE - 6)))
+    search.end(LOST)
 
-    request = pursuit.request()
+    request = search.request()
 
     assert (KEYSPACE - 6, 6) == (request.start_position, request.maximum_hashes)

@@ -1,0 +1,43 @@
+"""The Python client of HashFinder: `Finder`, and `AsyncFinder` for asyncio.
+
+Both cancel their RPC on every way out, have a deadline unless asked not to, verify every result,
+and resume by themselves after a spent budget, a quota, an overload, a drain or a lost connection.
+Nothing is skipped on the way, and nothing is returned twice.
+
+The client knows the server only through its contract.
+"""
+
+from hashfinder_client.errors import (
+    BudgetSpentError,
+    BusyError,
+    DeadlinePassedError,
+    FinderError,
+    InvalidSearchError,
+    StoppedError,
+    UnavailableError,
+    VerificationError,
+)
+from hashfinder_client.events import Pause, Progress, SearchEvent
+from hashfinder_client.finder import AsyncFinder, Finder
+from hashfinder_client.match import Match
+from hashfinder_client.query import Query
+from hashfinder_client.retry import RetryPolicy
+
+__all__ = [
+    "AsyncFinder",
+    "BudgetSpentError",
+    "BusyError",
+    "DeadlinePassedError",
+    "Finder",
+    "FinderError",
+    "InvalidSearchError",
+    "Match",
+    "Pause",
+    "Progress",
+    "Query",
+    "RetryPolicy",
+    "SearchEvent",
+    "StoppedError",
+    "UnavailableError",
+    "VerificationError",
+]

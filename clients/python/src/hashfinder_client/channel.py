@@ -1,0 +1,47 @@
+"""The channel to a server, or to all servers of a name: its options."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import grpc
+
+from hashfinder_client.target import BALANCED
+
+_Options: TypeAlias = tuple[tuple[str, int | str], ...]
+_CHANNEL_OPTIONS: _Options = (
+    # A search that goes on waits by itself; while a channel waits as well, every RPC fails at once.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Finds a peer that is gone without a word. A server with default settings takes more than one
+    # ping in 300 s without data for an attack, and would end a long unary call for it.
+    ("grpc.keepalive_time_ms", 305_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),  # else it may take a minute
+    ("grpc.primary_user_agent", "hashfinder-client"),
+)
+_BALANCING_OPTIONS: _Options = (
+    # Each RPC goes to the next of the servers that are there. Whenever a connection ends, which the
+    # servers see to by its age, the name is looked up again: at most every second, not every 30.
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    # Finds a server that is gone without a word, within two such times and the timeout: 40 s. Ours
+    # bear a ping every 5 s; any other bears them while it sends messages.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+)
+
+
+def channel_options(target: str) -> list[tuple[str, int | str]]:
+    """Return the options of a channel to `target`, one of the forms of `check_target`."""
+    balancing = _BALANCING_OPTIONS if target.startswith(BALANCED) else ()
+    return list({**dict(_CHANNEL_OPTIONS), **dict(balancing)}.items())
+
+
+@contextmanager
+def open_channel(server: str) -> Iterator[grpc.Channel]:
+    """Give a channel to `server`, closed at the end. The first call connects."""
+    with grpc.insecure_channel(server, options=channel_options(server)) as channel:
+        yield channel

@@ -1,0 +1,87 @@
+"""The one tree of errors: each class says who has to act, each object where to resume.
+
+The table of statuses and details is that of the contract (``hash_name.proto``).
+"""
+
+from grpc import StatusCode
+
+from hashfinder_client.match import Match
+from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus
+
+
+class FinderError(Exception):
+    """The base of every error of a search."""
+
+
+class VerificationError(FinderError):
+    """The server sent something that is not true. Its operator acts."""
+
+
+class StoppedError(FinderError):
+    """The search ended without its ideal result, and does not go on by itself.
+
+    The class itself stands for an end that nobody expects, such as a fault of the server: its
+    operator acts, with `details.request_id`.
+    """
+
+    def __init__(
+        self,
+        status: RpcStatus,
+        details: Details,
+        *,
+        hashes: int,
+        next_position: int | None,
+        best: Match | None,
+    ) -> None:
+        """Take the status of the last RPC, and how far the search came over all of its RPCs."""
+        self.status = status.code
+        """The status of the last RPC."""
+        self.text = status.text
+        """Its message."""
+        self.details = details
+        """What its details tell."""
+        self.hashes = hashes
+        """How many positions have been searched, as far as the server told."""
+        self.next_position = next_position
+        """Where to go on; None where that is not known, or nothing is left."""
+        self.best = best
+        """The best candidate so far, as far as the server told."""
+        super().__init__(f"{details.reason or status.code.name}: {status.text}")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until another try makes sense; None where the server does not say."""
+        return self.details.retry_after
+
+
+class BudgetSpentError(StoppedError):
+    """Every position of the range was searched. The caller gives more, or gives up."""
+
+
+class BusyError(StoppedError):
+    """The client's quota is used up, or the server is full. The caller comes back later."""
+
+
+class UnavailableError(StoppedError):
+    """No connection, or the server is going away. The caller comes back later, or elsewhere."""
+
+
+class DeadlinePassedError(StoppedError):
+    """The time that the caller gave has passed."""
+
+
+class InvalidSearchError(StoppedError):
+    """The server refused the request. The caller mends it: see `details.violations`."""
+
+
+def stopped_error(code: StatusCode, reason: str) -> type[StoppedError]:
+    """Return the class for a status and the reason that it carries."""
+    return BudgetSpentError if reason == BUDGET_EXHAUSTED else _BY_STATUS.get(code, StoppedError)
+
+
+_BY_STATUS = {
+    StatusCode.RESOURCE_EXHAUSTED: BusyError,
+    StatusCode.UNAVAILABLE: UnavailableError,
+    StatusCode.DEADLINE_EXCEEDED: DeadlinePassedError,
+    StatusCode.INVALID_ARGUMENT: InvalidSearchError,
+}

@@ -1,0 +1,34 @@
+"""When a search makes another RPC, and after which delay."""
+
+from dataclasses import dataclass
+
+DEFAULT_RETRIES = 8
+"""With the delays below, this outlasts half a minute without a server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """When to make another RPC. Never after a request refused, a fault, a cancel or a deadline."""
+
+    resume: bool = True
+    """Go on after a spent budget, a quota, an overload, a drain or a lost connection. Without it,
+    only a search that has not begun is tried again, and only where the server says when."""
+    retries: int = DEFAULT_RETRIES
+    """How often in a row, with nothing searched in between."""
+    first_delay: float = 0.25
+    """Seconds after a lost connection; doubled with each further one, and half of it at random."""
+    longest_delay: float = 8.0
+
+    def delay(self, retry_after: float | None, failures: int, draw: float) -> float:
+        """Return how many seconds to wait.
+
+        Args:
+            retry_after: what the server asks for. It is waited for in full, with up to a quarter
+                more, so that clients that were sent away together do not come back together.
+            failures: how many RPCs in a row have searched nothing.
+            draw: a random number from 0 to 1.
+        """
+        if retry_after is not None:
+            return retry_after * (1 + draw / 4)
+        doubled = self.first_delay * 2.0 ** min(failures, 64)
+        return min(doubled, self.longest_delay) * (1 + draw) / 2
