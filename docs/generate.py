@@ -20,7 +20,8 @@ from hashfinder.config import Settings, SettingsInvalidError, load_settings
 
 GUIDE = Path(__file__).resolve().parent / "operations.md"
 STOP_SECONDS = 20
-SERVER = ("-m", "hashfinder", "--port", "0", "--metrics-port", "0", "--drain-grace", "0")
+PORTS = ("--port", "0", "--metrics-port", "0")
+SERVER = ("-m", "hashfinder", *PORTS, "--drain-grace", "0", "--log-format", "console")
 
 
 def settings_table() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 import structlog
@@ -37,7 +38,12 @@ class WorkersStuckError(HashFinderError):
 class Application:
     """The whole server, from its settings. Create it on the event loop that shall run it."""
 
-    def __init__(self, settings: Settings, kernel: Kernel) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kernel: Kernel,
+        log_lines_dropped: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Build all parts and bind both ports; nothing is served or searched before `start`.
 
         Raises:
@@ -80,6 +86,7 @@ class Application:
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
         self.backend = kernel.backend
+        self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
 
     @property
@@ -158,4 +165,5 @@ class Application:
             workers=self.workers,
             workers_busy=now.workers_busy,
             draining=self.lifecycle.state == "draining",
+            log_lines_dropped=self._log_lines_dropped(),
         )

@@ -1,5 +1,6 @@
 """The settings: the only reader of the environment and of the server's arguments."""
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -8,6 +9,8 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from hashfinder.domain.errors import HashFinderError
 
 _PREFIX = "HASHFINDER_"
+_FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""Variables of other programs that change what our libraries do when they are imported."""
 
 
 class SettingsInvalidError(HashFinderError):
@@ -92,6 +95,12 @@ def load_settings(arguments: list[str]) -> Settings:
         raise SettingsInvalidError("\n".join(lines)) from None
     except SettingsError as error:
         raise SettingsInvalidError(str(error)) from None
+
+
+def discard_foreign_variables() -> None:
+    """Remove variables that are meant for other programs. Call it before the imports."""
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
 
 
 def _sentence(name: str, value: object) -> str:

@@ -63,6 +63,7 @@ class Readings:
     workers: int
     workers_busy: int
     draining: bool
+    log_lines_dropped: int
 
 
 _TEXTS = {
@@ -74,8 +75,9 @@ _TEXTS = {
     "workers": "Threads that search.",
     "workers_busy": "Threads that are scanning.",
     "draining": "1 while the server drains.",
+    "log_lines_dropped": "Log lines lost: stderr was too slow, or could not be written.",
 }
-_GROWING = {"hashes"}
+_GROWING = {"hashes", "log_lines_dropped"}
 """Readings that only grow: counters. The others are gauges."""
 
 
