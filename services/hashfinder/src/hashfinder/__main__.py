@@ -27,6 +27,8 @@ _STDOUT = 1
 
 def main() -> int:
     """Run the server; return its exit code."""
+    # gRPC's core writes lines of its own to stderr, where logs are promised; peers can cause them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251  # no setting of ours
     # The imports take a second, in which PID 1 of a container would ignore a signal.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: os._exit(0))

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """How many searches wait for one under way to end."""
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
     """How long a search waits."""
+    maximum_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """How many connections are open at once."""
     client_hash_rate: Annotated[int, Field(ge=0, le=10**15)] = 0
     """How many hashes a second one client may use on average; 0 for any number."""
     client_hash_burst: Annotated[int, Field(ge=1, le=2**64 - 1)] = 10_000_000_000
