@@ -65,6 +65,9 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         # A client waits by itself where it has more: all searches that it may have, and some room
         # in which the surplus gets its refusal, and health checks their answer.
         ("grpc.max_concurrent_streams", options.searches_per_client + _OTHER_STREAMS),
+        # It would refuse streams of a client that keeps to the limit: it counts those that have
+        # ended for the client, and not quite for us. Resets are bounded without it.
+        ("grpc.http.overload_protection", 0),
         ("grpc.absolute_max_metadata_size", _LARGEST_METADATA_BYTES),
         ("grpc.max_metadata_size", _LARGEST_METADATA_BYTES),
         # A client that pings more often than this, a few times in a row, loses its connection.
