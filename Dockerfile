@@ -35,7 +35,7 @@ RUN export PYTHONPYCACHEPREFIX=/opt/bytecode \
  && timeout 60 sh -c 'until hashfinder health; do sleep 1; done' \
  && hashfinder find dad --show-inferior 1 \
  && hashfinder tour --help \
- && python -c 'import hashfinder_cli.tour' \
+ && python -c 'import hashfinder_cli.commands.tour' \
  && kill "$server" && wait "$server"
 
 FROM base

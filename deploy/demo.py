@@ -18,8 +18,7 @@ COUNTERS = re.compile(
 
 def main() -> int:
     """Run the demo; return 0 if all went as it should."""
-    quiet = ["--log-format", "console", "--log-level", "warning"]
-    command = ["--port", "0", "--metrics-port", "0", *quiet]
+    command = ["--port", "0", "--metrics-port", "0", "--log-level", "warning"]
     print(f"$ hashfinder-server {' '.join(command)}")
     with subprocess.Popen(
         [BIN / "hashfinder-server", *command], stdout=subprocess.PIPE, text=True

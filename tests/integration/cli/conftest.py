@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hashfinder_cli.arguments import app
+from hashfinder_cli.app import app
 from hashfinder_cli.signals import STOP_SIGNALS
 from tests.integration.scripted import Run, Start
 

@@ -106,6 +106,15 @@ ROWS = {
         7,
         "The server has as many searches as it takes. Try again in 2.5 s.\n",
     ),
+    "time limit": (
+        aborting(grpc.StatusCode.RESOURCE_EXHAUSTED, "x", "TIME_LIMIT_REACHED", RETRY, PROGRESS),
+        3,
+        (
+            "Nothing found in the time that the server at SERVER gives one search. "
+            "Try again in 2.5 s.\n"
+            f"To go on, resume with --start-position 5000:\n  {RESUME}\n"
+        ),
+    ),
     "draining": (
         aborting(grpc.StatusCode.UNAVAILABLE, "x", "SERVER_DRAINING", RETRY, PROGRESS),
         5,
@@ -212,12 +221,14 @@ def test_json_end(call: Run, serve_script: ServeScript) -> None:
         "status": "RESOURCE_EXHAUSTED",
         "reason": "HASH_BUDGET_EXHAUSTED",
         "next_position": 5000,
+        "next_position_text": "5000",
         "best_candidate": {
             "secret": "",
             "secret_hex": "",
             "hashed_name": EMPTY_HASH,
             "distance": 1,
             "position": 0,
+            "position_text": "0",
         },
         "retry_after_seconds": None,
         "request_id": None,

@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Callable
 from typing import IO
 
@@ -183,3 +185,40 @@ def test_health_of_an_unknown_service(run: Run, module_server: ServerProcess) ->
 
     assert (5, "") == (done.returncode, done.stdout)
     assert f"The server at {module_server.address} knows no service 'x.Y'.\n" == done.stderr
+
+
+def test_health_waits(start: Start, server_process: ServeReal) -> None:
+    """With --wait it asks until the server is there and SERVING."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    process = start("health", "--wait", "30", "--server", address)
+    time.sleep(1.5)
+    assert process.poll() is None
+
+    server = server_process("--port", address.rpartition(":")[2])
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert (0, f"SERVING, kernel {server.kernel}\n", "") == (process.returncode, stdout, stderr)
+
+
+def test_health_waits_no_longer_than_asked(run: Run) -> None:
+    """When the time is over, the last answer and its exit code are those of a lone check."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+
+    began = time.monotonic()
+    done = run("health", "--wait", "1", "--server", address)
+
+    assert (5, "") == (done.returncode, done.stdout)
+    assert f"Cannot connect to {address}: Connection refused.\n" == done.stderr
+    assert 0.4 < time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("timeout", ["1e10", "1e18", "1e300"])
+def test_long_timeouts(call: Run, module_server: ServerProcess, timeout: str) -> None:
+    """A timeout that is longer than gRPC can hold is no timeout that has passed."""
+    asked = ["find", "dad", "--timeout", timeout, "--server", module_server.address]
+
+    assert 0 == call(*asked).returncode
+    assert 0 == call(*asked, "--progress").returncode
+    assert 0 == call(*asked, "--shards", "2").returncode

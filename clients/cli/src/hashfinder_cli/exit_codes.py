@@ -24,7 +24,7 @@ MEANINGS = {
     ExitCode.FOUND: "found; healthy",
     ExitCode.FAULT: "an unexpected fault, most likely of the server",
     ExitCode.USAGE: "wrong usage: nothing was sent",
-    ExitCode.BUDGET_SPENT: "not found within the budget of hashes",
+    ExitCode.BUDGET_SPENT: "not found within the hashes, or the server's time, of one search",
     ExitCode.DEADLINE: "not found within --timeout",
     ExitCode.UNAVAILABLE: "no connection, or the server is shutting down or not healthy",
     ExitCode.INVALID: "the server refused the request as invalid",

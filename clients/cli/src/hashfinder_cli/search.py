@@ -2,8 +2,11 @@
 
 import math
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from hashfinder_cli.options.groups import words_of
+from hashfinder_cli.options.pattern import Pattern
+from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
 from hashfinder_client.division import Division
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
@@ -18,101 +21,94 @@ ranges of a search end one after another, so that a search wastes up to a range'
 waits as long for work. What an RPC costs, milliseconds, hardly counts against either."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Search(Query):
-    """A search, as the command line gives it. None stands for an option left out."""
+@dataclass(frozen=True)
+class Search:
+    """A search, as the command line gives it."""
 
-    server: str
-    """HOST:PORT, or dns:///HOST:PORT for all servers of that name."""
-    show_progress: bool = False
-    progress_interval: float | None = None
-    """Seconds."""
-    timeout: float | None = None
-    """Seconds."""
-    resume: bool = False
-    """Go on after whatever can be gone on after; a search in ranges always does."""
-    retries: int | None = None
-    as_json: bool = False
-    shards: int | None = None
-    """How many ranges are searched at once."""
-    shard: tuple[int, int] | None = None
-    """Search every N-th range from number I on, as (I, N)."""
-    range_size: int | None = None
-    """Positions."""
-    result_file: str | None = None
-    """Where the end is written to as well."""
+    pattern: Pattern
+    connection: Connection = field(default_factory=Connection)
+    limits: Limits = field(default_factory=Limits)
+    ranges: Ranges = field(default_factory=Ranges)
+    shown: Shown = field(default_factory=Shown)
+
+    @property
+    def query(self) -> Query:
+        """What is searched for, and where."""
+        return Query(
+            self.pattern.name,
+            ideal_distance=self.pattern.ideal_distance,
+            inferior_distance=self.shown.show_inferior,
+            start_position=self.limits.start_position,
+            maximum_hashes=self.limits.maximum_hashes,
+        )
+
+    @property
+    def server(self) -> str:
+        """HOST:PORT, or dns:///HOST:PORT for all servers of that name."""
+        return self.connection.server
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether reports are shown."""
+        return self.shown.progress or self.shown.progress_interval is not None
 
     @property
     def division(self) -> Division | None:
         """How it is cut into ranges; None where it is not."""
-        size = DEFAULT_RANGE_SIZE if self.range_size is None else self.range_size
-        if self.shards is not None:
-            return Division(range_size=size, width=self.shards)
-        if self.shard is not None:
-            index, count = self.shard
-            return Division(range_size=size, index=index, count=count)
+        given = self.ranges
+        size = DEFAULT_RANGE_SIZE if given.range_size is None else given.range_size
+        if given.shards is not None:
+            return Division(range_size=size, width=given.shards)
+        if given.shard is not None:
+            index, _, count = given.shard.partition("/")
+            return Division(range_size=size, index=int(index), count=int(count))
         return None
 
     @property
-    def goes_on(self) -> bool:
-        """Whether the end of an RPC need not be the end of the search."""
-        return self.resume or self.division is not None
+    def resumes(self) -> bool:
+        """Whether the search continues after the end of an RPC; one in ranges always does."""
+        return self.limits.resume or self.division is not None
 
     @property
     def streams(self) -> bool:
         """Whether it takes FindRange; Find is enough for a lone result in one RPC."""
-        return self.show_progress or self.goes_on or self.inferior_distance is not None
+        return self.shows_progress or self.resumes or self.shown.show_inferior is not None
 
     def begin(self) -> ShardedSearch:
         """Begin it."""
-        return ShardedSearch(self, self.division, self.range_search, timeout=self.timeout)
+        return ShardedSearch(
+            self.query, self.division, self.range_search, timeout=self.limits.timeout
+        )
+
+    def command(self, start_position: int) -> str:
+        """Return the shell command that resumes from `start_position`.
+
+        Its budget is what is left of this one's, or as much again where nothing is left.
+        """
+        limits = replace(self.limits, start_position=None)
+        if limits.maximum_hashes is not None and start_position < self.query.limit:
+            limits = replace(limits, maximum_hashes=self.query.limit - start_position)
+        shown = replace(self.shown, progress=self.shows_progress)
+        options = words_of(self.connection, self.pattern, shown, limits, self.ranges)
+        name = self.pattern.name
+        words = ["hashfinder", "find", *options, "--start-position", str(start_position)]
+        return shlex.join([*words, "--", name] if name.startswith("-") else [*words, name])
 
     def range_search(self, part: Query, timeout: float | None) -> ResumableSearch:
         """Begin the search of `part`, a range of it or all, within `timeout` seconds.
 
         A stream always carries progress, shown or not: it is what makes the search resumable.
         """
-        given = self.progress_interval
+        given = self.shown.progress_interval
         interval = DEFAULT_PROGRESS_INTERVAL if given is None else given
-        retries = DEFAULT_RETRIES if self.goes_on else 0
+        retries = DEFAULT_RETRIES if self.resumes else 0
+        policy = RetryPolicy(
+            resume=self.resumes,
+            retries=retries if self.limits.retry is None else self.limits.retry,
+        )
         return ResumableSearch(
             part,
-            RetryPolicy(
-                resume=self.goes_on, retries=retries if self.retries is None else self.retries
-            ),
+            policy,
             timeout=math.inf if timeout is None else timeout,
             progress_interval=interval if self.streams else None,
         )
-
-    def command(self, start_position: int) -> str:
-        """Return the shell command that goes on from `start_position`.
-
-        Its budget is what is left of this one's, or as much again where nothing is left.
-        """
-        is_left = start_position < self.limit
-        maximum = self.limit - start_position if is_left else self.maximum_hashes
-        options = {
-            "--server": self.server,
-            "--ideal-distance": self.ideal_distance or None,
-            "--show-inferior": self.inferior_distance,
-            "--progress-interval": self.progress_interval,
-            "--maximum-hashes": None if self.maximum_hashes is None else maximum,
-            "--timeout": self.timeout,
-            "--retry": self.retries,
-            "--shards": self.shards,
-            "--shard": self.shard and "{}/{}".format(*self.shard),
-            "--range-size": self.range_size,
-            "--result-file": self.result_file,
-            "--start-position": start_position,
-        }
-        flags = {
-            "--progress": self.show_progress,
-            "--resume": self.resume,
-            "--json": self.as_json,
-        }
-        words = ["hashfinder", "find"]
-        words += [flag for flag, is_set in flags.items() if is_set]
-        for option, value in options.items():
-            words += [] if value is None else [option, str(value)]
-        words += ["--", self.name] if self.name.startswith("-") else [self.name]
-        return shlex.join(words)

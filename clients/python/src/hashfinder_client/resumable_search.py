@@ -21,7 +21,7 @@ from hashfinder_client.errors import BudgetSpentError, StoppedError, Unavailable
 from hashfinder_client.events import Pause, Progress
 from hashfinder_client.match import Match
 from hashfinder_client.query import KEYSPACE, Query
-from hashfinder_client.retry import RetryPolicy
+from hashfinder_client.retry import RetryPolicy, rpc_timeout
 from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus, detail
 from hashfinder_client.verification import Verifier
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
@@ -83,8 +83,7 @@ class ResumableSearch:
 
     def remaining(self) -> float | None:
         """Return how many seconds are left: the timeout of the next RPC. None for no bound."""
-        left = self._deadline - self._clock()
-        return None if left == math.inf else max(0.0, left)
+        return rpc_timeout(self._deadline - self._clock())
 
     def request(self) -> HashNameRequest:
         """Begin an RPC; return its request."""

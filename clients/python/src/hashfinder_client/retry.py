@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+LONGEST_TIMEOUT = 1e9
+"""Seconds, three decades: the longest timeout that gRPC is given."""
 DEFAULT_RETRIES = 8
 """With the delays below, this outlasts half a minute without a server."""
 
@@ -32,3 +34,11 @@ class RetryPolicy:
             return retry_after * (1 + draw / 4)
         doubled = self.first_delay * 2.0 ** min(failures, 64)
         return min(doubled, self.longest_delay) * (1 + draw) / 2
+
+
+def rpc_timeout(seconds: float) -> float | None:
+    """Return the timeout of an RPC that may take `seconds`; None for no bound.
+
+    gRPC takes a timeout of some centuries for one that has passed, so decades are no bound.
+    """
+    return None if seconds > LONGEST_TIMEOUT else max(0.0, seconds)

@@ -1,0 +1,130 @@
+"""The command line: commands and help. What is slow to import waits for its turn."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from hashfinder_cli.exit_codes import MEANINGS
+from hashfinder_cli.options import checks
+from hashfinder_cli.options.groups import ungrouped
+from hashfinder_cli.options.pattern import Pattern
+from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
+
+# \b keeps the lines of a paragraph as they are.
+_EXIT_CODES = "\n".join(
+    ["\b", "Exit codes:", *(f"{code:5}  {MEANINGS[code]}" for code in MEANINGS)]
+)
+_FIND_EPILOG = f"""\
+\b
+Examples:
+  hashfinder find doctor
+  hashfinder find doctor --show-inferior 1 --json
+  hashfinder find doctors --resume --progress --timeout 600
+  hashfinder find doctorwho --server dns:///hashfinder.example:50051 --shards 6
+
+Results go to stdout, everything else to stderr. Into a pipe or a file each result is one line:
+distance, position, secret (base64) and hash, separated by tabs. With --json each line is an object
+of type "result", "progress" (with --progress) or, the last one, "end", which has the exit code, the
+reason and the position to resume from. Positions and other 64-bit numbers come twice: as a number,
+and as text under the same name with _text, for programs that round numbers above 2^53.
+
+--shards and --shard cut the positions into ranges of --range-size, counted from --start-position,
+and continue as --resume does. --shards returns the first match, as one server would; the position
+that it reports on Ctrl-C is the one number to resume from. --shard is for processes that know
+nothing of each other: the first of them to find has a match, not always the one of the lowest
+position.
+
+{_EXIT_CODES}
+"""
+
+app = typer.Typer(
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(context: typer.Context, is_asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if is_asked and not context.resilient_parsing:
+        typer.echo(f"hashfinder {version('hashfinder-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def hashfinder(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Find byte strings whose SHA-1, written in base64, resembles a name."""
+
+
+@app.command(epilog=_FIND_EPILOG)
+@ungrouped
+def find(
+    *, pattern: Pattern, connection: Connection, limits: Limits, ranges: Ranges, shown: Shown
+) -> None:
+    """Find a byte string whose hash contains NAME.
+
+    Ctrl-C cancels the search on the server; after --progress or --resume it reports how to resume.
+    With --resume, --maximum-hashes and --timeout bound the search as a whole.
+    """
+    from hashfinder_cli.commands.find import find as run  # noqa: PLC0415 - gRPC takes time to import
+    from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(Search(pattern, connection, limits, ranges, shown)))
+
+
+@app.command(epilog=_EXIT_CODES)
+@ungrouped
+def health(
+    *,
+    connection: Connection,
+    service: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=checks.check_text,
+            help="A service by its full name; else the whole server.",
+        ),
+    ] = "",
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            callback=checks.check_seconds,
+            help="Wait S seconds at most for an answer.",
+        ),
+    ] = 5.0,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            callback=checks.check_seconds,
+            show_default=False,
+            help="Ask again until it is SERVING, for S seconds at most.",
+        ),
+    ] = None,
+) -> None:
+    """Tell whether the server is ready: exit 0 if it is SERVING, 5 if not."""
+    from hashfinder_cli.commands.health import health as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(connection.server, service, timeout=timeout, wait=wait))
+
+
+@app.command(epilog=_EXIT_CODES)
+@ungrouped
+def tour(*, connection: Connection) -> None:
+    """Show what a server can do: finds, streams, Ctrl-C, a budget, a deadline, a refusal.
+
+    Takes less than a minute; exit 0 if every search ended as it should.
+    """
+    from hashfinder_cli.commands.tour import tour as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(connection.server))

@@ -1,0 +1,201 @@
+"""The search from its start to its end, whoever ends it."""
+
+import asyncio
+import errno
+import os
+import sys
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import TextIO, TypeVar
+
+import grpc
+import typer
+
+from hashfinder_cli.exit_codes import ExitCode, of_signal
+from hashfinder_cli.runner import GRACE, SearchRunner
+from hashfinder_cli.search import Search
+from hashfinder_cli.signals import reported_to
+from hashfinder_cli.streams import OutputError, is_writable, reader_is_gone
+from hashfinder_cli.view import result_file
+from hashfinder_cli.view.ending import Ending
+from hashfinder_cli.view.explanations import explain, explain_pause, progress_advice, resume_advice
+from hashfinder_cli.view.json_lines import Finding
+from hashfinder_cli.view.results import output_for
+from hashfinder_cli.view.status_line import REFRESH, StatusLine
+from hashfinder_client.channel import channel_options
+from hashfinder_client.errors import StoppedError, VerificationError
+from hashfinder_client.events import Pause, Progress, SearchEvent
+from hashfinder_client.match import Match
+
+_T = TypeVar("_T")
+
+
+def find(search: Search) -> ExitCode:
+    """Search, show everything, and return the exit code. Called in the main thread.
+
+    Raises:
+        typer.BadParameter: the result file cannot be written; nothing was searched.
+    """
+    if (path := search.shown.result_file) is not None:
+        try:
+            result_file.empty(path)
+        except (OSError, ValueError) as error:
+            message = f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}"
+            raise typer.BadParameter(message, param_hint="--result-file") from None
+    return asyncio.run(_find(search))
+
+
+async def _find(search: Search) -> ExitCode:
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[int] = loop.create_future()
+    options = channel_options(search.server)
+    with (
+        reported_to(loop, partial(_set, stop)),
+        StatusLine(search, sys.stderr) as status,
+    ):
+        async with grpc.aio.insecure_channel(search.server, options) as channel:
+            return await _Driver(search, channel, sys.stdout, status).run(stop)
+
+
+class _Driver:
+    """Shows what a search does, and decides when it is over."""
+
+    def __init__(
+        self, search: Search, channel: grpc.aio.Channel, stdout: TextIO, status: StatusLine
+    ) -> None:
+        self._search = search
+        self._stdout = stdout
+        self._output = output_for(search, stdout)
+        self._status = status
+        self._sharded = search.begin()
+        self._runner = SearchRunner(channel, self._sharded, streams=search.streams)
+        self._started = time.monotonic()
+        self._ideal: Finding | None = None
+
+    async def run(self, stop: asyncio.Future[int]) -> ExitCode:
+        """Search until that ends, a signal comes out of `stop`, or nobody reads; show the end."""
+        following = asyncio.create_task(self._follow())
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait((following, watching, stop), return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                ending = following.result()
+            else:
+                ending = self._interrupted(stop.result()) if stop.done() else watching.result()
+        finally:
+            following.cancel()
+            watching.cancel()
+        await asyncio.wait((following, watching))
+        await self._runner.close(GRACE if ending.code == ExitCode.FOUND else 0.0)
+        return await self._show_end(replace(ending, kernel=self._runner.kernel))
+
+    async def _follow(self) -> Ending:
+        """Show all that happens; return how the search ended by itself."""
+        try:
+            async with aclosing(self._runner.events()) as events:
+                async for event in events:
+                    await self._show(event)
+        except StoppedError as error:
+            return explain(error, self._search)
+        except VerificationError as error:
+            sentence = f"The server at {self._search.server} sent what is not true: {error}."
+            return Ending(code=ExitCode.UNTRUE, sentence=sentence)
+        except OutputError as error:
+            return _unwritten(error)
+        return Ending(code=ExitCode.FOUND, sentence="", status="OK")
+
+    async def _watch(self) -> Ending:
+        """Keep the status line moving; return once nobody reads the results any more."""
+        try:
+            while not reader_is_gone(self._stdout):
+                self._status.tick(self._seconds())
+                await asyncio.sleep(REFRESH)
+        except OutputError as error:
+            return _unwritten(error)
+        return _unwritten(OutputError(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))))
+
+    async def _show(self, event: SearchEvent) -> None:
+        match event:
+            case Progress():
+                await self._writable()
+                self._output.report(event)
+                self._status.report(event, self._seconds())
+            case Pause():
+                self._status.say(explain_pause(event, self._search))
+            case Match():
+                self._status.clear()
+                await self._writable()
+                self._output.result(self._finding(event))
+
+    def _finding(self, match: Match) -> Finding:
+        is_ideal = match is self._sharded.found
+        seconds = self._seconds()
+        rate = None
+        # Only a server that reports positions searches them all in order; only one process does.
+        if self._sharded.next_position is not None and self._search.ranges.shard is None:
+            rate = (match.position + 1 - self._search.query.first_position) / seconds
+        finding = Finding(match, is_ideal, seconds, rate)
+        if is_ideal:
+            self._ideal = finding
+        return finding
+
+    def _interrupted(self, signum: int) -> Ending:
+        position = self._sharded.next_position
+        return Ending(
+            code=ExitCode(of_signal(signum)),
+            sentence="Cancelled.",
+            advice=resume_advice(self._search, position) or progress_advice(self._search),
+            next_position=position,
+        )
+
+    async def _show_end(self, ending: Ending) -> ExitCode:
+        """Write the end wherever it is asked for; return the exit code that this makes it."""
+        ending = self._write_file(ending)
+        if ending.code == ExitCode.BROKEN_PIPE:
+            return ending.code
+        try:
+            await self._writable()
+            self._output.end(ending)
+        except OutputError as error:
+            if ending.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+                ending = _unwritten(error)
+        self._status.say(ending.sentence, ending.advice)
+        return ending.code
+
+    def _write_file(self, ending: Ending) -> Ending:
+        if (path := self._search.shown.result_file) is None:
+            return ending
+        try:
+            result_file.write(path, self._ideal, ending)
+        except OSError as error:
+            sentence = f"Cannot write the --result-file {path}: {error.strerror}."
+            return replace(ending, code=ExitCode.FAULT, sentence=sentence, advice="")
+        return ending
+
+    async def _writable(self) -> None:
+        """Wait until a line can be written to stdout without blocking the event loop."""
+        descriptor = self._stdout.fileno()
+        if is_writable(descriptor):
+            return
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(descriptor, _set, ready, None)
+        try:
+            await ready
+        finally:
+            loop.remove_writer(descriptor)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+def _set(future: asyncio.Future[_T], value: _T) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _unwritten(error: OutputError) -> Ending:
+    sentence = f"Cannot write the results: {error.reason}." if error.reason else ""
+    return Ending(code=error.code, sentence=sentence)

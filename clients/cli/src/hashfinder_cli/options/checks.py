@@ -1,0 +1,79 @@
+"""What a flag may be, as far as it can be told without a server, which judges the rest.
+
+A check does nothing but look: the shell's completion runs them as well.
+"""
+
+import re
+from collections.abc import Callable
+from math import isfinite
+
+import typer
+
+LONGEST_DURATION = 315_576_000_000
+"""Seconds: the longest google.protobuf.Duration."""
+_SHARD = re.compile(r"(?P<index>\d{1,6})/(?P<count>\d{1,6})", re.ASCII)
+
+
+def between(low: int, high: int, allowed: str = "") -> Callable[[int | None], int | None]:
+    """Return a check for whole numbers from `low` to `high`, which its message calls `allowed`."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and not low <= value <= high:
+            message = f"must be {allowed or f'{low} to {high}'}, not {value}"
+            raise typer.BadParameter(message)
+        return value
+
+    return check
+
+
+check_int32 = between(-(2**31), 2**31 - 1, "-2^31 to 2^31 - 1")
+check_uint64 = between(0, 2**64 - 1, "0 to 2^64 - 1")
+
+
+def check_seconds(value: float | None) -> float | None:
+    """Refuse what is no positive, finite number."""
+    if value is not None and not (isfinite(value) and value > 0):
+        message = f"must be a finite number of seconds above 0, not {value:g}"
+        raise typer.BadParameter(message)
+    return value
+
+
+def check_interval(value: float | None) -> float | None:
+    """Refuse what no Duration holds."""
+    if value is not None and not 0 < value <= LONGEST_DURATION:
+        message = f"must be a number of seconds above 0, at most {LONGEST_DURATION}, not {value:g}"
+        raise typer.BadParameter(message)
+    return value
+
+
+def check_text(value: str | None) -> str | None:
+    """Refuse bytes that are no text: no message can hold them."""
+    if value is not None:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            message = "is not valid text in the encoding of this terminal"
+            raise typer.BadParameter(message) from None
+    return value
+
+
+def check_server(context: typer.Context, value: str) -> str:
+    """Refuse what is no address of a server."""
+    if context.resilient_parsing:  # Completion need not import gRPC.
+        return value
+    from hashfinder_client.target import check_target  # noqa: PLC0415 - see above
+
+    try:
+        return check_target(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def check_shard(value: str | None) -> str | None:
+    """Refuse what is not I/N."""
+    if value is not None:
+        found = _SHARD.fullmatch(value)
+        if found is None or int(found["index"]) >= int(found["count"]):
+            message = f"must be I/N with I from 0 to N-1 and N up to 999999, not {value!r}"
+            raise typer.BadParameter(message)
+    return value

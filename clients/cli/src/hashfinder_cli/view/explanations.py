@@ -1,0 +1,192 @@
+"""How a search ended, as a sentence that a person understands and a code that a script does.
+
+The table of statuses and details is that of the contract (``hash_name.proto``).
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from grpc import StatusCode
+
+from hashfinder_cli.exit_codes import ExitCode
+from hashfinder_cli.search import Search
+from hashfinder_cli.view.ending import Ending
+from hashfinder_cli.view.text import plain
+from hashfinder_client.errors import BudgetSpentError, StoppedError
+from hashfinder_client.events import Pause
+from hashfinder_client.match import Match
+
+_FLAGS = {
+    "desired_name": "NAME",
+    "ideal_hamming_distance": "--ideal-distance",
+    "interesting_hamming_distance": "--show-inferior",
+    "start_position": "--start-position",
+    "maximum_hashes": "--maximum-hashes",
+    "progress_interval": "--progress-interval",
+}
+
+
+def explain(error: StoppedError, search: Search) -> Ending:
+    """Return the ending that `error` means for `search`."""
+    code, sentence, advice = _explained(error, search)
+    return Ending(
+        code=code,
+        sentence=sentence + _again(error),
+        advice=advice,
+        status=error.status.name,
+        reason=error.details.reason,
+        next_position=error.next_position,
+        best=error.best,
+        retry_after=error.retry_after,
+        request_id=plain(error.details.request_id),
+    )
+
+
+def explain_pause(pause: Pause, search: Search) -> str:
+    """Return a line that says why a search pauses, for how long, and from where it resumes."""
+    _, sentence, _ = _explained(pause.error, search)
+    position = pause.error.next_position
+    again = "Trying again" if position is None else f"Going on from position {position}"
+    delay = f" in {pause.delay:.1f} s" if pause.delay else ""
+    return f"{sentence.splitlines()[0]} {again}{delay}."
+
+
+def resume_advice(search: Search, next_position: int | None) -> str:
+    """Return how to resume from `next_position`; nothing where that is not known."""
+    if next_position is None:
+        return ""
+    command = search.command(next_position)
+    return f"To go on, resume with --start-position {next_position}:\n  {command}"
+
+
+def unreachable(server: str, text: str) -> str:
+    """Return the sentence for a `server` that is UNAVAILABLE, as gRPC's core says with `text`."""
+    if "failed to connect" in text.lower() or "resolving" in text:
+        return f"Cannot connect to {server}: {text.rpartition(': ')[2].rstrip(']')}."
+    return f"Lost the connection to {server}: {text}."
+
+
+_Explained: TypeAlias = tuple[ExitCode, str, str]
+
+
+def _explained(error: StoppedError, search: Search) -> _Explained:
+    if isinstance(error, BudgetSpentError):
+        return _budget(error, search)
+    by_status = _BY_STATUS.get(error.status, _fault)
+    return _BY_REASON.get(error.details.reason, by_status)(error, search)
+
+
+def _resume(error: StoppedError, search: Search) -> str:
+    return resume_advice(search, error.next_position)
+
+
+def _again(error: StoppedError) -> str:
+    if error.retry_after is None:
+        return ""
+    elsewhere = ", or another server" if error.status is StatusCode.UNAVAILABLE else ""
+    return f" Try again in {error.retry_after:g} s{elsewhere}."
+
+
+def _budget(error: StoppedError, search: Search) -> _Explained:
+    hashes = f" after {error.hashes:,} hashes" if error.hashes else ""
+    sentence = f"Nothing found: the budget was spent{hashes}."
+    if error.best:
+        sentence += "\n" + _best_sentence(error.best)
+    if error.hashes and error.next_position is None:
+        sentence += "\nThe last position has been searched; nothing is left."
+    return ExitCode.BUDGET_SPENT, sentence, _resume(error, search)
+
+
+def _best_sentence(best: Match) -> str:
+    return (
+        f"Best so far: distance {best.distance} at position {best.position}, "
+        f"hash {best.hashed_name}, secret {best.secret_text or '(empty)'}."
+    )
+
+
+def _busy(sentence: str) -> Callable[[StoppedError, Search], _Explained]:
+    return lambda error, search: (ExitCode.BUSY, sentence, _resume(error, search))
+
+
+def _time_limit(error: StoppedError, search: Search) -> _Explained:
+    sentence = f"Nothing found in the time that the server at {search.server} gives one search."
+    return ExitCode.BUDGET_SPENT, sentence, _resume(error, search)
+
+
+def _draining(error: StoppedError, search: Search) -> _Explained:
+    sentence = f"The server at {search.server} is shutting down."
+    return ExitCode.UNAVAILABLE, sentence, _resume(error, search)
+
+
+def _exhausted(error: StoppedError, search: Search) -> _Explained:
+    sentence = f"The server at {search.server} has no room for the request: {plain(error.text)}"
+    return ExitCode.BUSY, sentence, _resume(error, search)
+
+
+def _unavailable(error: StoppedError, search: Search) -> _Explained:
+    sentence = unreachable(search.server, plain(error.text))
+    return ExitCode.UNAVAILABLE, sentence, _resume(error, search)
+
+
+def _deadline(error: StoppedError, search: Search) -> _Explained:
+    timeout = search.limits.timeout
+    within = "before the server's deadline" if timeout is None else f"within {timeout:g} s"
+    advice = _resume(error, search) or progress_advice(search)
+    return ExitCode.DEADLINE, f"Nothing found {within}.", advice
+
+
+def progress_advice(search: Search) -> str:
+    """Return how to get a search that can be resumed, where this one cannot."""
+    if search.streams:
+        return ""
+    return "A plain search does not tell how far it came; with --progress it can be resumed."
+
+
+def _invalid(error: StoppedError, _: Search) -> _Explained:
+    violations = error.details.violations
+    if not violations:
+        return ExitCode.INVALID, f"The server refused the request: {plain(error.text)}", ""
+    lines = [f"  {_FLAGS.get(field, plain(field))}: {plain(wrong)}" for field, wrong in violations]
+    return ExitCode.INVALID, "\n".join(["The server refused the request:", *lines]), ""
+
+
+def _internal(error: StoppedError, search: Search) -> _Explained:
+    request_id = plain(error.details.request_id)
+    if not request_id:
+        return _fault(error, search)
+    advice = f"Report the request id {request_id} to its operator."
+    sentence = "The server failed; the fault is not yours."
+    return ExitCode.FAULT, sentence, "\n".join(filter(None, [advice, _resume(error, search)]))
+
+
+def _no_service(_: StoppedError, search: Search) -> _Explained:
+    return ExitCode.FAULT, f"The server at {search.server} offers no such search.", ""
+
+
+def _no_result(error: StoppedError, search: Search) -> _Explained:
+    sentence = "The server ended the search without a result."
+    return ExitCode.FAULT, sentence, _resume(error, search)
+
+
+def _fault(error: StoppedError, search: Search) -> _Explained:
+    text = f": {plain(error.text)}" if error.text else "."
+    sentence = f"The server ended the search with {error.status.name}{text}"
+    return ExitCode.FAULT, sentence, _resume(error, search)
+
+
+_BY_REASON: dict[str, Callable[[StoppedError, Search], _Explained]] = {
+    "CLIENT_QUOTA_EXHAUSTED": _busy("Your share of the server's hash rate is used up."),
+    "TOO_MANY_SEARCHES": _busy("You have as many searches under way as the server lets you have."),
+    "SERVER_OVERLOADED": _busy("The server has as many searches as it takes."),
+    "SERVER_DRAINING": _draining,
+    "TIME_LIMIT_REACHED": _time_limit,
+}
+_BY_STATUS: dict[StatusCode, Callable[[StoppedError, Search], _Explained]] = {
+    StatusCode.OK: _no_result,
+    StatusCode.INVALID_ARGUMENT: _invalid,
+    StatusCode.RESOURCE_EXHAUSTED: _exhausted,
+    StatusCode.UNAVAILABLE: _unavailable,
+    StatusCode.DEADLINE_EXCEEDED: _deadline,
+    StatusCode.INTERNAL: _internal,
+    StatusCode.UNIMPLEMENTED: _no_service,
+}

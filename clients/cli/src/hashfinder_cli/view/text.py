@@ -1,0 +1,17 @@
+"""Text for people: foreign text made harmless, large numbers made short."""
+
+_TEXT_LIMIT = 300
+
+
+def plain(text: str) -> str:
+    """Return foreign `text` fit for a terminal: printable, and of bounded length."""
+    return "".join(c if c.isprintable() else "?" for c in text[:_TEXT_LIMIT])
+
+
+def quantity(value: float) -> str:
+    """Return `value` in three or four digits with a decimal prefix, such as ``84.1 M``."""
+    for prefix in ("", "k", "M", "G", "T"):
+        if value < 1000:  # noqa: PLR2004 - the step from one prefix to the next
+            return f"{value:.1f} {prefix}" if prefix else f"{value:.0f}"
+        value /= 1000
+    return f"{value:.1f} P"

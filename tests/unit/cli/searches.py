@@ -1,0 +1,25 @@
+"""Searches as the command line gives them, from the options alone."""
+
+from dataclasses import fields
+from typing import Any
+
+from hashfinder_cli.options.pattern import Pattern
+from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
+from hashfinder_cli.search import Search
+
+
+def search(name: str = "doctor", **options: Any) -> Search:  # noqa: ANN401 - of any type
+    """Return the search for `name` with `options`, each under the name of its field."""
+
+    def of(group: Any) -> dict[str, Any]:  # noqa: ANN401 - likewise
+        return {f.name: options.pop(f.name) for f in fields(group) if f.name in options}
+
+    asked = Search(
+        Pattern(name=name, **of(Pattern)),
+        Connection(**of(Connection)),
+        Limits(**of(Limits)),
+        Ranges(**of(Ranges)),
+        Shown(**of(Shown)),
+    )
+    assert not options
+    return asked

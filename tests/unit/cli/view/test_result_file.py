@@ -1,0 +1,45 @@
+"""The file that gets the end of a search."""
+
+import json
+from pathlib import Path
+
+from hashfinder_cli.exit_codes import ExitCode
+from hashfinder_cli.view import result_file
+from hashfinder_cli.view.ending import Ending
+from tests.unit.cli.view.findings import FINDING, MATCH
+
+
+def test_result_and_end(tmp_path: Path) -> None:
+    """It has a line for the result and one for the end, in place of what it had."""
+    file = tmp_path / "result"
+    file.write_text("x" * 10_000)
+    inode = file.stat().st_ino
+    result_file.write(str(file), FINDING, Ending(code=ExitCode.FOUND, sentence="", status="OK"))
+
+    result, end = map(json.loads, file.read_text().splitlines())
+    assert ("result", 553195) == (result["type"], result["position"])
+    assert ("end", 0) == (end["type"], end["exit_code"])
+    assert inode == file.stat().st_ino
+
+
+def test_small_whatever_a_server_says(tmp_path: Path) -> None:
+    """It stays below 4096 bytes, and the position is in it."""
+    file = tmp_path / "result"
+    much = "\N{GRINNING FACE}" * 10_000
+    ending = Ending(
+        code=ExitCode.UNAVAILABLE,
+        sentence=much,
+        reason=much,
+        kernel=much,
+        request_id=much,
+        status="UNAVAILABLE",
+        next_position=2**64 - 1,
+        best=MATCH,
+    )
+
+    result_file.write(str(file), None, ending)
+
+    assert file.stat().st_size < 4096
+    end = json.loads(file.read_text())
+    assert (5, "UNAVAILABLE", 2**64 - 1) == (end["exit_code"], end["status"], end["next_position"])
+    assert end["message"]
