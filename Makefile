@@ -9,7 +9,7 @@ MINUTES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli
-TYPED := services/hashfinder/src clients/python/src clients/cli/src proto/generate.py examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
+TYPED := services/hashfinder/src clients/python/src clients/cli/src proto/generate.py proto/src/hashfinder_rules examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
 BUF_VERSION := 1.75.0

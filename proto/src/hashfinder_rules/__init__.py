@@ -1,0 +1,4 @@
+"""What the contract of HashFinder means: keyspace, score, reach and chance.
+
+Server and clients share these rules. Standard library only.
+"""

@@ -1,0 +1,23 @@
+"""Which names can occur in the text of a hash."""
+
+from hashfinder_rules.scheme import Scheme
+
+
+def smallest_distance(name: str, scheme: Scheme) -> int:
+    """Return the smallest distance that any hash can have from `name`.
+
+    It is above 0 where the name has characters that cannot occur where they would have to.
+
+    Args:
+        name: 1 to `scheme.longest_name` characters.
+        scheme: how hashes are written and compared.
+    """
+    folded = [
+        (index, scheme.fold(character))
+        for index, character in enumerate(name)
+        if character != scheme.wildcard
+    ]
+    return min(
+        sum(character not in scheme.places[offset + index] for index, character in folded)
+        for offset in scheme.offsets(len(name))
+    )

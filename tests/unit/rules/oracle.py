@@ -1,0 +1,57 @@
+"""The contract once more, in the plainest words: `hashlib` and `base64`, nothing of ours."""
+
+import base64
+import hashlib
+import itertools
+from collections.abc import Iterator
+
+ALGORITHMS = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
+
+
+def hash_text(algorithm: str, encoding: str, message: bytes) -> str:
+    """Return the text of the hash of `message`."""
+    digest = ALGORITHMS[algorithm](message).digest()
+    if encoding == "BASE64":
+        return base64.b64encode(digest).decode()
+    if encoding == "BASE64URL":
+        return base64.urlsafe_b64encode(digest).decode().replace("=", "")
+    if encoding == "HEX":
+        return digest.hex()
+    if encoding == "BASE32":
+        return base64.b32encode(digest).decode()
+    return "".join(f"{byte:08b}" for byte in digest)
+
+
+def ascii_lower(text: str) -> str:
+    """Return `text` with A to Z in lower case."""
+    return text.encode("utf-8").lower().decode("utf-8")  # of bytes, only these have a lower case
+
+
+def offsets(anchor: str, name: str, text: str) -> list[int]:
+    """Return where `name` may stand in `text`."""
+    if anchor == "START":
+        return [0]
+    if anchor == "END":
+        return [len(text.rstrip("=")) - len(name)]
+    return list(range(len(text) - len(name) + 1))
+
+
+def best_match(
+    name: str, text: str, anchor: str, wildcard: str, *, case_sensitive: bool
+) -> tuple[int, int]:
+    """Return the smallest distance and the first place that has it."""
+    written, folded = (name, text) if case_sensitive else (ascii_lower(name), ascii_lower(text))
+    counted = [i for i in range(len(name)) if not wildcard or name[i] != wildcard]
+    best = (len(name) + 1, -1)
+    for offset in offsets(anchor, name, text):
+        differences = sum(1 for i in counted if written[i] != folded[offset + i])
+        best = min(best, (differences, offset))
+    return best
+
+
+def secrets(alphabet: bytes, length: int | None) -> Iterator[bytes]:
+    """Yield the secrets in order of position."""
+    lengths = itertools.count() if length is None else [length]
+    for n in lengths:
+        for symbols in itertools.product(alphabet, repeat=n):
+            yield bytes(symbols)
