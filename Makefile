@@ -39,7 +39,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns bench-kernel bench-stops bench-shards soak \
-	lint format types image up down logs k8s-demo sbom proto proto-check rules docs lock tools clean
+	lint format types image up down logs k8s-demo sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,8 +133,12 @@ rules: ## Write the production overlay's PrometheusRule from the rules in deploy
 	$(PYTHON) deploy/prometheus_rule.py >deploy/k8s/overlays/production/prometheus-rule.yaml
 
 docs: setup ## Write what docs/ has from the code: tables and snippets
-	$(BIN)/python docs/generate.py
-	$(BIN)/python docs/snippets.py
+	$(COG) -r $(PAGES)
+
+docs-check: setup ## Check that docs/ has what the code says
+	@$(COG) --check --diff $(PAGES)
+PAGES = $(wildcard docs/*.md)
+COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import metrics_table, settings_table, source'
 
 # Later locks follow the first, which holds everything: a package has one version in all of them.
 # An existing pin stays while it fits; `make lock LOCK_ARGS=--upgrade` renews all.

@@ -18,7 +18,8 @@ COUNTERS = re.compile(
 
 def main() -> int:
     """Run the demo; return 0 if all went as it should."""
-    command = ["--port", "0", "--metrics-port", "0", "--log-level", "warning"]
+    quiet = ["--log-format", "console", "--log-level", "warning"]
+    command = ["--port", "0", "--metrics-port", "0", *quiet]
     print(f"$ hashfinder-server {' '.join(command)}")
     with subprocess.Popen(
         [BIN / "hashfinder-server", *command], stdout=subprocess.PIPE, text=True

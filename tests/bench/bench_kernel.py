@@ -4,7 +4,7 @@ All rates are per second of CPU time on one thread. Everything is measured in tu
 turn of each counts: what others do on the machine slows down all alike, and the best turns are
 those that it slowed down least. Hashcat is measured as well where it is installed, and where there
 are AVX-512 and a C compiler, how many vector operations the CPU does: the limit of the kernel.
-Writes the numbers as JSON, and a picture beside it.
+Writes the numbers as JSON.
 
 Exit codes: 0; 1 where the fastest backend misses the ratio that `--at-least` asks for.
 """
@@ -29,7 +29,6 @@ from statistics import median
 from hashfinder.domain.keyspace import first_position
 from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel, available_backends, load_kernel
-from tests.bench.bars import bars
 
 CHUNK = 2**17
 CAPACITY = 1024
@@ -243,9 +242,7 @@ def main() -> int:
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    picture = arguments.json.with_suffix(".svg")
-    picture.write_text(_picture(best), encoding="utf-8")
-    print(f"Written to {arguments.json} and {picture}")
+    print(f"Written to {arguments.json}")
     if arguments.at_least and ratios.get(OPENSSL, 0) < arguments.at_least:
         print(f"The ratio to OpenSSL is below {arguments.at_least}", file=sys.stderr)
         return 1
@@ -264,15 +261,6 @@ def _table(best: dict[str, dict[str, float]]) -> list[str]:
         cells_text = " ".join(f"{cells[column] / 1e6:>15.3g}" for column in columns)
         lines.append(f"{row:<44} {cells_text}")
     return lines
-
-
-def _picture(best: dict[str, dict[str, float]]) -> str:
-    """Return the table as a picture, without the Python backend."""
-    native = [name for name in available_backends() if name != "python"] or ["python"]
-    rows = [(shape.label, [best[shape.label][name] / 1e6 for name in native]) for shape in SHAPES]
-    marks = [(row, best[row][""] / 1e6) for row in (OPENSSL, HASHCAT, LIMIT) if row in best]
-    title = f"{_cpu_name()}; million candidates per second of CPU time on one thread"
-    return bars(title, rows, native, marks)
 
 
 def _cpu_name() -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.container.stack import Stack, docker, eventually
+from tests.container.stack import Stack, docker, eventually, private_copy
 
 
 class Job(NamedTuple):
@@ -19,14 +19,17 @@ class Job(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def built() -> Iterator[Stack]:
-    """The stack with its image built and nothing running; nothing of it is left afterwards."""
-    stack = Stack()
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack with its images built and nothing running; nothing of it is left afterwards.
+
+    It is built from a tree that only its owner can read, as a umask of 077 leaves it.
+    """
+    stack = Stack(private_copy(tmp_path_factory.mktemp("tree")))
     try:
-        stack.compose("build", "server")
+        stack.compose("build", "server", "prometheus")
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--remove-orphans", "--timeout=5")
+        stack.compose("down", "--volumes", "--remove-orphans", "--rmi=local", "--timeout=5")
         docker("image", "rm", "--force", stack.image)
     assert "" == stack.remains()
 

@@ -47,11 +47,26 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
         time.sleep(0.2)
 
 
+def private_copy(folder: Path) -> Path:
+    """Copy the tree as git has it, readable by its owner alone; return where it is."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        copy = folder / name
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy.write_bytes((ROOT / name).read_bytes())
+        copy.chmod(0o700 if os.access(ROOT / name, os.X_OK) else 0o600)
+    for path in (folder, *folder.rglob("*/")):
+        path.chmod(0o700)
+    return folder
+
+
 class Stack:
     """One compose project. Whatever it leaves behind carries its name."""
 
-    def __init__(self) -> None:
-        """Choose a name; nothing runs yet."""
+    def __init__(self, tree: Path) -> None:
+        """Choose a name for the stack of a tree; nothing runs yet."""
+        self._tree = tree
         self.project = f"hashfinder-test-{uuid.uuid4().hex[:8]}"
         self.image = f"{self.project}:built"
 
@@ -123,7 +138,7 @@ class Stack:
         )
 
     def _compose(self) -> tuple[str, ...]:
-        return ("compose", "--file", str(ROOT / "deploy/docker-compose.yml"))
+        return ("compose", "--file", str(self._tree / "deploy/docker-compose.yml"))
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -90,6 +90,22 @@ def test_programs_run_hardened(image: str) -> None:
     assert run(image, "hashfinder", "--version").startswith("hashfinder ")
 
 
+def test_programs_run_as_any_user(image: str) -> None:
+    """Also as one without a name, a home or a group of its own, as OpenShift assigns them."""
+    stranger = (*HARDENED, "--user=1000680000:0", "--env=HOME=")
+    container = docker("run", "--detach", *stranger, image).strip()
+    try:
+        check = ("health", "--server", "127.0.0.1:50051")
+        eventually(lambda: succeeds("exec", container, "hashfinder", *check), "the server answers")
+        assert docker("exec", container, "hashfinder", "find", "dad").endswith("=\n")
+        docker("exec", container, "hashfinder", "tour", "--server", "127.0.0.1:50051")
+        docker("stop", "-t", "30", container)
+        [ended] = json.loads(docker("inspect", container))
+        assert 0 == ended["State"]["ExitCode"]
+    finally:
+        docker("rm", "--force", container)
+
+
 def test_image_has_the_native_kernel(image: str) -> None:
     """The kernel in C is there for this CPU, so that nothing falls back."""
     script = "from hashfinder.kernel import load_kernel; print(load_kernel('auto').backend)"

@@ -2,17 +2,16 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Self, cast
+from typing import Any, Self
 
 import grpc
 from prometheus_client import Metric
@@ -24,10 +23,7 @@ SERVICE = "hash_name.HashFinder"
 PROGRAM = (sys.executable, "-m", "hashfinder")
 
 _STOP_SECONDS = 20.0
-_ANNOUNCEMENT = re.compile(
-    r"hashfinder-server: grpc (?P<grpc>\S+:\d+), metrics (?P<metrics>http://\S+:\d+/metrics), "
-    r"kernel (?P<kernel>\S+), workers (?P<workers>\d+)\n"
-)
+_START_SECONDS = 30.0
 
 Labels = frozenset[tuple[str, str]]
 
@@ -76,24 +72,46 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) 
         time.sleep(0.01)
 
 
-class ServerProcess:
-    """A server that was started and has announced its addresses."""
+def listening_ports(pid: int) -> set[int]:
+    """Return the TCP ports that a process listens on, as Linux tells them."""
+    inodes = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+    rows = [
+        row.split()
+        for family in ("tcp", "tcp6")
+        for row in Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]
+    ]
+    return {
+        int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes
+    }
 
-    def __init__(self, process: subprocess.Popen[str], log: Path, announcement: str) -> None:
-        """Take the process, the file that its stderr goes to, and its first line on stdout."""
-        match = _ANNOUNCEMENT.fullmatch(announcement)
-        assert match, f"unexpected announcement {announcement!r}; the log: {log.read_text()}"
+
+class ServerProcess:
+    """A server that was started and serves."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        """Take the process and the file that its stderr goes to; wait until it serves."""
         self.process = process
-        self.address = match["grpc"]
-        self.metrics_url = match["metrics"]
-        self.kernel = match["kernel"]
-        self.workers = int(match["workers"])
         self.faults_expected = False
         self._log = log
+        eventually(
+            lambda: process.poll() is not None or '"serving"' in log.read_text(encoding="utf-8"),
+            "the server serves",
+            _START_SECONDS,
+        )
+        serving = self.logs("serving")
+        assert serving, f"the server ended with {process.poll()}; the log: {log.read_text()}"
+        self.address: str = serving[0]["grpc"]
+        self.metrics_url = f"http://{serving[0]['metrics']}/metrics"
+        self.kernel: str = serving[0]["kernel"]
+        self.workers: int = serving[0]["workers"]
 
     def logs(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the log lines so far, all or those of one event. Every line is JSON."""
-        text = self._log.read_text(encoding="utf-8").splitlines()
+        # The last line may be under way.
+        text = self._log.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
         stray = [line for line in text if not line.startswith("{")]
         assert not stray, f"on stderr, but no JSON: {stray}"
         lines = [json.loads(line) for line in text]
@@ -169,9 +187,8 @@ def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Se
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
         process = _start(*flags, env=env, log=log)
-        stdout = cast("IO[str]", process.stdout)
         try:
-            server = ServerProcess(process, log, stdout.readline())
+            server = ServerProcess(process, log)
             yield server
             asked_to_end = process.returncode is not None
             if not asked_to_end:
@@ -184,14 +201,13 @@ def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Se
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            stdout.close()
 
 
 def _start(*flags: str, env: Mapping[str, str] | None, log: Path) -> subprocess.Popen[str]:
     with log.open("w") as stderr:
         return subprocess.Popen(
             server_command(*flags),
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=stderr,
             text=True,
             env=server_environment(env),

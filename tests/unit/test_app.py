@@ -14,7 +14,7 @@ from hashfinder.config import Settings
 from hashfinder.kernel import load_kernel
 from hashfinder.lifecycle import State
 from hashfinder.observability.exposition import MetricsBindError
-from hashfinder.transport.server import BindError
+from hashfinder.transport.listener import BindError
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.unit.scheduling.gate_kernel import GateKernel

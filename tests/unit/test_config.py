@@ -16,6 +16,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "maximum_searches": (1, 100_000),
     "maximum_searches_per_client": (1, 100_000),
     "maximum_waiting": (0, 100_000),
+    "maximum_connections": (1, 1_000_000),
     "wait_seconds": (0, 3600),
     "client_hash_rate": (0, 10**15),
     "maximum_seconds": (1, 31_536_000),

@@ -30,7 +30,7 @@ class HashFinderStub:
 
     A search is expensive and its length is unknown in advance. Give it a deadline, or a budget
     (`maximum_hashes`), and cancel it when the answer is no longer wanted: the server stops working on
-    it at the next chunk boundary, about a millisecond later.
+    it at once, in the middle of a chunk: each core is free some microseconds later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
     and whose reason is named in capitals below, beside the details that are named with it. In the
@@ -61,7 +61,7 @@ class HashFinderServicer:
 
     A search is expensive and its length is unknown in advance. Give it a deadline, or a budget
     (`maximum_hashes`), and cancel it when the answer is no longer wanted: the server stops working on
-    it at the next chunk boundary, about a millisecond later.
+    it at once, in the middle of a chunk: each core is free some microseconds later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
     and whose reason is named in capitals below, beside the details that are named with it. In the
@@ -148,7 +148,7 @@ class HashFinder:
 
     A search is expensive and its length is unknown in advance. Give it a deadline, or a budget
     (`maximum_hashes`), and cancel it when the answer is no longer wanted: the server stops working on
-    it at the next chunk boundary, about a millisecond later.
+    it at once, in the middle of a chunk: each core is free some microseconds later.
 
     Every error carries a google.rpc.Status with one google.rpc.ErrorInfo, whose domain is "hashfinder"
     and whose reason is named in capitals below, beside the details that are named with it. In the

@@ -4,9 +4,9 @@ import json
 import re
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +14,9 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.integration.server_process import (
     PROGRAM,
     ServerProcess,
+    eventually,
+    listening_ports,
+    scrape,
     server_command,
     server_environment,
 )
@@ -181,16 +184,13 @@ def test_flags_come_before_the_environment(server_process: StartServer) -> None:
     assert (3, "python") == (server.workers, server.kernel)
 
 
-def test_addresses_are_told_as_they_are(server: ServerProcess) -> None:
-    """What is printed is what is logged, and where it is served."""
+def test_addresses_are_logged_as_they_are(server: ServerProcess) -> None:
+    """What is logged is where it is served."""
     [serving] = server.logs("serving")
 
-    assert server.address == serving["grpc"]
-    assert server.metrics_url == f"http://{serving['metrics']}/metrics"
-    assert server.kernel == serving["kernel"]
-    assert server.workers == serving["workers"]
     assert version("hashfinder") == serving["version"]
     assert server.address.startswith("127.0.0.1:")
+    assert server.metric("hashfinder_workers") == server.workers
     with server.stub() as stub:
         assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
 
@@ -205,14 +205,47 @@ def test_ipv6(server_process: StartServer) -> None:
         assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
 
 
-def test_console_logs_are_for_people(server_process: StartServer) -> None:
+def test_console_logs_are_for_people() -> None:
     """The log's format is a matter of settings: one line of JSON each, or text."""
     ended = run("--log-format", "console", "--kernel", "turbo")
 
     assert 1 == ended.returncode
     assert not ended.stderr.startswith("{")
     assert "turbo" in ended.stderr
-    server = server_process("--log-format", "json", "--log-level", "warning", "--kernel", "python")
-    with urllib.request.urlopen(server.metrics_url, timeout=10) as response:  # noqa: S310  # ours
-        assert 200 == response.status
-    assert [] == server.logs()
+
+
+@pytest.mark.parametrize(("log_format", "lines"), [("console", 1), ("json", 0)])
+def test_addresses_are_printed_for_people_alone(log_format: str, lines: int) -> None:
+    """On stdout, also where the log is quiet; with JSON logs nothing is printed that is no JSON."""
+    command = server_command("--log-format", log_format, "--log-level", "warning")
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment()
+    ) as process:
+        assert process.stdout is not None
+        if lines:
+            announced = re.search(r"grpc (\S+), metrics (\S+), ", process.stdout.readline())
+            assert announced
+            assert scrape(announced[2]).value("hashfinder_workers") >= 1
+        else:
+            eventually(lambda: len(listening_ports(process.pid)) == 2, "it serves", 30)
+        process.terminate()
+        assert ("", "") == process.communicate(timeout=20)
+        assert 0 == process.returncode
+
+
+@pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+@pytest.mark.parametrize("folder", ["/nonexistent", "existing"])
+def test_variables_of_other_programs_have_no_effect(
+    name: str, folder: str, tmp_path: Path, server_process: StartServer
+) -> None:
+    """Prometheus' client would keep its numbers in files there, and lose some."""
+    where = tmp_path if folder == "existing" else Path(folder)
+    server = server_process(env={name: str(where)})
+    with server.stub() as stub:
+        stub.Find(HashNameRequest(desired_name="doc"))
+    server.wait_until_idle()
+
+    samples = server.samples()
+    assert 1 == samples.value("grpc_server_handled_total", grpc_code="OK", grpc_method="Find")
+    assert samples.value("process_cpu_seconds_total") > 0
+    assert [] == list(tmp_path.iterdir())

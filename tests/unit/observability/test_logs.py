@@ -7,15 +7,44 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from hashfinder.observability.log_writer import LogWriter
 from hashfinder.observability.logs import LogFormat, configure_logging
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Undo what the tests configure."""
+class Stderr:
+    """What the log writes to stderr."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """Begin with a log that is not configured."""
+        self._capfd = capfd
+        self._writers: list[LogWriter] = []
+
+    def configure(self, log_format: LogFormat, level: str) -> LogWriter:
+        """Configure the log."""
+        self._writers.append(configure_logging(log_format, level))
+        return self._writers[-1]
+
+    def text(self) -> str:
+        """Return what was logged; nothing of it on stdout."""
+        while self._writers:
+            self._writers.pop().close(10)
+        captured = self._capfd.readouterr()
+        assert "" == captured.out
+        return captured.err
+
+    def json(self) -> list[dict[str, object]]:
+        """Return the lines that were logged."""
+        return [json.loads(line) for line in self.text().splitlines()]
+
+
+@pytest.fixture
+def stderr(capfd: pytest.CaptureFixture[str]) -> Iterator[Stderr]:
+    """Return the log's stderr; undo what the test configures."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield
+    stderr = Stderr(capfd)
+    yield stderr
+    stderr.text()
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -28,20 +57,11 @@ def log() -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    """Return what was logged; nothing of it on stdout."""
-    captured = capsys.readouterr()
-    assert "" == captured.out
-    return [json.loads(line) for line in captured.err.splitlines()]
-
-
-def test_json_has_one_object_a_line(
-    log: structlog.stdlib.BoundLogger, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
     """With event, level, logger, time in UTC, and what else was told, as it is."""
-    configure_logging(LogFormat.JSON, "info")
+    stderr.configure(LogFormat.JSON, "info")
     log.info("rpc ended", seconds=0.5, cause=None, text="two\nlines \u00e9")
-    (line,) = json_lines(capsys)
+    (line,) = stderr.json()
     timestamp = line.pop("timestamp")
     assert isinstance(timestamp, str)
     assert timestamp.endswith("Z")
@@ -55,11 +75,11 @@ def test_json_has_one_object_a_line(
     } == line
 
 
-def test_lines_of_other_libraries_look_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_other_libraries_look_the_same(stderr: Stderr) -> None:
     """Their arguments filled in, their extras kept."""
-    configure_logging(LogFormat.JSON, "info")
+    stderr.configure(LogFormat.JSON, "info")
     logging.getLogger("grpc.aio").warning("lost %s of %d", "peer", 3, extra={"peer": "x"})
-    (line,) = json_lines(capsys)
+    (line,) = stderr.json()
     assert ("lost peer of 3", "warning", "grpc.aio", "x") == (
         line["event"],
         line["level"],
@@ -73,10 +93,10 @@ def test_lines_of_other_libraries_look_the_same(capsys: pytest.CaptureFixture[st
 def test_exception_is_logged_with_its_trace(
     foreign: bool,  # noqa: FBT001  # a case of the test
     log: structlog.stdlib.BoundLogger,
-    capsys: pytest.CaptureFixture[str],
+    stderr: Stderr,
 ) -> None:
     """On the same line, so that it belongs to its request id."""
-    configure_logging(LogFormat.JSON, "info")
+    stderr.configure(LogFormat.JSON, "info")
     try:
         raise RuntimeError("boom")  # noqa: EM101, TRY301  # only to have a trace
     except RuntimeError as error:
@@ -84,7 +104,7 @@ def test_exception_is_logged_with_its_trace(
             logging.getLogger("asyncio").exception("unhandled")
         else:
             log.error("internal error", request_id="7", exc_info=error)  # noqa: TRY400  # as the server does
-    (line,) = json_lines(capsys)
+    (line,) = stderr.json()
     assert "error" == line["level"]
     text = json.dumps(line)
     assert "RuntimeError" in text
@@ -105,39 +125,46 @@ def test_less_severe_lines_are_left_out(
     level: str,
     expected: list[str],
     log: structlog.stdlib.BoundLogger,
-    capsys: pytest.CaptureFixture[str],
+    stderr: Stderr,
 ) -> None:
     """Of ours and of others."""
-    configure_logging(LogFormat.JSON, level)
+    stderr.configure(LogFormat.JSON, level)
     for logger in (log, logging.getLogger("other")):
         logger.debug("a")
         logger.info("b")
         logger.warning("c")
         logger.error("d")
-    assert expected * 2 == [line["event"] for line in json_lines(capsys)]
+    assert expected * 2 == [line["event"] for line in stderr.json()]
 
 
-def test_console_is_for_people(
-    log: structlog.stdlib.BoundLogger, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_console_is_for_people(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
     """Plain text without colours where stderr is no terminal."""
-    configure_logging(LogFormat.CONSOLE, "info")
+    stderr.configure(LogFormat.CONSOLE, "info")
     log.info("serving", port=50051)
     logging.getLogger("other").warning("careful %s", "now")
-    captured = capsys.readouterr()
-    own, foreign = captured.err.splitlines()
-    assert "" == captured.out
-    assert "\x1b" not in captured.err
+    text = stderr.text()
+    own, foreign = text.splitlines()
+    assert "\x1b" not in text
     assert all(part in own for part in ("info", "serving", "port=50051", "hashfinder.test"))
     assert all(part in foreign for part in ("warning", "careful now", "other"))
 
 
 def test_configuring_again_replaces_what_was(
-    log: structlog.stdlib.BoundLogger, capsys: pytest.CaptureFixture[str]
+    log: structlog.stdlib.BoundLogger, stderr: Stderr
 ) -> None:
     """No line comes twice."""
-    configure_logging(LogFormat.CONSOLE, "debug")
-    configure_logging(LogFormat.JSON, "info")
+    stderr.configure(LogFormat.CONSOLE, "debug")
+    stderr.configure(LogFormat.JSON, "info")
     log.debug("left out")
     log.info("once")
-    assert ["once"] == [line["event"] for line in json_lines(capsys)]
+    assert ["once"] == [line["event"] for line in stderr.json()]
+
+
+def test_line_that_cannot_be_rendered_is_counted(stderr: Stderr) -> None:
+    """A mistake of a library reaches neither its caller nor stderr."""
+    writer = stderr.configure(LogFormat.JSON, "info")
+    logging.getLogger("other").warning("one %s, but two: %s", "argument")  # noqa: PLE1206  # the mistake
+    logging.getLogger("other").warning("sound")
+    first, report = stderr.json()
+    assert ("sound", "log lines dropped", 1) == (first["event"], report["event"], report["lines"])
+    assert 1 == writer.dropped

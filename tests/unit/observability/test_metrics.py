@@ -138,7 +138,9 @@ def test_readings_are_taken_when_the_page_is_read(
         clients=0,
         workers=2,
         workers_busy=0,
+        accept_loops_replaced=0,
         draining=False,
+        log_lines_dropped=0,
     )
     now = [idle]
     metrics.on_scrape(lambda: now[0])

@@ -10,26 +10,47 @@ import logging
 import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hashfinder.app import Application
     from hashfinder.config import Settings
+    from hashfinder.observability.log_writer import LogWriter
+
+_FLUSH_SECONDS = 0.5
+"""How long the end of the process waits for the last log lines to be written."""
+_STDOUT = 1
 
 
 def main() -> int:
     """Run the server; return its exit code."""
+    # gRPC's core writes lines of its own to stderr, where logs are promised; peers can cause them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251  # no setting of ours
     # The imports take a second, in which PID 1 of a container would ignore a signal.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: os._exit(0))
-    return _run(sys.argv[1:])
+    from hashfinder.runtime.streams import flush_streams, open_streams  # noqa: PLC0415
+
+    open_streams()
+    try:
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except OSError as error:  # of what is printed: the log raises none
+        _complain(f"cannot write to stdout: {error.strerror}")
+        code = 1
+    flush_streams()
+    return code
 
 
 def _run(arguments: list[str]) -> int:
-    from hashfinder.config import SettingsInvalidError, load_settings  # noqa: PLC0415
-    from hashfinder.domain.errors import HashFinderError  # noqa: PLC0415
-    from hashfinder.observability.logs import LogFormat, configure_logging  # noqa: PLC0415
-    from hashfinder.runtime.event_loop import run  # noqa: PLC0415
+    from hashfinder.config import (  # noqa: PLC0415
+        SettingsInvalidError,
+        discard_foreign_variables,
+        load_settings,
+    )
 
     if arguments == ["--version"]:
         print(f"hashfinder-server {version('hashfinder')}")
@@ -37,21 +58,49 @@ def _run(arguments: list[str]) -> int:
     try:
         settings = load_settings(arguments)
     except SettingsInvalidError as error:
-        print(f"hashfinder-server: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
+    except SystemExit as leaving:  # --help, or an unknown flag
+        return int(leaving.code or 0)
+    discard_foreign_variables()
+    from hashfinder.observability.logs import (  # noqa: PLC0415
+        LogFormat,
+        configure_logging,
+        log_stray_errors,
+    )
+
     log_format = settings.log_format
     if log_format == "auto":
         log_format = "console" if sys.stderr.isatty() else "json"
-    configure_logging(LogFormat(log_format), settings.log_level)
     try:
-        run(_serve(settings))
+        writer = configure_logging(LogFormat(log_format), settings.log_level)
+    except RuntimeError as error:  # no thread can be started
+        _complain(f"cannot start: {error}")
+        return 1
+    log_stray_errors()
+    try:
+        return _serve(settings, writer, announces=log_format == "console")
+    finally:
+        writer.close(_FLUSH_SECONDS)
+
+
+def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
+    from hashfinder.domain.errors import HashFinderError  # noqa: PLC0415
+    from hashfinder.runtime.event_loop import run  # noqa: PLC0415
+
+    log = logging.getLogger(__name__)
+    try:
+        run(_live(settings, writer, announces=announces))
     except HashFinderError as error:
-        logging.getLogger(__name__).error("failed", extra={"reason": str(error)})  # noqa: TRY400
+        log.error("failed", extra={"reason": str(error)})  # noqa: TRY400
+        return 1
+    except Exception:
+        log.exception("failed")
         return 1
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> None:
     from hashfinder.app import Application  # noqa: PLC0415
     from hashfinder.kernel import load_kernel  # noqa: PLC0415
     from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
@@ -61,17 +110,30 @@ async def _serve(settings: Settings) -> None:
         logging.getLogger(__name__).warning(
             "the native kernel is not built: searching is thousands of times slower"
         )
-    application = Application(settings, kernel)
+    application = Application(settings, kernel, lambda: writer.dropped)
     application.lifecycle.watch_signals()
     await application.start()
     tune_interpreter()
-    print(
+    if announces:
+        _announce(application)
+    await application.lifecycle.run()
+
+
+def _announce(application: Application) -> None:
+    """Print the addresses for people. Nothing waits for stdout: nobody may be reading it."""
+    from hashfinder.observability.sink import write_to  # noqa: PLC0415
+
+    text = (
         f"hashfinder-server: grpc {application.address}, "
         f"metrics http://{application.metrics_address}/metrics, "
-        f"kernel {application.backend}, workers {application.workers}",
-        flush=True,
+        f"kernel {application.backend}, workers {application.workers}\n"
     )
-    await application.lifecycle.run()
+    threading.Thread(target=write_to, args=(_STDOUT, text.encode()), daemon=True).start()
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):
+        print(f"hashfinder-server: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

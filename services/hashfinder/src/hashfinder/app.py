@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 import structlog
@@ -20,7 +21,8 @@ from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.identity import ClientIdentity, identify_by
-from hashfinder.transport.server import Server, ServerOptions
+from hashfinder.transport.limits import ServerOptions
+from hashfinder.transport.server import Server
 from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -37,7 +39,12 @@ class WorkersStuckError(HashFinderError):
 class Application:
     """The whole server, from its settings. Create it on the event loop that shall run it."""
 
-    def __init__(self, settings: Settings, kernel: Kernel) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kernel: Kernel,
+        log_lines_dropped: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Build all parts and bind both ports; nothing is served or searched before `start`.
 
         Raises:
@@ -72,14 +79,18 @@ class Application:
             settings.host,
             settings.port,
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
+            searches_per_client=settings.maximum_searches_per_client,
+            connections=settings.maximum_connections,
             keepalive_seconds=settings.keepalive_seconds,
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
-        self._server = Server(servicer, metrics, options, kernel.backend)
+        self._server = Server(servicer, metrics, options, kernel.backend, self._fail)
+        self._failure: HashFinderError | None = None
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
         self.backend = kernel.backend
+        self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
 
     @property
@@ -112,7 +123,7 @@ class Application:
 
     async def refuse_traffic(self) -> None:
         """Step 1 of the drain: NOT_SERVING."""
-        await self._server.refuse_traffic()
+        self._server.refuse_traffic()
 
     def refuse_searches(self) -> None:
         """Step 2: no new searches, and those that wait are turned away."""
@@ -135,12 +146,20 @@ class Application:
 
         Raises:
             WorkersStuckError: a worker is still scanning.
+            BindError: the port was lost, which is why the server drained.
         """
         joined = await asyncio.to_thread(self._scheduler.close, _JOIN_SECONDS)
         await asyncio.to_thread(self._endpoint.close)
         if not joined:
             message = f"a worker was still scanning {_JOIN_SECONDS:g} s after the last search ended"
             raise WorkersStuckError(message)
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: HashFinderError) -> None:
+        """Drain, and then end with `error`: the server is of no use any more."""
+        self._failure = error
+        self.lifecycle.ask_to_stop()
 
     def _describe(self, metrics: Metrics) -> None:
         metrics.announce(SERVICE, METHODS)
@@ -157,5 +176,7 @@ class Application:
             clients=now.clients,
             workers=self.workers,
             workers_busy=now.workers_busy,
+            accept_loops_replaced=self._server.accept_loops_replaced,
             draining=self.lifecycle.state == "draining",
+            log_lines_dropped=self._log_lines_dropped(),
         )

@@ -1,5 +1,6 @@
 """The settings: the only reader of the environment and of the server's arguments."""
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -8,6 +9,8 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 from hashfinder.domain.errors import HashFinderError
 
 _PREFIX = "HASHFINDER_"
+_FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""Variables of other programs that change what our libraries do when they are imported."""
 
 
 class SettingsInvalidError(HashFinderError):
@@ -47,6 +50,8 @@ class Settings(BaseSettings):
     """How many searches wait for one under way to end."""
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
     """How long a search waits."""
+    maximum_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """How many connections are open at once."""
     client_hash_rate: Annotated[int, Field(ge=0, le=10**15)] = 0
     """How many hashes a second one client may use on average; 0 for any number."""
     client_hash_burst: Annotated[int, Field(ge=1, le=2**64 - 1)] = 10_000_000_000
@@ -92,6 +97,12 @@ def load_settings(arguments: list[str]) -> Settings:
         raise SettingsInvalidError("\n".join(lines)) from None
     except SettingsError as error:
         raise SettingsInvalidError(str(error)) from None
+
+
+def discard_foreign_variables() -> None:
+    """Remove variables that are meant for other programs. Call it before the imports."""
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
 
 
 def _sentence(name: str, value: object) -> str:

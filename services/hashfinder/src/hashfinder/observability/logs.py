@@ -1,10 +1,17 @@
 """Structured logs on stderr, as JSON or for a console."""
 
 import logging
+import os
 import sys
+import threading
 from enum import StrEnum
 
 import structlog
+
+from hashfinder.observability.log_writer import LineQueue, LogWriter
+
+_STDERR = 2
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class LogFormat(StrEnum):
@@ -14,8 +21,14 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Send the logs of all libraries and our own through one renderer."""
+def configure_logging(log_format: LogFormat, level: str, descriptor: int = _STDERR) -> LogWriter:
+    """Send the logs of all libraries and our own through one renderer and one writer.
+
+    Close the writer before the process ends.
+
+    Raises:
+        RuntimeError: its thread cannot start.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -31,26 +44,48 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderers = [structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+    )
+
+    def render_loss(lines: int) -> str:
+        event = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
+        record = logging.makeLogRecord({**event, "msg": "log lines dropped", "lines": lines})
+        return formatter.format(record)
+
+    queue = LineQueue()
+    queue.setFormatter(formatter)
+    writer = LogWriter(queue, descriptor, render_loss)
+    writer.start()
     structlog.configure(
         processors=[*shared, *renderers],
-        logger_factory=_Logger,
+        logger_factory=lambda name: _Logger(name, queue),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-        )
+    logging.basicConfig(handlers=[queue], level=level.upper(), force=True)
+    return writer
+
+
+def log_stray_errors() -> None:
+    """Send to the log what Python writes to stderr: warnings, and errors that nobody catches."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda kind, error, trace: _log.critical(
+        "uncaught error", exc_info=(kind, error, trace)
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    threading.excepthook = lambda args: _log.error(
+        "thread died", thread=args.thread and args.thread.name, exc_info=args.exc_value
+    )
+    sys.unraisablehook = lambda args: _log.error(
+        "error in a finalizer", object=repr(args.object), exc_info=args.exc_value
+    )
 
 
-class _Logger(structlog.WriteLogger):
-    """Writes to stderr, past the standard library's logging: an RPC's line costs a fifth of it."""
+class _Logger:
+    """Queues rendered lines, past the standard library's loggers: an RPC's line costs a fifth."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(sys.stderr)
+    def __init__(self, name: str, queue: LineQueue) -> None:
         self.name = name
+        self.debug = self.info = self.warning = self.error = self.critical = queue.enqueue

@@ -62,7 +62,9 @@ class Readings:
     clients: int
     workers: int
     workers_busy: int
+    accept_loops_replaced: int
     draining: bool
+    log_lines_dropped: int
 
 
 _TEXTS = {
@@ -73,9 +75,11 @@ _TEXTS = {
     "clients": "Clients with a search under way.",
     "workers": "Threads that search.",
     "workers_busy": "Threads that are scanning.",
+    "accept_loops_replaced": "Times that gRPC's accept loop ended by itself and was replaced.",
     "draining": "1 while the server drains.",
+    "log_lines_dropped": "Log lines lost: stderr was too slow, or could not be written.",
 }
-_GROWING = {"hashes"}
+_GROWING = {"hashes", "log_lines_dropped", "accept_loops_replaced"}
 """Readings that only grow: counters. The others are gauges."""
 
 

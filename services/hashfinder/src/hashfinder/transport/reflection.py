@@ -1,4 +1,4 @@
-"""Health checking and reflection."""
+"""Reflection of the services, for tools such as grpcurl."""
 
 from typing import Any
 
@@ -6,17 +6,9 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from google.protobuf.descriptor import FileDescriptor
 from google.rpc import error_details_pb2  # noqa: F401  # being loaded, it is reflected
-from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
-
-
-def add_health(server: grpc.aio.Server) -> health.aio.HealthServicer:
-    """Serve grpc.health.v1; the server itself (``""``) is SERVING."""
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    return servicer
 
 
 def add_reflection(server: grpc.aio.Server, *services: str) -> None:
@@ -37,9 +29,7 @@ def add_reflection(server: grpc.aio.Server, *services: str) -> None:
         reflection_pb2.ServerReflectionRequest.FromString,
         reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": handler}),)
-    )
+    server.add_registered_method_handlers(_REFLECTION_V1, {"ServerReflectionInfo": handler})
 
 
 class _Pool:

@@ -1,0 +1,72 @@
+"""The parts of these pages that come from the code: `make docs` runs cog, which calls this.
+
+The table of settings comes from their definitions, and its column of what is allowed from the
+errors that refuse a wrong value. The table of metrics comes from what a server exposes. A snippet
+is the source of a function or class, so that a guide shows what the tests run.
+"""
+
+import inspect
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterable
+from urllib.request import urlopen
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from hashfinder.config import Settings, SettingsInvalidError, load_settings
+from tests.integration.server_process import run_server
+
+
+def settings_table() -> str:
+    """Return a row for each setting, in the order of their definition."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        default = "not set" if field.default is None else f"`{field.default}`"
+        variable = f"`HASHFINDER_{name.upper()}`"
+        rows.append((variable, f"`{flag}`", default, _allowed(flag), str(field.description)))
+    return _table(("variable", "flag", "default", "allowed", "meaning"), rows)
+
+
+def metrics_table() -> str:
+    """Return a row for each metric of ours that a server exposes; `process_*` is the library's."""
+    with run_server() as server, urlopen(server.metrics_url, timeout=5) as response:  # noqa: S310  # our own server
+        exposition = response.read().decode()
+    rows = []
+    for family in text_string_to_metric_families(exposition):
+        if family.name.startswith("process_"):
+            continue
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in _labels(family)) or "none"
+        rows.append((f"`{name}`", family.type, labels, family.documentation))
+    return _table(("metric", "type", "labels", "meaning"), rows)
+
+
+def source(name: str) -> str:
+    """Return the source of a function or class, `module:qualified.name`, with its decorators."""
+    text = inspect.getsource(pkgutil.resolve_name(name))
+    return f"```python\n{textwrap.dedent(text)}```\n"
+
+
+def _allowed(flag: str) -> str:
+    """Return what a setting may be, as the error that refuses a wrong value says it."""
+    try:
+        load_settings([flag, "?"])
+    except SettingsInvalidError as error:
+        allowed = re.search(r"must be (.*), not '\?'", str(error))
+        if allowed is None:
+            raise
+        return allowed[1]
+    return "a text"
+
+
+def _labels(family: Metric) -> list[str]:
+    ours = {label for sample in family.samples for label in sample.labels}
+    return sorted(ours - {"le"})
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = (head, tuple("---" for _ in head), *rows)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

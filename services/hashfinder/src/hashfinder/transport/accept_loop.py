@@ -1,0 +1,100 @@
+"""A gRPC server whose accept loop survives any request path. The one user of gRPC's private parts.
+
+grpc.aio decodes the path of every request for an unregistered method as UTF-8, in its accept loop.
+One path that is not UTF-8 ends that loop, and with it the server, for everybody. All our methods
+are registered with the core, which compares bytes, so every other request is answered UNIMPLEMENTED
+here, before its path is decoded.
+
+A later gRPC may lack these parts. The server is then a plain one, and `Listener` replaces it when
+its loop ends.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, cast
+
+import grpc
+import structlog
+
+_REFUSALS = 64
+"""How many answers to unknown methods may be on their way at once; more requests wait in the core.
+
+A peer that does not read holds up other unknown methods alone.
+"""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+def create_server(
+    interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, object]]
+) -> grpc.aio.Server:
+    """Return a server that serves only methods which are registered with the core.
+
+    Every generated ``add_..._to_server`` registers its methods; see also
+    `grpc.aio.Server.add_registered_method_handlers`.
+    """
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_worth_a_line)
+    try:
+        return guarded_server(interceptors, options)
+    except (ImportError, AttributeError, TypeError):
+        _log.exception("gRPC has changed: a path that is not UTF-8 interrupts the server")
+        return grpc.aio.server(interceptors=interceptors, options=options)
+
+
+def guarded_server(
+    interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, object]]
+) -> grpc.aio.Server:
+    """Return such a server, made of gRPC's private parts.
+
+    Raises:
+        ImportError, AttributeError, TypeError: these parts have changed.
+    """
+    from grpc._cython import cygrpc  # noqa: PLC0415
+    from grpc.aio._server import Server  # noqa: PLC0415
+
+    server = object.__new__(Server)  # its constructor would make an AioServer that guards nothing
+    server._loop = cygrpc.get_working_loop()
+    server._server = _guarded_type(cygrpc)(
+        server._loop,
+        None,
+        (),
+        tuple(interceptors),
+        tuple(options),
+        None,
+    )
+    return cast("grpc.aio.Server", server)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Drop the two tracebacks for each metadata value that is not UTF-8: it is read as Latin-1."""
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
+@cache
+def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401  # a module without types
+    request_call = cygrpc.AioServer._request_call  # noqa: SLF001
+    context_of = cygrpc._ServicerContext  # noqa: SLF001
+    failures = (grpc.aio.AbortError, cygrpc.ExecuteBatchError)
+
+    async def refuse(call: object) -> None:
+        context = context_of(call, None, None, asyncio.get_running_loop())
+        with suppress(*failures):
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+    class GuardedAioServer(cygrpc.AioServer):  # type: ignore[misc]
+        """Refuses what the core hands out as a call of an unregistered method."""
+
+        async def _request_call(self) -> None:
+            """Return never: the accept loop would decode the path of the call."""
+            refusals: set[asyncio.Task[None]] = set()
+            while True:
+                refusal = asyncio.ensure_future(refuse(await request_call(self)))
+                refusals.add(refusal)
+                refusal.add_done_callback(refusals.discard)
+                if len(refusals) >= _REFUSALS:
+                    await asyncio.wait(refusals, return_when=asyncio.FIRST_COMPLETED)
+
+    return GuardedAioServer

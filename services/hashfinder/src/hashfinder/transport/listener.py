@@ -1,0 +1,133 @@
+"""The ports of the server, which stay open whatever happens to gRPC's accept loop."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import grpc
+import structlog
+
+from hashfinder.domain.errors import HashFinderError
+
+_LOOK_SECONDS = 0.2
+"""How often the accept loop is looked after."""
+_REBIND_SECONDS = 5.0
+"""How long a replacement may take to bind the port again."""
+_LONGEST_RPC_SECONDS = 10 * 365 * 86_400.0
+_STOP_SECONDS = 2.0
+"""How long gRPC may take to hang up. A peer that never reads can hold that up for ever."""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class BindError(HashFinderError):
+    """The address cannot be listened on. The operator acts."""
+
+
+class Listener:
+    """Serves what `build` returns, and replaces it when its accept loop ends by itself.
+
+    RPCs under way stay with the server that accepted them, until they end.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], grpc.aio.Server],
+        host: str,
+        port: int,
+        on_failure: Callable[[HashFinderError], None],
+    ) -> None:
+        """Bind `port` of `host`, 0 for any free one; nothing is served before `start`.
+
+        `on_failure` is called once if a replacement cannot bind: nobody can connect any more.
+
+        Raises:
+            BindError: the address is in use, or not ours.
+        """
+        self.replaced = 0
+        """How many times the accept loop has ended by itself."""
+        self._build = build
+        self._host = host
+        self._on_failure = on_failure
+        self._server = build()
+        self.port = self._bind(self._server, port)
+        self._former: list[grpc.aio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._supervision: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        await self._server.start()
+        self._supervision = self._spawn(self._supervise())
+
+    async def stop(self) -> None:
+        """Close the port and all connections, and cancel the RPCs that are left.
+
+        Returns after some 2 s, even if gRPC is still waiting for a peer.
+        """
+        if self._supervision is not None:
+            self._supervision.cancel()
+        # Not cancelled at the end: that would break a future that gRPC's core sets.
+        stopping = [self._spawn(server.stop(None)) for server in (self._server, *self._former)]
+        _, pending = await asyncio.wait(stopping, timeout=_STOP_SECONDS)
+        if pending:
+            _log.warning("a peer does not read: its connection is left to the system")
+
+    async def _supervise(self) -> None:
+        while True:
+            try:
+                # Looked for in steps: without a timeout it would first wait for the RPCs under way.
+                await self._server.wait_for_termination(_LOOK_SECONDS)
+            except Exception as error:  # noqa: BLE001  # whatever ended the accept loop
+                self.replaced += 1
+                _log.error("accept loop ended: listening again", exc_info=error)
+                try:
+                    await self._replace()
+                except BindError as failure:
+                    self._on_failure(failure)
+                    return
+
+    async def _replace(self) -> None:
+        former, server = self._server, self._build()
+        _ = self._spawn(self._retire(former))
+        deadline = time.monotonic() + _REBIND_SECONDS
+        while True:
+            try:
+                self._bind(server, self.port)
+                break
+            except BindError:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_LOOK_SECONDS)
+        self._server = server
+        await server.start()
+
+    async def _retire(self, server: grpc.aio.Server) -> None:
+        """Free a server after its last RPC. It has closed its port and sent GOAWAY."""
+        self._former.append(server)
+        await server.stop(_LONGEST_RPC_SECONDS)
+        self._former.remove(server)
+
+    def _bind(self, server: grpc.aio.Server, port: int) -> int:
+        where = f"[{self._host}]" if ":" in self._host else self._host
+        try:
+            _check_bindable(self._host, port)
+            return server.add_insecure_port(f"{where}:{port}")
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            message = f"cannot listen on {where}:{port}: {reason}"
+            raise BindError(message) from error
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _check_bindable(host: str, port: int) -> None:
+    """Raise an OSError that says why an address cannot be listened on; gRPC's does not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, port), family=family).close()

@@ -1,0 +1,262 @@
+"""Whatever state stdin, stdout and stderr are in, the server serves, counts and drains as ever."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.server_process import (
+    PROGRAM,
+    Samples,
+    eventually,
+    listening_ports,
+    scrape,
+    server_command,
+    server_environment,
+)
+
+DROPPED = "hashfinder_log_lines_dropped_total"
+HOPELESS = HashNameRequest(desired_name="hopelessly")
+
+
+class Server:
+    """A server of which nothing is known but its process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Find out where it serves, from the operating system."""
+        self.process = process
+        eventually(lambda: len(listening_ports(process.pid)) == 2, "both ports are open", 30)
+        for port in listening_ports(process.pid):
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                try:
+                    health(channel)
+                    self.address = f"127.0.0.1:{port}"
+                except grpc.RpcError:
+                    self._metrics_url = f"http://127.0.0.1:{port}/metrics"
+
+    def samples(self) -> Samples:
+        """Return what /metrics says."""
+        return scrape(self._metrics_url)
+
+    def work(self, cancels: int = 3) -> None:
+        """Find, cancel searches, and check that all is answered and counted."""
+        before = self.samples()
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(self.address, options=options) as channel:
+            stub = HashFinderStub(channel)
+            assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc"), timeout=10).secret
+            calls = [stub.Find.future(HOPELESS) for _ in range(cancels)]
+            eventually(lambda: self.samples().value("hashfinder_searches_active") == cancels, "run")
+            for call in calls:
+                call.cancel()
+            assert health_pb2.HealthCheckResponse.SERVING == health(channel)
+
+        def counted() -> bool:
+            moved = self.samples().moved("hashfinder_cancellations_total", before)
+            return cancels == sum(moved.values())
+
+        eventually(counted, f"{cancels} cancels counted")
+
+    def drain(self, seconds: float = 8.0) -> None:
+        """Stop the server: it exits 0, soon."""
+        self.process.send_signal(signal.SIGTERM)
+        assert 0 == self.process.wait(seconds)
+
+
+def health(channel: grpc.Channel) -> int:
+    """Return the health of the server as a whole."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    status: int = stub.Check(health_pb2.HealthCheckRequest(), timeout=10).status
+    return status
+
+
+@contextmanager
+def started(*flags: str, **streams: Any) -> Iterator[Server]:  # noqa: ANN401  # Popen's
+    """Run a server with streams of the test's choice, the others on /dev/null."""
+    chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
+    process = subprocess.Popen(server_command(*flags), env=server_environment(), **chosen)
+    try:
+        yield Server(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def closing(*descriptors: int) -> Callable[[], None]:
+    """Return what closes descriptors in the new process before it runs."""
+
+    def close() -> None:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    return close
+
+
+def lines(data: bytes) -> list[dict[str, Any]]:
+    """Return the lines of a log; each is JSON."""
+    return [json.loads(line) for line in data.decode().splitlines()]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_closed_stream(closed: tuple[int, ...], log_format: str) -> None:
+    """As in `hashfinder-server 2>&-`."""
+    with started("--log-format", log_format, preexec_fn=closing(*closed)) as server:
+        server.work()
+        server.drain()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_full_disk(log_format: str) -> None:
+    """What cannot be written is counted, on stderr; nobody misses the announcement on stdout."""
+    with Path("/dev/full").open("w") as full:
+        flags = ("--log-format", log_format)
+        with started(*flags, stdout=full, stderr=full) as server:
+            server.work()
+            eventually(lambda: server.samples().value(DROPPED) >= 5, "lines are counted")
+            server.drain()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_reader_that_has_left(log_format: str) -> None:
+    """As with `hashfinder-server 2>&1 | head -n1`."""
+    reader, writer = os.pipe()
+    with started("--log-format", log_format, stdout=writer, stderr=writer) as server:
+        os.close(writer)
+        os.read(reader, 1)
+        os.close(reader)
+        server.work()
+        eventually(lambda: server.samples().value(DROPPED) >= 4, "lines are counted")
+        server.drain()
+
+
+@pytest.mark.parametrize("non_blocking", [False, True])
+def test_reader_that_does_not_read(non_blocking: bool) -> None:  # noqa: FBT001  # a case
+    """The queue fills and what does not fit is dropped; the end waits for no reader.
+
+    Once the reader reads, every line is whole, and the log says how many are missing.
+    """
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, not non_blocking)
+    with started("--log-level", "debug", stderr=writer) as server:
+        os.close(writer)
+        with grpc.insecure_channel(server.address) as channel:
+            for _ in range(40):  # each is a line
+                calls = [_check(channel) for _ in range(300)]
+                for call in calls:
+                    assert health_pb2.HealthCheckResponse.SERVING == call.result(20).status
+        server.work()
+        dropped = server.samples().value(DROPPED)
+        assert dropped > 0
+
+        written = [os.read(reader, 2**20)]
+        os.set_blocking(reader, False)
+        eventually(lambda: b"log lines dropped" in _gathered(reader, written), "it is reported", 20)
+        assert dropped == server.samples().value(DROPPED)
+        reports = [line for line in lines(_whole(written)) if line["event"] == "log lines dropped"]
+        assert [dropped] == [line["lines"] for line in reports]
+        assert "warning" == reports[0]["level"]
+        server.drain()
+        os.close(reader)
+
+
+def test_stuck_reader_does_not_hold_up_the_drain() -> None:
+    """The last lines are lost after half a second."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with started("--log-level", "debug", stdout=writer, stderr=writer) as server:
+        os.close(writer)
+        with grpc.insecure_channel(server.address) as channel:
+            for call in [_check(channel) for _ in range(200)]:
+                call.result(20)
+        server.work()
+        began = time.monotonic()
+        server.drain()
+        assert time.monotonic() - began < 5
+        os.close(reader)
+
+
+def test_disk_that_has_space_again(tmp_path: Path) -> None:
+    """The loss is reported; a line that was cut is completed."""
+    log = tmp_path / "log"
+    limit = 4000
+
+    def limited() -> None:
+        import resource  # noqa: PLC0415  # in the new process
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+    with log.open("ab") as stderr, started(stderr=stderr, preexec_fn=limited) as server:
+        for _ in range(4):
+            server.work(cancels=5)
+        eventually(lambda: server.samples().value(DROPPED) > 0, "lines are counted")
+        assert limit == log.stat().st_size
+        command = ["prlimit", f"--pid={server.process.pid}", "--fsize=unlimited"]
+        subprocess.run(command, check=True)
+        server.work()
+        dropped = server.samples().value(DROPPED)
+        server.drain()
+
+    reports = [line["lines"] for line in lines(log.read_bytes()) if "lines" in line]
+    assert [dropped] == reports
+    assert "stopped" == lines(log.read_bytes())[-1]["event"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "unbuffered"), [("--version", ""), ("--version", "1"), ("--help", "")]
+)
+def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -> None:
+    """Without a traceback; not with the exit code of success, nor one of Python's own."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, flag],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+            env=server_environment({"PYTHONUNBUFFERED": unbuffered}),
+        )
+    assert 1 == done.returncode
+    assert "hashfinder-server: cannot write to stdout: No space left on device\n" == done.stderr
+
+
+@pytest.mark.parametrize("flags", [("--port", "x"), ("--nonsense",)])
+def test_exit_code_of_a_wrong_setting_does_not_depend_on_stderr(flags: tuple[str, ...]) -> None:
+    """It is 2, whether or not somebody can read why."""
+    with Path("/dev/full").open("w") as full:
+        for streams in ({"stderr": full}, {"preexec_fn": closing(2)}, {"preexec_fn": closing(1)}):
+            done = subprocess.run(
+                server_command(*flags), timeout=30, check=False, env=server_environment(), **streams
+            )
+            assert 2 == done.returncode
+
+
+def _check(channel: grpc.Channel) -> Any:  # noqa: ANN401  # a future without a public name
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    return stub.Check.future(health_pb2.HealthCheckRequest())
+
+
+def _gathered(reader: int, written: list[bytes]) -> bytes:
+    with suppress(BlockingIOError):
+        written.append(os.read(reader, 2**20))
+    return b"".join(written)
+
+
+def _whole(written: list[bytes]) -> bytes:
+    """Return all lines but the last one, which may be under way."""
+    return b"".join(written).rpartition(b"\n")[0]

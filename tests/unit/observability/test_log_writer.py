@@ -1,0 +1,168 @@
+"""The queue of log lines and the thread that writes them, with sinks in every state."""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hashfinder.observability import log_writer
+from hashfinder.observability.log_writer import LineQueue, LogWriter
+
+PATIENCE_SECONDS = 20.0
+
+
+class Descriptor:
+    """A descriptor that takes what the test allows."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Take everything."""
+        self.taken = b""
+        self.error: int | None = None
+        self.space: int | None = None
+        self.open = threading.Event()
+        self.open.set()
+        monkeypatch.setattr(os, "write", self._write)
+
+    def _write(self, descriptor: int, data: bytes) -> int:
+        assert 99 == descriptor
+        assert self.open.wait(PATIENCE_SECONDS)
+        if self.error is not None and not self.space:
+            raise OSError(self.error, os.strerror(self.error))
+        space = len(data) if self.space is None else self.space
+        self.space = None if self.space is None else self.space - len(data[:space])
+        self.taken += data[:space]
+        return len(data[:space])
+
+    def wait_for(self, data: bytes) -> None:
+        """Return when this is what was written."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while data != self.taken:
+            assert time.monotonic() < deadline, (data, self.taken)
+            time.sleep(0.001)
+
+
+class Log:
+    """A queue, its writer and its sink."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Start the writer."""
+        self.sink = Descriptor(monkeypatch)
+        self.queue = LineQueue()
+        self.writer = LogWriter(self.queue, 99, lambda lines: f"lost {lines}")
+        self.writer.start()
+
+    def put(self, *lines: str) -> None:
+        """Log some lines."""
+        for line in lines:
+            self.queue.enqueue(line)
+
+    def wait_for_losses(self, lines: int) -> None:
+        """Return when so many lines are lost."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while lines != self.writer.dropped:
+            assert time.monotonic() < deadline, self.writer.dropped
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    """Return a log that writes to a descriptor of the test's."""
+    log = Log(monkeypatch)
+    yield log
+    log.sink.open.set()
+    log.writer.close(PATIENCE_SECONDS)
+
+
+def test_lines_are_written_in_order(log: Log) -> None:
+    """Whatever is not ASCII as UTF-8, and what is no text at all in some way."""
+    log.put("a", "é", "\udcff")
+    log.sink.wait_for("a\né\n\\udcff\n".encode())
+    assert 0 == log.writer.dropped
+
+
+def test_full_queue_drops_the_newest_and_waits_for_nobody(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there first is written when the reader reads, and then how much is missing."""
+    monkeypatch.setattr(log_writer, "_CAPACITY", 3)
+    log.sink.open.clear()
+    log.put("first")
+    while not log.queue.queue.empty():  # until the writer is stuck with it
+        time.sleep(0.001)
+    log.put("a", "b", "c", "d", "e")
+    assert 2 == log.writer.dropped
+    log.sink.open.set()
+    log.sink.wait_for(b"first\na\nb\nc\nlost 2\n")
+    log.put("after")
+    log.sink.wait_for(b"first\na\nb\nc\nlost 2\nafter\n")
+
+
+@pytest.mark.parametrize("code", [errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG])
+def test_broken_sink_loses_lines_until_it_is_whole(log: Log, code: int) -> None:
+    """The loss is reported once, behind the next line that can be written."""
+    log.sink.error = code
+    log.put("a")
+    log.wait_for_losses(1)
+    log.put("b")
+    log.wait_for_losses(2)
+    log.sink.error = None
+    log.put("c")
+    log.sink.wait_for(b"c\nlost 2\n")
+    log.put("d")
+    log.sink.wait_for(b"c\nlost 2\nd\n")
+
+
+@pytest.mark.parametrize("failures", [0, 1, 3])
+def test_line_that_was_cut_is_completed(log: Log, failures: int) -> None:
+    """A disk that is full in mid-line, and has space again later: every line is whole."""
+    log.sink.error, log.sink.space = errno.ENOSPC, 5
+    log.put("abcdefgh")
+    log.sink.wait_for(b"abcde")
+    for lost in range(failures):
+        log.put("lost")
+        log.wait_for_losses(lost + 1)
+    log.sink.error = log.sink.space = None
+    log.put("next")
+    report = f"lost {failures}\n".encode() if failures else b""
+    log.sink.wait_for(b"abcdefgh\nnext\n" + report)
+
+
+def test_new_reader_of_a_pipe_gets_no_half_line(log: Log) -> None:
+    """The line that was cut when the old one left is lost."""
+    log.sink.error, log.sink.space = errno.EPIPE, 5
+    log.put("abcdefgh")
+    log.wait_for_losses(1)
+    log.sink.error = log.sink.space = None
+    log.put("next")
+    log.sink.wait_for(b"abcdenext\nlost 1\n")
+
+
+def test_non_blocking_sink_is_waited_for(log: Log) -> None:
+    """No line is lost or cut while it has no space."""
+    log.sink.error, log.sink.space = errno.EAGAIN, 3
+    log.put("abcdefgh")
+    log.sink.wait_for(b"abc")
+    time.sleep(0.05)
+    assert 0 == log.writer.dropped
+    log.sink.error = log.sink.space = None
+    log.sink.wait_for(b"abcdefgh\n")
+
+
+def test_close_writes_what_is_queued(log: Log) -> None:
+    """All of it, however much there is."""
+    lines = [str(number) for number in range(5000)]
+    log.put(*lines)
+    log.writer.close(PATIENCE_SECONDS)
+    assert "".join(f"{line}\n" for line in lines).encode() == log.sink.taken
+
+
+def test_close_does_not_wait_for_a_stuck_sink(log: Log) -> None:
+    """For longer than it may."""
+    log.sink.open.clear()
+    log.put("a")
+    began = time.monotonic()
+    log.writer.close(0.05)
+    assert time.monotonic() - began < 5

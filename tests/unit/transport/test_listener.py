@@ -1,0 +1,191 @@
+"""The port stays open: also when gRPC's accept loop ends, also when it cannot be bound at once."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import grpc
+import pytest
+
+from hashfinder.domain.errors import HashFinderError
+from hashfinder.transport import accept_loop
+from hashfinder.transport.accept_loop import create_server, guarded_server
+from hashfinder.transport.listener import BindError, Listener
+from tests.http2 import Connection, request_headers
+
+METHOD = "/test.Service/Wait"
+OPTIONS = (("grpc.so_reuseport", 0),)
+
+
+class Waiting:
+    """A service with one method, which answers when the test lets it."""
+
+    def __init__(self) -> None:
+        """Begin with nothing called."""
+        self.called = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def _wait(self, request: bytes, _context: object) -> bytes:
+        self.called.set()
+        await self.released.wait()
+        return request
+
+    def add_to(self, server: grpc.aio.Server) -> grpc.aio.Server:
+        """Let `server` serve it."""
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+            self._wait
+        )
+        server.add_registered_method_handlers("test.Service", {"Wait": handler})
+        return server
+
+
+def plain_server() -> grpc.aio.Server:
+    """Return a server whose accept loop ends at the first path that is not UTF-8."""
+    return grpc.aio.server(options=OPTIONS)
+
+
+class Served:
+    """A listener under test."""
+
+    def __init__(self, make: Callable[[], grpc.aio.Server]) -> None:
+        """Bind a free port."""
+        self.service = Waiting()
+        self.failures: list[HashFinderError] = []
+        self.listener = Listener(
+            lambda: self.service.add_to(make()), "127.0.0.1", 0, self.failures.append
+        )
+        self.address = f"127.0.0.1:{self.listener.port}"
+
+    async def call(self, request: bytes = b"request") -> bytes:
+        """Call the method on a connection of its own."""
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(self.address, options=options) as channel:
+            method: Any = channel.unary_unary(METHOD)
+            answer: bytes = await method(request, timeout=10, wait_for_ready=True)
+            return answer
+
+    def send_bad_path(self) -> None:
+        """Send the request that ends a plain server's accept loop."""
+        with Connection(self.address) as connection:
+            connection.request(request_headers(b"/\xff"))
+            connection.statuses(1, seconds=0.5)
+
+    async def eventually_replaced(self, times: int) -> None:
+        """Return when the accept loop has been replaced so often, within a second."""
+        async with asyncio.timeout(1):
+            while self.listener.replaced < times:  # noqa: ASYNC110  # it is no event
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[Served]:
+    """A listener whose servers are gRPC's own."""
+    served = Served(plain_server)
+    await served.listener.start()
+    yield served
+    await served.listener.stop()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_accept_loop_that_ended_is_replaced_and_calls_under_way_go_on(
+    plain: Served, times: int
+) -> None:
+    """On the same port, within a second; the replacement is replaced as well."""
+    under_way = asyncio.ensure_future(plain.call(b"before"))
+    await plain.service.called.wait()
+    for number in range(1, times + 1):
+        await asyncio.to_thread(plain.send_bad_path)
+        await plain.eventually_replaced(number)
+    assert not under_way.done()
+    after = asyncio.ensure_future(plain.call(b"after"))
+    await asyncio.sleep(0.1)
+    plain.service.released.set()
+    assert (b"before", b"after") == tuple(await asyncio.gather(under_way, after))
+    assert [] == plain.failures
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_port_that_somebody_else_took_is_a_failure(
+    plain: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can connect any more: the owner is called once, with the reason."""
+    monkeypatch.setattr("hashfinder.transport.listener._REBIND_SECONDS", 0.3)
+    taken = BindError("taken")
+
+    def bind(_server: object, _port: int) -> int:
+        raise taken
+
+    monkeypatch.setattr(plain.listener, "_bind", bind)
+    await asyncio.to_thread(plain.send_bad_path)
+    async with asyncio.timeout(5):
+        while not plain.failures:  # noqa: ASYNC110  # it is no event
+            await asyncio.sleep(0.01)
+    assert [taken] == plain.failures
+
+
+async def test_stop_returns_also_where_grpc_waits_for_a_peer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within the time that hanging up may take."""
+    monkeypatch.setattr("hashfinder.transport.listener._STOP_SECONDS", 0.1)
+    served = Served(plain_server)
+    await served.listener.start()
+    stop = served.listener._server.stop  # noqa: SLF001  # it is made to hang
+    hanging = asyncio.Event()
+
+    async def hang(grace: float | None) -> None:
+        await hanging.wait()
+        await stop(grace)
+
+    monkeypatch.setattr(served.listener._server, "stop", hang)  # noqa: SLF001
+    async with asyncio.timeout(2):
+        await served.listener.stop()
+    hanging.set()
+    await asyncio.sleep(0.1)
+
+
+async def test_port_in_use_is_an_error() -> None:
+    """It names the address and the reason."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(BindError, match=rf"127\.0\.0\.1:{port}: .*in use"):
+            Listener(plain_server, "127.0.0.1", port, lambda _: None)
+
+
+async def test_guarded_server_survives_what_ends_a_plain_one() -> None:
+    """This uses gRPC's private parts: if it fails, they have changed; see `accept_loop`."""
+    served = Served(lambda: guarded_server((), OPTIONS))
+    await served.listener.start()
+    served.service.released.set()
+
+    def send() -> dict[int, str]:
+        with Connection(served.address) as connection:
+            for _ in range(200):
+                connection.request(request_headers(b"/\xff"))
+            return connection.statuses(200)
+
+    statuses = await asyncio.to_thread(send)
+    assert ["12"] * 200 == list(statuses.values())
+    await asyncio.sleep(0.5)
+    assert 0 == served.listener.replaced
+    assert b"request" == await served.call()
+    await served.listener.stop()
+
+
+@pytest.mark.parametrize("error", [ImportError, AttributeError, TypeError])
+async def test_changed_grpc_gets_a_plain_server(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """It serves, and `Listener` replaces it when it must."""
+
+    def changed(_interceptors: Sequence[object], _options: Sequence[object]) -> None:
+        raise error
+
+    monkeypatch.setattr(accept_loop, "guarded_server", changed)
+    served = Served(lambda: create_server((), OPTIONS))
+    await served.listener.start()
+    served.service.released.set()
+    assert b"request" == await served.call()
+    await served.listener.stop()
