@@ -27,7 +27,7 @@ REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/d
 SOURCE ?= unknown
 COMPOSE = HASHFINDER_IMAGE='$(IMAGE)' docker compose --file deploy/docker-compose.yml
 
-# What set-up is made of. A stamp is newer than all that it was made from, or set-up runs again.
+# Set-up runs again when a stamp is older than any of its sources.
 REQUIREMENTS_STAMP := $(VENV)/.requirements
 PACKAGES_STAMP := $(VENV)/.packages
 PACKAGE_SOURCES := $(DISTRIBUTIONS:%=%/pyproject.toml) services/hashfinder/setup.py \
@@ -48,12 +48,12 @@ help: ## List the targets
 
 setup: $(PACKAGES_STAMP) ## Make .venv: the locked requirements, the kernel, the distributions
 
-demo: setup ## Start a server on free ports and show it: finds, streams, cancels, budgets, metrics
+demo: setup ## Start a server on free ports and run each kind of search: finds, streams, cancels, budgets, metrics
 	@$(BIN)/python deploy/demo.py
 
 # --- Test and check ---
 
-test: setup ## Run the tests that need nothing but `make setup` (PYTEST_ARGS="-k name")
+test: setup ## Run the tests that need only `make setup` (PYTEST_ARGS="-k name")
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-tools: setup tools ## Run the tests that need the programs of `make tools`
@@ -63,9 +63,9 @@ test-container: setup $(GRPCURL) ## Build the image, run the stack and test both
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
 test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the manifests, and run a sharded search as its Job would (needs kubectl or Go)
-	PATH="$$PATH:$(CURDIR)/$(dir $(KUSTOMIZE))" $(BIN)/pytest -m k8s $(PYTEST_ARGS)
+	PATH="$$PATH:$(CURDIR)/$(dir $(KUSTOMIZE))" $(BIN)/pytest -m k8s -o faulthandler_timeout=230 $(PYTEST_ARGS)
 
-test-netns: setup ## Run the tests that cut a network of their own (needs root, ip and iptables)
+test-netns: setup ## Run the tests that break the network, in a namespace of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
 
 test-kernel: setup ## Run the kernel in C under sanitizers and valgrind (needs gcc, clang and valgrind)
@@ -80,7 +80,7 @@ bench-stops: setup ## Measure cancels and fair shares against two usual designs 
 bench-shards: setup ## Measure one search over three servers against one server
 	$(BIN)/python -m tests.bench.bench_shards
 
-soak: setup ## Stop searches in all ways at random for MINUTES=2, then check that nothing has leaked
+soak: setup ## Stop searches in every way at random for MINUTES=2, then check that nothing leaked
 	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
 
 lint: setup ## Check style, format and the import rules
@@ -88,7 +88,7 @@ lint: setup ## Check style, format and the import rules
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
-format: setup ## Format the code and mend what ruff can mend
+format: setup ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -100,11 +100,11 @@ types: setup ## Check the types
 image: ## Build the image (IMAGE=name:tag)
 	docker build --tag '$(IMAGE)' $(foreach a,VERSION REVISION SOURCE,--build-arg $(a)='$($(a))') .
 
-up: image ## Start server and Prometheus, and take a tour of them (PROFILE=grafana: dashboards, too)
+up: image ## Start server and Prometheus, and run each kind of search once (PROFILE=grafana adds dashboards)
 	$(COMPOSE) up --detach --wait server prometheus $(PROFILE)
 	$(COMPOSE) run --rm client
 
-down: ## Stop the stack and remove it, with what Prometheus has stored
+down: ## Stop the stack and remove it, with the data of Prometheus
 	$(COMPOSE) --profile grafana down --volumes --remove-orphans
 
 logs: ## Follow the logs of the stack
@@ -129,19 +129,18 @@ proto-check: setup $(BUF) ## Check that hashfinder_proto is up to date, and lint
 	$(BIN)/python proto/generate.py --check
 	$(BUF) lint proto
 
-rules: ## Write the production overlay's PrometheusRule from the rules in deploy/prometheus
+rules: ## Update the production overlay's PrometheusRule from deploy/prometheus
 	$(PYTHON) deploy/prometheus_rule.py >deploy/k8s/overlays/production/prometheus-rule.yaml
 
-docs: setup ## Write what docs/ has from the code: tables and snippets
+docs: setup ## Update what the docs contain of the code: tables and snippets
 	$(COG) -r $(PAGES)
 
-docs-check: setup ## Check that docs/ has what the code says
+docs-check: setup ## Check that these are up to date
 	@$(COG) --check --diff $(PAGES)
 PAGES = $(wildcard docs/*.md)
 COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import metrics_table, settings_table, source'
 
-# Later locks follow the first, which holds everything: a package has one version in all of them.
-# An existing pin stays while it fits; `make lock LOCK_ARGS=--upgrade` renews all.
+# The first lock has everything; the others use its versions. Existing pins stay if they fit; LOCK_ARGS=--upgrade renews all.
 lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)
 	$(UV_LOCK) requirements/dev.txt requirements/dev.in requirements/build.in $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
@@ -151,7 +150,7 @@ UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
 
-clean: ## Remove all that make has made
+clean: ## Remove everything that make has created
 	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf $(foreach d,$(DISTRIBUTIONS),$(d)/build $(d)/src/*.egg-info) $(BUILT_KERNEL)
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -160,7 +159,7 @@ clean: ## Remove all that make has made
 
 $(REQUIREMENTS_STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo 'HashFinder needs Python 3.11 or newer; "$(PYTHON)" is none. Name one: make setup PYTHON=python3.13' >&2; exit 1; }
+	  echo 'HashFinder needs Python 3.11 or newer; "$(PYTHON)" is older. Name another: make setup PYTHON=python3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo '"$(PYTHON)" cannot make virtual environments. On Debian: apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing the locked requirements into $(VENV)'

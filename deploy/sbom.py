@@ -1,7 +1,8 @@
 """`make sbom`: the software bill of materials of the image, as CycloneDX JSON on stdout.
 
-It lists what a scanner compares with the advisories: Debian's packages, Python, and Python's
-packages, as the image itself records them.
+It lists what a scanner compares with advisories: Debian's packages, Python, and Python's packages,
+as the image itself records them. Our own code, since it needs only Docker and Python, also offline:
+BuildKit's `--sbom` pulls a scanner image, and CycloneDX tools for Python omit Debian's packages.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def inventory(image: str) -> dict[str, Any]:
     """Return what is installed in `image`.
 
     Raises:
-        subprocess.CalledProcessError: there is no such image, or no Docker; it has told which.
+        subprocess.CalledProcessError: there is no such image, or no Docker; docker has said which.
     """
     container = ("--rm", "--network=none", "--read-only", "--cap-drop=ALL")
     command = ["docker", "run", *container, "--entrypoint=python", image, "-c", INVENTORY]
