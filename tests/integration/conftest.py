@@ -18,11 +18,13 @@ from tests.integration.server_process import ServerProcess, run_server
 
 @pytest.fixture
 def server_process() -> Iterator[Callable[..., ServerProcess]]:
-    """Start servers with the flags, and the environment `env`, that the test gives."""
+    """Start servers with the flags, the environment `env` and the code `before` of the test."""
     with ExitStack() as servers:
 
-        def start(*flags: str, env: Mapping[str, str] | None = None) -> ServerProcess:
-            return servers.enter_context(run_server(*flags, env=env))
+        def start(
+            *flags: str, env: Mapping[str, str] | None = None, before: str = ""
+        ) -> ServerProcess:
+            return servers.enter_context(run_server(*flags, env=env, before=before))
 
         yield start
 

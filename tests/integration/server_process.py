@@ -178,15 +178,19 @@ class ServerProcess:
 
 
 @contextmanager
-def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+def run_server(
+    *flags: str, env: Mapping[str, str] | None = None, before: str = ""
+) -> Iterator[ServerProcess]:
     """Run a server on free ports; stop it afterwards, unless the test has seen to that itself.
+
+    `before` is Python that the process runs first, to break something.
 
     A process that dies by itself, a line on stderr that is no JSON, or an error in the log that the
     test did not expect, fails the test.
     """
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
-        process = _start(*flags, env=env, log=log)
+        process = _start(*flags, env=env, log=log, before=before)
         try:
             server = ServerProcess(process, log)
             yield server
@@ -203,10 +207,12 @@ def run_server(*flags: str, env: Mapping[str, str] | None = None) -> Iterator[Se
                 process.wait()
 
 
-def _start(*flags: str, env: Mapping[str, str] | None, log: Path) -> subprocess.Popen[str]:
+def _start(
+    *flags: str, env: Mapping[str, str] | None, log: Path, before: str
+) -> subprocess.Popen[str]:
     with log.open("w") as stderr:
         return subprocess.Popen(
-            server_command(*flags),
+            server_command(*flags, before=before),
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             text=True,
@@ -214,10 +220,16 @@ def _start(*flags: str, env: Mapping[str, str] | None, log: Path) -> subprocess.
         )
 
 
-def server_command(*flags: str) -> list[str]:
-    """Return the command line of a server on free ports, that drains at once when it is told to."""
+def server_command(*flags: str, before: str = "") -> list[str]:
+    """Return the command line of a server on free ports, that drains at once when it is told to.
+
+    `before` is Python that the process runs first, to break something.
+    """
     defaults = ("--port", "0", "--metrics-port", "0", "--drain-grace", "0")
-    return [*PROGRAM, *defaults, *flags]
+    if not before:
+        return [*PROGRAM, *defaults, *flags]
+    code = f"import sys\n{before}\nfrom hashfinder.__main__ import main\nsys.exit(main())"
+    return [sys.executable, "-c", code, *defaults, *flags]
 
 
 def server_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:

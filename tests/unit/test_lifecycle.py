@@ -1,16 +1,18 @@
 """The drain, step by step, on a loop of virtual time."""
 
 import asyncio
-import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import pytest
 
-from hashfinder.lifecycle import DrainStuckError, DrainTimes, Lifecycle, State
-from tests.unit.virtual_time import now, run
+from hashfinder.domain.errors import HashFinderError
+from hashfinder.lifecycle import DrainTimes, Lifecycle, State
+from tests.unit.virtual_time import FakeClock, now, run
 
 FOREVER = 10**6
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIMES = DrainTimes(delay=3, grace=10, margin=2)
 
 
@@ -25,11 +27,13 @@ class FakeServer:
         self.hanging: set[str] = set()
         self.state: Callable[[], State] = lambda: State.SERVING
         self.states: list[State] = []
+        self.called = asyncio.Event()
 
     async def note(self, call: str) -> None:
         """Remember a call, and hang where the test wants it."""
         self.calls.append((call, now()))
         self.states.append(self.state())
+        self.called.set()
         if call in self.hanging:
             await asyncio.sleep(FOREVER)
 
@@ -54,9 +58,9 @@ class FakeServer:
         """Note."""
         await self.note("stop_serving")
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Note."""
-        await self.note("release")
+        self.calls.append(("release", now()))
 
 
 def drained(server: FakeServer, times: DrainTimes = TIMES) -> Lifecycle:
@@ -146,21 +150,23 @@ def test_without_delay_and_grace_everything_happens_at_once() -> None:
     ] == server.calls
 
 
-@pytest.mark.parametrize("step", ["refuse_traffic", "stop_serving", "release"])
-@pytest.mark.parametrize("searches_end", [0, FOREVER])
-def test_drain_that_hangs_ends_at_the_hard_cap(step: str, searches_end: float) -> None:
-    """Delay, grace, and three times the margin after it began; it is not called stopped."""
+def test_cap_holds_all_steps_of_the_slowest_drain() -> None:
+    """Delay, grace, and three times the margin."""
+    assert 3 + 10 + 3 * 2 == TIMES.cap
+
+
+def test_failure_drains_and_is_raised_when_it_has() -> None:
+    """The first one: what follows it may follow from it. Such a server is never called stopped."""
 
     async def scenario() -> None:
-        server = FakeServer(searches_end)
-        server.hanging.add(step)
+        server = FakeServer()
         lifecycle = Lifecycle(server, TIMES)
-        lifecycle.ask_to_stop()
-        with pytest.raises(DrainStuckError, match="did not end within 19 s"):
+        lifecycle.fail(HashFinderError("first"))
+        lifecycle.fail(HashFinderError("second"))
+        with pytest.raises(HashFinderError, match="first"):
             await lifecycle.run()
-        assert pytest.approx(3 + 10 + 3 * 2) == now()
+        assert "release" == server.calls[-1][0]
         assert State.DRAINING == lifecycle.state
-        assert step == server.calls[-1][0]
 
     run(scenario())
 
@@ -172,45 +178,70 @@ def test_drain_with_searches_at_their_slowest_stays_below_the_hard_cap() -> None
     assert 19 - 4 == server.calls[-1][1]
 
 
+class Signalled:
+    """A lifecycle that has the process's signals, and what it does with them."""
+
+    def __init__(self) -> None:
+        """Take the signals of the test's process."""
+        self.clock = FakeClock()
+        self.server = FakeServer()
+        self.server.hanging.add("refuse_traffic")
+        self.limits: list[float] = []
+        self.exits: list[int] = []
+        self.lifecycle = Lifecycle(self.server, TIMES, self.clock)
+        self.lifecycle.take_signals(self.limits.append, self.exits.append)
+
+
 @pytest.fixture
-def _handlers() -> Iterator[None]:
-    """Give the signals back to who had them."""
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    yield
+async def signalled() -> AsyncIterator[Signalled]:
+    """Return a lifecycle that runs, and give the signals back to who had them."""
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    signalled = Signalled()
+    running = asyncio.create_task(signalled.lifecycle.run())
+    yield signalled
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
     for signum, handler in before.items():
         signal.signal(signum, handler)
 
 
-@pytest.mark.usefixtures("_handlers")
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-async def test_first_signal_drains_and_another_one_exits_at_once(
-    first: signal.Signals, second: signal.Signals, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("first", SIGNALS)
+@pytest.mark.parametrize("second", SIGNALS)
+async def test_first_signal_drains_and_a_later_one_exits_at_once(
+    first: signal.Signals, second: signal.Signals, signalled: Signalled
 ) -> None:
     """With 128 + its number, as a shell tells it."""
-    exits: list[int] = []
-    monkeypatch.setattr(os, "_exit", exits.append)
-    draining = asyncio.Event()
-
-    class StuckServer(FakeServer):
-        async def refuse_traffic(self) -> None:
-            draining.set()
-            await asyncio.Event().wait()
-
-    lifecycle = Lifecycle(StuckServer(), TIMES)
-    lifecycle.watch_signals()
-    running = asyncio.create_task(lifecycle.run())
     signal.raise_signal(first)
-    await draining.wait()
-    assert [] == exits
-    assert State.DRAINING == lifecycle.state
+    await signalled.server.called.wait()
+    assert State.DRAINING == signalled.lifecycle.state
+    assert [] == signalled.exits
+    signalled.clock.now += 0.21
     signal.raise_signal(second)
-    assert [128 + second] == exits
-    running.cancel()
-    await ended(running)
+    assert [128 + second] == signalled.exits
 
 
-async def ended(work: Awaitable[None]) -> None:
-    """Wait for what was cancelled."""
-    with pytest.raises(asyncio.CancelledError):
-        await work
+async def test_signals_within_a_moment_are_one(signalled: Signalled) -> None:
+    """As one Ctrl-C that comes from the terminal and from a wrapper that forwards it."""
+    for step in (0, 0.005, 0, 0.1, 0.09):
+        signalled.clock.now += step
+        for signum in SIGNALS:
+            signal.raise_signal(signum)
+    assert [] == signalled.exits
+    signalled.clock.now += 0.02
+    signal.raise_signal(signal.SIGINT)
+    assert [130] == signalled.exits
+
+
+async def test_signal_limits_the_drain_before_the_loop_runs(signalled: Signalled) -> None:
+    """The event loop may be what is stuck."""
+    signal.raise_signal(signal.SIGTERM)
+    assert [TIMES.cap] == signalled.limits
+    assert [] == signalled.server.calls
+
+
+async def test_drain_that_no_signal_asked_for_is_limited_too(signalled: Signalled) -> None:
+    """As after a failure."""
+    signalled.lifecycle.fail(HashFinderError("broken"))
+    await signalled.server.called.wait()
+    assert [TIMES.cap] == signalled.limits

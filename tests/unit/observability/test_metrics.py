@@ -139,6 +139,7 @@ def test_readings_are_taken_when_the_page_is_read(
         workers=2,
         workers_busy=0,
         accept_loops_replaced=0,
+        worker_deaths=0,
         draining=False,
         log_lines_dropped=0,
     )

@@ -19,7 +19,7 @@ class Scanning:
         self.start = start
         self.stop = stop
         self._hits: list[tuple[int, int]] = []
-        self._fault: Exception | None = None
+        self._fault: BaseException | None = None
         self._gate = threading.Event()
         self._halt = halt
 
@@ -33,7 +33,7 @@ class Scanning:
         self._hits = list(hits)
         self._gate.set()
 
-    def fail(self, fault: Exception) -> None:
+    def fail(self, fault: BaseException) -> None:
         """Let the scan raise `fault`."""
         self._fault = fault
         self._gate.set()

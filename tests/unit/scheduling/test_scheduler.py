@@ -13,6 +13,8 @@ from hashfinder.domain.errors import (
     BudgetExhaustedError,
     ClientQuotaExhaustedError,
     ServerDrainingError,
+    WorkerDiedError,
+    WorkerStartError,
 )
 from hashfinder.domain.query import Query
 from hashfinder.scheduling.job import Job
@@ -47,8 +49,15 @@ class Workshop:
         self.kernel = GateKernel()
         self.observer = RecordingObserver()
         quota = Quota(rate, burst, self.clock)
+        self.deaths: queue.Queue[BaseException] = queue.Queue()
         self.scheduler = Scheduler(
-            self.kernel, workers, quota, self.observer, chunk_seconds=0.001, clock=self.clock
+            self.kernel,
+            workers,
+            quota,
+            self.observer,
+            chunk_seconds=0.001,
+            worker_died=self.deaths.put,
+            clock=self.clock,
         )
         self._notes: queue.Queue[str] = queue.Queue()
         self._started = False
@@ -104,7 +113,9 @@ def test_lone_search_uses_all_workers_at_once(workshop: Callable[..., Workshop])
     shop.submit("doctor")
     ranges = sorted((s.start, s.stop) for s in (shop.kernel.next() for _ in range(3)))
 
-    expected = SchedulerStatistics(hashes=0, active=1, parked=0, clients=1, workers_busy=3)
+    expected = SchedulerStatistics(
+        hashes=0, active=1, parked=0, clients=1, workers_busy=3, workers=3, worker_deaths=0
+    )
     assert expected == shop.scheduler.statistics()
     assert 0 == ranges[0][0]
     assert [ranges[0][1], ranges[1][1]] == [ranges[1][0], ranges[2][0]]
@@ -222,6 +233,103 @@ def test_fault_of_the_kernel_ends_its_search_alone(workshop: Callable[..., Works
     assert not taken.found
     assert (0, 0) == (taken.progress.hashes, taken.progress.next_position)
     assert shop.scheduler.take(sound).error is None
+
+
+class Untold(BaseException):
+    """What no worker expects, as `SystemExit`."""
+
+
+def test_worker_that_dies_is_reported_and_leaves_no_search_hanging(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """The search in its hands ends with a fault; the others keep the workers that are left."""
+    shop = workshop(workers=2)
+    shop.start()
+    doomed, other = shop.submit("doomed"), shop.submit("other")
+    scans = {scanning.name: scanning for scanning in (shop.kernel.next(), shop.kernel.next())}
+    error = Untold()
+    scans["doomed"].fail(error)
+    assert error is shop.deaths.get(timeout=PATIENCE_SECONDS)
+    assert "doomed" == shop.told()
+
+    taken = shop.scheduler.take(doomed)
+    assert isinstance(taken.error, WorkerDiedError)
+    assert error is taken.error.__cause__
+    now = shop.scheduler.statistics()
+    assert (1, 1, 1) == (now.workers, now.worker_deaths, now.workers_busy)
+    for _ in range(3):
+        scans["other"].finish()
+        scans["other"] = shop.kernel.next()
+        assert "other" == scans["other"].name
+    assert shop.scheduler.take(other).error is None
+    shop.close()
+    assert 1 == shop.scheduler.statistics().worker_deaths
+    assert 0 == shop.scheduler.statistics().workers_busy
+
+
+def test_worker_that_dies_outside_of_a_scan_is_reported(
+    workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it prepares itself, or gives back what it has scanned."""
+    shop = workshop(workers=1)
+    error = MemoryError()
+
+    def fail(*_: object) -> None:
+        raise error
+
+    job = shop.submit("doctor")
+    shop.start()
+    scanning = shop.kernel.next()
+    monkeypatch.setattr(job.pace, "measured", fail)
+    scanning.finish()
+    assert error is shop.deaths.get(timeout=PATIENCE_SECONDS)
+    assert "doctor" == shop.told()
+    assert isinstance(shop.scheduler.take(job).error, WorkerDiedError)
+    assert 0 == shop.scheduler.statistics().workers_busy
+
+    unprepared = Workshop()
+    unprepared.scheduler = Scheduler(
+        unprepared.kernel,
+        1,
+        Quota(0, 1, unprepared.clock),
+        unprepared.observer,
+        chunk_seconds=0.001,
+        prepare_worker=fail,
+        worker_died=unprepared.deaths.put,
+    )
+    unprepared.scheduler.start()
+    assert error is unprepared.deaths.get(timeout=PATIENCE_SECONDS)
+    assert 0 == unprepared.scheduler.statistics().workers
+
+
+def test_worker_that_cannot_start_is_an_error(
+    workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the system limits threads: the operator is told how many were wanted."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    shop = workshop(workers=3)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(WorkerStartError, match="3 worker threads: can't start new thread"):
+        shop.scheduler.start()
+
+
+def test_scan_that_makes_no_sense_is_a_fault_of_its_search(
+    workshop: Callable[..., Workshop],
+) -> None:
+    """Not of the worker, who goes on with the others."""
+    shop = workshop(workers=1)
+    broken = shop.submit("broken")
+    shop.submit("sound")
+    shop.start()
+    shop.kernel.next().finish((-1, 3))
+    assert "broken" == shop.told()
+    assert isinstance(shop.scheduler.take(broken).error, Exception)
+    assert "sound" == shop.kernel.next().name
+    assert 0 == shop.scheduler.statistics().worker_deaths
 
 
 def test_results_of_other_chunks_do_not_come_after_a_fault(

@@ -104,6 +104,16 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     from hashfinder.app import Application  # noqa: PLC0415
     from hashfinder.kernel import load_kernel  # noqa: PLC0415
     from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
+    from hashfinder.runtime.watchdog import Watchdog  # noqa: PLC0415
+
+    def leave(code: int) -> None:
+        writer.close(_FLUSH_SECONDS)
+        os._exit(code)
+
+    def give_up(seconds: float) -> None:
+        reason = f"the drain did not end within {seconds:g} s"
+        logging.getLogger(__name__).error("failed", extra={"reason": reason})
+        leave(1)
 
     kernel = load_kernel(settings.kernel)
     if kernel.backend == "python" and settings.kernel != "python":
@@ -111,7 +121,8 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
             "the native kernel is not built: searching is thousands of times slower"
         )
     application = Application(settings, kernel, lambda: writer.dropped)
-    application.lifecycle.watch_signals()
+    watchdog = Watchdog(give_up)
+    application.lifecycle.take_signals(watchdog.arm, leave)
     await application.start()
     tune_interpreter()
     if announces:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import structlog
 
 from hashfinder.config import Settings
-from hashfinder.domain.errors import HashFinderError
+from hashfinder.domain.errors import HashFinderError, WorkerDiedError
 from hashfinder.kernel import Kernel
 from hashfinder.lifecycle import DrainTimes, Lifecycle
 from hashfinder.observability.exposition import MetricsEndpoint
@@ -27,6 +27,7 @@ from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
+_UNWIND_SECONDS = 0.1
 _JOIN_SECONDS = 2.0
 _ANSWER_SECONDS = 60.0
 """For a client to fetch the last results of a search that has ended."""
@@ -50,6 +51,8 @@ class Application:
         Raises:
             BindError, MetricsBindError: an address cannot be listened on.
         """
+        self._loop = asyncio.get_running_loop()
+        self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
         registry = create_registry()
         metrics = Metrics(registry)
         clock = time.monotonic
@@ -61,6 +64,7 @@ class Application:
             metrics,
             chunk_seconds=settings.chunk_seconds,
             prepare_worker=lower_priority,
+            worker_died=self._worker_died,
             clock=clock,
         )
         limits = Limits(
@@ -85,10 +89,8 @@ class Application:
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
-        self._server = Server(servicer, metrics, options, kernel.backend, self._fail)
-        self._failure: HashFinderError | None = None
+        self._server = Server(servicer, metrics, options, kernel.backend, self.lifecycle.fail)
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
-        self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
         self.backend = kernel.backend
         self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
@@ -109,7 +111,11 @@ class Application:
         return self._scheduler.workers
 
     async def start(self) -> None:
-        """Begin to search and to serve."""
+        """Begin to search and to serve.
+
+        Raises:
+            WorkerStartError: a worker thread cannot start.
+        """
         self._scheduler.start()
         await self._server.start()
         _log.info(
@@ -140,26 +146,32 @@ class Application:
     async def stop_serving(self) -> None:
         """Step 5: hang up."""
         await self._server.stop()
+        # gRPC does not wait for the handlers that it cancels.
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=_UNWIND_SECONDS)
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Step 6: join the workers, close the metrics.
 
         Raises:
             WorkersStuckError: a worker is still scanning.
-            BindError: the port was lost, which is why the server drained.
         """
-        joined = await asyncio.to_thread(self._scheduler.close, _JOIN_SECONDS)
-        await asyncio.to_thread(self._endpoint.close)
+        joined = self._scheduler.close(_JOIN_SECONDS)
+        self._endpoint.close()
         if not joined:
             message = f"a worker was still scanning {_JOIN_SECONDS:g} s after the last search ended"
             raise WorkersStuckError(message)
-        if self._failure is not None:
-            raise self._failure
 
-    def _fail(self, error: HashFinderError) -> None:
-        """Drain, and then end with `error`: the server is of no use any more."""
-        self._failure = error
-        self.lifecycle.ask_to_stop()
+    def _worker_died(self, error: BaseException) -> None:
+        """Drain and fail: what a worker did not expect may have left more than itself broken."""
+        _log.error("worker died", exc_info=error)
+        self._loop.call_soon_threadsafe(self._lose_worker)
+
+    def _lose_worker(self) -> None:
+        self.lifecycle.fail(WorkerDiedError())
+        if not self._scheduler.statistics().workers:  # nobody is left to search in the grace
+            self._admission.close()
+            self._scheduler.stop_all(draining_error)
 
     def _describe(self, metrics: Metrics) -> None:
         metrics.announce(SERVICE, METHODS)
@@ -174,9 +186,10 @@ class Application:
             searches_parked=now.parked,
             searches_queued=self._admission.waiting,
             clients=now.clients,
-            workers=self.workers,
+            workers=now.workers,
             workers_busy=now.workers_busy,
             accept_loops_replaced=self._server.accept_loops_replaced,
+            worker_deaths=now.worker_deaths,
             draining=self.lifecycle.state == "draining",
             log_lines_dropped=self._log_lines_dropped(),
         )

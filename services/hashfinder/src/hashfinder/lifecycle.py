@@ -1,9 +1,9 @@
 """The life of the server as a state machine: starting, serving, draining, stopped."""
 
 import asyncio
-import os
 import signal
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -21,10 +21,9 @@ gRPC answers RPCs that come while it hangs up with CANCELLED. Clients that were 
 back send none then.
 """
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class DrainStuckError(HashFinderError):
-    """A step of the drain hung. We act: it is a fault of ours."""
+_SAME_SIGNAL_SECONDS = 0.2
+"""A terminal signals the whole process group, and a wrapper forwards what it gets: one Ctrl-C may
+arrive several times."""
 
 
 class State(StrEnum):
@@ -54,8 +53,8 @@ class Drainable(Protocol):
     async def stop_serving(self) -> None:
         """Close the port and every connection."""
 
-    async def release(self) -> None:
-        """Join the workers and close what is left."""
+    def release(self) -> None:
+        """Join the workers and close what is left. Nothing else happens on the loop meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,42 +68,74 @@ class DrainTimes:
     margin: float = 2.0
     """After that, for clients to be told, and for the workers to end."""
 
+    @property
+    def cap(self) -> float:
+        """How long all of them may take: a longer drain is a fault, and the process ends."""
+        return self.delay + self.grace + 3 * self.margin
+
 
 class Lifecycle:
     """Drives one server from its first signal to its end."""
 
-    def __init__(self, server: Drainable, times: DrainTimes) -> None:
+    def __init__(
+        self, server: Drainable, times: DrainTimes, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Take what to drain, and how long it may take."""
         self.state = State.STARTING
         self._server = server
         self._times = times
+        self._clock = clock
         self._asked = asyncio.Event()
+        self._failure: HashFinderError | None = None
+        self._signalled_at: float | None = None
+        self._limit: Callable[[float], None] = lambda _seconds: None
 
-    def watch_signals(self) -> None:
-        """Drain on the first SIGINT or SIGTERM; exit with 128 + its number on another."""
+    def take_signals(self, limit: Callable[[float], None], leave: Callable[[int], None]) -> None:
+        """Drain on the first SIGINT or SIGTERM; `leave` with 128 + its number on a later one.
+
+        A signal within 0.2 s of the first is the first one again. Whatever begins the drain,
+        `limit` is called with the seconds that it may take: at a signal in the handler itself, so
+        that a server whose event loop is blocked ends, too.
+        """
         loop = asyncio.get_running_loop()
+        self._limit = limit
+
+        def handle(signum: int, _frame: object) -> None:
+            now = self._clock()
+            if self._signalled_at is None:
+                self._signalled_at = now
+                limit(self._times.cap)
+                _log.info("signal", name=signal.Signals(signum).name)
+                loop.call_soon_threadsafe(self.ask_to_stop)
+            elif now - self._signalled_at > _SAME_SIGNAL_SECONDS:
+                leave(128 + signum)
+
         for signum in _SIGNALS:
-            loop.add_signal_handler(signum, self._signalled, signum)
+            signal.signal(signum, handle)
 
     def ask_to_stop(self) -> None:
         """Let `run` drain."""
         self._asked.set()
 
+    def fail(self, error: HashFinderError) -> None:
+        """Let `run` drain, and raise `error` when it has."""
+        self._failure = self._failure or error
+        self.ask_to_stop()
+
     async def run(self) -> None:
         """Serve until asked to stop, then drain.
 
         Raises:
-            DrainStuckError: a step of the drain hung, and its hard cap passed.
+            HashFinderError: what the server failed with.
         """
         self.state = State.SERVING
         await self._asked.wait()
         self.state = State.DRAINING
-        times = self._times
-        _log.info("draining", delay=times.delay, grace=times.grace)
-        cap = times.delay + times.grace + 3 * times.margin
-        if not await _within(cap, self._drain()):
-            message = f"the drain did not end within {cap:g} s"
-            raise DrainStuckError(message)
+        self._limit(self._times.cap)
+        _log.info("draining", delay=self._times.delay, grace=self._times.grace)
+        await self._drain()
+        if self._failure is not None:
+            raise self._failure
         self.state = State.STOPPED
         _log.info("stopped")
 
@@ -119,15 +150,7 @@ class Lifecycle:
             await _within(times.margin, self._server.searches_ended())
         await lingering
         await self._server.stop_serving()
-        await self._server.release()
-
-    def _signalled(self, signum: signal.Signals) -> None:
-        _log.info("signal", name=signum.name)
-        loop = asyncio.get_running_loop()
-        for each in _SIGNALS:
-            loop.remove_signal_handler(each)
-            signal.signal(each, lambda number, _: os._exit(128 + number))
-        self.ask_to_stop()
+        self._server.release()
 
 
 async def _within(seconds: float, awaitable: Awaitable[None]) -> bool:

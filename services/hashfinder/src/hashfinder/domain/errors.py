@@ -30,6 +30,18 @@ class KernelUnavailableError(HashFinderError):
     """The kernel asked for is not built, or this CPU cannot run it. The operator acts."""
 
 
+class WorkerStartError(HashFinderError):
+    """The system lets no more threads start. The operator raises its limit."""
+
+
+class WorkerDiedError(HashFinderError):
+    """A worker thread ended though nobody asked it to: a fault of ours. The process drains."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("a worker thread died")
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One thing wrong with a request."""

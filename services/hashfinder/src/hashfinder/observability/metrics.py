@@ -63,6 +63,7 @@ class Readings:
     workers: int
     workers_busy: int
     accept_loops_replaced: int
+    worker_deaths: int
     draining: bool
     log_lines_dropped: int
 
@@ -73,13 +74,14 @@ _TEXTS = {
     "searches_parked": "Searches whose client does not read.",
     "searches_queued": "Searches that wait for a slot.",
     "clients": "Clients with a search under way.",
-    "workers": "Threads that search.",
+    "workers": "Threads that search, those that have died left out.",
     "workers_busy": "Threads that are scanning.",
     "accept_loops_replaced": "Times that gRPC's accept loop ended by itself and was replaced.",
+    "worker_deaths": "Threads that died: the server drains after the first.",
     "draining": "1 while the server drains.",
     "log_lines_dropped": "Log lines lost: stderr was too slow, or could not be written.",
 }
-_GROWING = {"hashes", "log_lines_dropped", "accept_loops_replaced"}
+_GROWING = {"hashes", "accept_loops_replaced", "worker_deaths", "log_lines_dropped"}
 """Readings that only grow: counters. The others are gauges."""
 
 

@@ -10,7 +10,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hashfinder.domain.errors import ClientQuotaExhaustedError, StoppedError
+from hashfinder.domain.errors import (
+    ClientQuotaExhaustedError,
+    StoppedError,
+    WorkerDiedError,
+    WorkerStartError,
+)
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.fair_queue import FairQueue
@@ -43,11 +48,13 @@ class Scheduler:
         *,
         chunk_seconds: float,
         prepare_worker: Callable[[], None] = lambda: None,
+        worker_died: Callable[[BaseException], None] = lambda _error: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the kernel to scan with; nothing runs before `start`.
 
-        Each worker thread calls `prepare_worker` first.
+        Each worker thread calls `prepare_worker` first. Where one ends though nobody has asked it
+        to, the search in its hands ends with a fault, and the thread calls `worker_died`.
         """
         self.clock = clock
         self.workers = workers
@@ -56,24 +63,36 @@ class Scheduler:
         self._observer = observer
         self._chunk_seconds = chunk_seconds
         self._prepare_worker = prepare_worker
+        self._worker_died = worker_died
+        self._deaths = 0
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._queue: FairQueue[Job] = FairQueue()
         self._jobs: set[Job] = set()
         self._hashes = 0
-        self._busy = 0
+        self._hands: dict[int, Job] = {}  # what each busy worker scans for, by its number
         self._idle = 0  # workers that wait for a chunk
         self._rate = 1e5  # of the last chunk, in positions a second; the guess for a new search
         self._closing = False
         self._threads = [
-            threading.Thread(target=self._run, name=f"hashfinder-worker-{n}", daemon=True)
+            threading.Thread(
+                target=self._run, args=(n,), name=f"hashfinder-worker-{n}", daemon=True
+            )
             for n in range(workers)
         ]
 
     def start(self) -> None:
-        """Start the workers."""
-        for thread in self._threads:
-            thread.start()
+        """Start the workers.
+
+        Raises:
+            WorkerStartError: the system lets no more threads start.
+        """
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            message = f"cannot start {self.workers} worker threads: {error}"
+            raise WorkerStartError(message) from error
 
     def close(self, timeout: float) -> bool:
         """End the workers after the chunks in hand; say whether all ended within `timeout` s."""
@@ -114,7 +133,9 @@ class Scheduler:
                 active=len(self._jobs),
                 parked=parked,
                 clients=clients,
-                workers_busy=self._busy,
+                workers_busy=len(self._hands),
+                workers=self.workers - self._deaths,
+                worker_deaths=self._deaths,
             )
 
     def quota_delay(self, client: str) -> float:
@@ -167,42 +188,60 @@ class Scheduler:
             job.notified = True
             job.notify()
 
-    def _run(self) -> None:
-        self._prepare_worker()
+    def _run(self, number: int) -> None:
         done: _Done | None = None
-        cpu_seconds = time.thread_time()
-        while (work := self._exchange(done)) is not None:
-            job, chunk = work
-            fault = None
-            try:
-                scan = self._kernel.scan(
-                    job.search.query,
-                    chunk.start,
-                    chunk.stop,
-                    chunk.best_distance,
-                    job.search.bounds.hits_per_chunk,
-                    job.search.halt,
-                )
-            except Exception as error:  # noqa: BLE001  # a fault ends its search, never the worker
-                scan, fault = Scan(chunk.start, []), error
-            # Read once for each chunk, as it takes long: the exchange counts with its chunk.
-            before, cpu_seconds = cpu_seconds, time.thread_time()
-            done = _Done(job, chunk, scan, cpu_seconds - before, fault)
+        try:
+            self._prepare_worker()
+            cpu_seconds = time.thread_time()
+            while (work := self._exchange(number, done)) is not None:
+                scan, fault = self._scan(*work)
+                # Read once for each chunk, as it takes long: the exchange counts with its chunk.
+                before, cpu_seconds = cpu_seconds, time.thread_time()
+                done = _Done(*work, scan, cpu_seconds - before, fault)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, somebody has to know
+            self._die(number, error)
 
-    def _exchange(self, done: _Done | None) -> tuple[Job, Chunk] | None:
+    def _scan(self, job: Job, chunk: Chunk) -> tuple[Scan, Exception | None]:
+        """Return what the kernel finds; its fault ends the search, not the worker."""
+        try:
+            scan = self._kernel.scan(
+                job.search.query,
+                chunk.start,
+                chunk.stop,
+                chunk.best_distance,
+                job.search.bounds.hits_per_chunk,
+                job.search.halt,
+            )
+        except Exception as error:  # noqa: BLE001  # of any kind
+            return Scan(chunk.start, []), error
+        return scan, None
+
+    def _die(self, number: int, error: BaseException) -> None:
+        """Report the end of this thread, and end the search in its hands."""
+        fault = WorkerDiedError()
+        fault.__cause__ = error
+        try:
+            with self._lock:
+                self._deaths += 1
+                if number in self._hands:
+                    self._stop(self._hands.pop(number), fault)
+        finally:
+            self._worker_died(error)
+
+    def _exchange(self, number: int, done: _Done | None) -> tuple[Job, Chunk] | None:
         """Give back a chunk and wait for the next, all under one lock; None when we close."""
         with self._work:
             if done is not None:
-                self._busy -= 1
                 self._settle(done)
+                del self._hands[number]
             while not self._closing:
                 while self._queue:
                     job = self._queue.pop()
                     job.queued = False
                     if job.runnable:
+                        self._hands[number] = job
                         size = job.pace.chunk_size(self._chunk_seconds, self._rate)
                         chunk = job.search.claim(size)
-                        self._busy += 1
                         self._enqueue(job)
                         self._wake()
                         return job, chunk
@@ -220,7 +259,10 @@ class Scheduler:
         delay = self._quota.charge(job.client, hashes)
         if done.fault is not None:
             self._stop(job, done.fault)
-        job.search.give_back(done.chunk, done.scan)
+        try:
+            job.search.give_back(done.chunk, done.scan)
+        except Exception as error:  # noqa: BLE001  # a scan that makes no sense is a fault, too
+            self._stop(job, error)
         # What is paid for is not thrown away: the chunks that are out come back first.
         job.overdrawn = delay > 0
         if job.overdrawn and job.search.idle:

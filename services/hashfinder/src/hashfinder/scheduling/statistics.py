@@ -25,3 +25,7 @@ class SchedulerStatistics:
     """Clients with a search under way."""
     workers_busy: int
     """Workers that are scanning a chunk."""
+    workers: int
+    """Worker threads that have not died."""
+    worker_deaths: int
+    """Worker threads that have died."""

@@ -1,0 +1,222 @@
+"""What the process does when parts of it break: threads that die or cannot start, a stuck drain."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.server.endings import Ending, ending_of
+from tests.integration.server_process import (
+    ServerProcess,
+    eventually,
+    server_command,
+    server_environment,
+)
+
+StartServer = Callable[..., ServerProcess]
+SERVICE = "hash_name.HashFinder"
+HOPELESS = HashNameRequest(desired_name="hopelessly")
+CAP = 0.0 + 0.5 + 6  # delay, grace and margins
+PATCH_KERNEL = """
+from hashfinder.kernel.python import PythonKernel
+scan = PythonKernel.scan
+def broken(self, query, *arguments):
+    if query.name == "broken":
+        raise {error}
+    return scan(self, query, *arguments)
+PythonKernel.scan = broken
+"""
+
+
+def ended(call: Any) -> Ending:  # noqa: ANN401  # a future whose class has no public name
+    """Return how a call ends that fails."""
+    error = call.exception(timeout=20)
+    assert isinstance(error, grpc.RpcError)
+    return ending_of(error)
+
+
+def status(server: ServerProcess) -> int:
+    """Return the health of the service."""
+    with server.channel() as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        answer: int = stub.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5).status
+    return answer
+
+
+@pytest.mark.parametrize("error", ["PermissionError(1)", "OSError(38)"])
+def test_niceness_that_is_refused_is_harmless(server_process: StartServer, error: str) -> None:
+    """As under seccomp: the workers run with the priority that they have."""
+    refuse = f"import os\ndef refuse(*_): raise {error}\nos.setpriority = refuse"
+    server = server_process("--workers", "2", before=refuse)
+    with server.stub() as stub:
+        assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc"), timeout=10).secret
+    assert 2 == server.metric("hashfinder_workers")
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "BaseException('boom')"])
+def test_worker_that_dies_ends_the_process(server_process: StartServer, error: str) -> None:
+    """Its search ends INTERNAL, others get the grace; log, metric, health and exit code say it."""
+    flags = ("--workers", "2", "--kernel", "python", "--drain-grace", "2")
+    server = server_process(*flags, before=PATCH_KERNEL.format(error=error))
+    server.faults_expected = True
+    with server.stub() as stub:
+        other = stub.Find.future(HOPELESS)
+        server.wait_for_searches(1)
+        ending = ended(stub.Find.future(HashNameRequest(desired_name="broken")))
+        assert (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR") == (ending.code, ending.reason)
+        assert "boom" not in str(ending)
+        eventually(lambda: status(server) == health_pb2.HealthCheckResponse.NOT_SERVING, "seen")
+        assert 1 == server.metric("hashfinder_worker_deaths_total")
+        assert 1 == server.metric("hashfinder_workers")
+        resumable = ended(other)
+        assert "SERVER_DRAINING" == resumable.reason
+        assert resumable.progress.next_position > 0
+    assert 1 == server.wait()
+    [died] = server.logs("worker died")
+    assert "broken" in str(died["exception"])  # the frame of the kernel
+    assert ["a worker thread died"] == [line["reason"] for line in server.logs("failed")]
+
+
+def test_death_of_the_last_worker_leaves_no_search_waiting(server_process: StartServer) -> None:
+    """Nobody is left to work in the grace: all searches are told at once where to resume."""
+    flags = ("--workers", "1", "--kernel", "python", "--drain-grace", "15")
+    server = server_process(*flags, before=PATCH_KERNEL.format(error="SystemExit"))
+    server.faults_expected = True
+    with server.stub() as stub:
+        others = [stub.Find.future(HOPELESS) for _ in range(3)]
+        server.wait_for_searches(3)
+        began = time.monotonic()
+        assert (
+            grpc.StatusCode.INTERNAL
+            == ended(stub.Find.future(HashNameRequest(desired_name="broken"))).code
+        )
+        assert ["SERVER_DRAINING"] * 3 == [ended(call).reason for call in others]
+    assert 1 == server.wait()
+    assert time.monotonic() - began < 10
+
+
+def test_fault_of_the_kernel_is_no_death(server_process: StartServer) -> None:
+    """An error that a kernel may raise, lack of memory included, ends its search alone."""
+    flags = ("--workers", "1", "--kernel", "python")
+    server = server_process(*flags, before=PATCH_KERNEL.format(error="MemoryError"))
+    server.faults_expected = True
+    with server.stub() as stub:
+        broken = stub.Find.future(HashNameRequest(desired_name="broken"))
+        assert grpc.StatusCode.INTERNAL == ended(broken).code
+        assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc"), timeout=10).secret
+    assert 0 == server.metric("hashfinder_worker_deaths_total")
+
+
+def refusing(threads: str) -> str:
+    """Return code that makes the start of certain threads fail, as a limit of the system does."""
+    return f"""
+import threading
+start = threading.Thread.start
+def refuse(self):
+    if {threads}:
+        raise RuntimeError("can't start new thread")
+    start(self)
+threading.Thread.start = refuse
+"""
+
+
+@pytest.mark.parametrize("threads", ["True", "'worker' in self.name", "self.name == 'metrics'"])
+def test_threads_that_cannot_start_are_an_error(threads: str) -> None:
+    """Exit 1 with the reason, and no traceback outside of the log."""
+    done = subprocess.run(
+        server_command(before=refusing(threads)),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=server_environment(),
+    )
+    assert 1 == done.returncode
+    assert "can't start new thread" in done.stderr
+    assert not done.stderr.startswith("Traceback")
+
+
+STUCK = {
+    "handler that ignores its cancel": """
+import asyncio
+from hashfinder.transport.servicer import SearchServicer
+async def stuck(self, request, context):
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+SearchServicer.Find = stuck
+""",
+    "handler that blocks the loop": """
+import time
+from hashfinder.transport.servicer import SearchServicer
+async def stuck(self, request, context):
+    time.sleep(3600)
+SearchServicer.Find = stuck
+""",
+    "thread of the loop's executor": """
+import asyncio, time
+from hashfinder.transport.servicer import SearchServicer
+async def stuck(self, request, context):
+    await asyncio.to_thread(time.sleep, 3600)
+SearchServicer.Find = stuck
+""",
+    "thread that is no daemon": """
+import threading, time
+from hashfinder.transport.servicer import SearchServicer
+async def stuck(self, request, context):
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    raise ValueError
+SearchServicer.Find = stuck
+""",
+    "kernel that does not return": """
+import time
+from hashfinder.kernel.python import PythonKernel
+PythonKernel.scan = lambda self, *_: time.sleep(3600)
+""",
+}
+
+
+@pytest.mark.parametrize("what", STUCK)
+@pytest.mark.parametrize("signals", [1, 2])
+def test_drain_ends_within_its_cap(server_process: StartServer, what: str, signals: int) -> None:
+    """Exit 1, whatever does not end; a second signal ends it at once."""
+    server = server_process("--drain-grace", "0.5", "--kernel", "python", before=STUCK[what])
+    server.faults_expected = True
+    with server.stub() as stub:
+        call = stub.Find.future(HashNameRequest(desired_name="x"))
+        time.sleep(0.5)
+        began = time.monotonic()
+        server.send(signal.SIGTERM)
+        if signals == 2:
+            time.sleep(0.3)
+            server.send(signal.SIGTERM)
+        code = server.wait()
+        took = time.monotonic() - began
+        call.cancel()
+    assert (1 if signals == 1 else 143) == code
+    assert took < (CAP if signals == 1 else 2) + 0.5  # and what the machine is late
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signal_that_arrives_several_times_is_one(
+    server_process: StartServer, signum: signal.Signals
+) -> None:
+    """The server drains: its search learns where to resume, and the exit code is 0."""
+    server = server_process("--drain-grace", "1")
+    with server.stub() as stub:
+        call = stub.Find.future(HOPELESS)
+        server.wait_for_searches(1)
+        for _ in range(10):
+            server.send(signum)
+            time.sleep(0.005)
+        assert "SERVER_DRAINING" == ended(call).reason
+    assert 0 == server.wait()
+    assert 1 == len(server.logs("signal"))

@@ -1,0 +1,27 @@
+"""The bound on the end of the process."""
+
+import queue
+import time
+
+from hashfinder.runtime.watchdog import Watchdog
+
+
+def test_armed_watchdog_ends_the_process_in_time() -> None:
+    """Once, at the time of the first call."""
+    ends: queue.Queue[float] = queue.Queue()
+    watchdog = Watchdog(ends.put)
+    began = time.monotonic()
+    watchdog.arm(0.05)
+    watchdog.arm(0)
+    assert 0.05 == ends.get(timeout=20)
+    assert time.monotonic() - began >= 0.05
+    time.sleep(0.02)
+    assert ends.empty()
+
+
+def test_watchdog_that_is_not_armed_does_nothing() -> None:
+    """However long the process lives."""
+    ends: queue.Queue[float] = queue.Queue()
+    Watchdog(ends.put)
+    time.sleep(0.02)
+    assert ends.empty()
