@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from socketserver import BaseServer
 from typing import TYPE_CHECKING
 
 import grpc
@@ -122,8 +121,6 @@ async def application(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartApplication]:
     """Start applications with a kernel and settings of the test's choice, until its end."""
-    # How often /metrics looks whether it shall close: 0.5 s for each of so many tests add up.
-    monkeypatch.setattr(BaseServer.serve_forever, "__defaults__", (0.01,))
     for name in Settings.model_fields:
         monkeypatch.delenv(f"HASHFINDER_{name.upper()}", raising=False)
     interval = sys.getswitchinterval()

@@ -1,36 +1,223 @@
-"""The page that Prometheus reads, over HTTP."""
+"""The page that Prometheus reads, over HTTP, and clients that misbehave."""
 
+import errno
+import os
 import socket
-from urllib.request import urlopen
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
+import structlog
+from prometheus_client.registry import Collector
 
+from hashfinder.observability import exposition
 from hashfinder.observability.exposition import MetricsBindError, MetricsEndpoint
 from hashfinder.observability.metrics import Metrics, create_registry
 
+GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
-def test_page_is_served_until_closed() -> None:
-    """On the port that it tells; afterwards the port is free again."""
+
+@pytest.fixture
+def endpoint() -> Iterator[MetricsEndpoint]:
+    """Serve a page."""
     registry = create_registry()
     Metrics(registry).freed(42)
     endpoint = MetricsEndpoint("127.0.0.1", 0, registry)
-    try:
-        assert f"127.0.0.1:{endpoint.port}" == endpoint.address
-        with urlopen(f"http://{endpoint.address}/metrics", timeout=10) as response:
-            page = response.read().decode()
-    finally:
-        endpoint.close()
-    assert "hashfinder_cancel_latency_seconds_sum 42.0" in page
-    with socket.socket() as again:
-        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", endpoint.port))
+    yield endpoint
+    endpoint.close()
+
+
+def connect(endpoint: MetricsEndpoint) -> socket.socket:
+    """Return a connection to the endpoint."""
+    return socket.create_connection(("127.0.0.1", endpoint.port), timeout=20)
+
+
+def page(endpoint: MetricsEndpoint) -> str:
+    """Return the page."""
+    with urlopen(f"http://{endpoint.address}/metrics", timeout=20) as response:
+        text: str = response.read().decode()
+    return text
+
+
+def answer(connection: socket.socket) -> bytes:
+    """Return all that comes until the endpoint closes."""
+    with connection, connection.makefile("rb") as stream:
+        return stream.read()
+
+
+def is_closed_while_sending(connection: socket.socket, data: bytes, pause: float = 0) -> bool:
+    """Send `data` again and again; return whether the other side ends that."""
+    for _ in range(2000):
+        try:
+            connection.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+        time.sleep(pause)
+    return False
+
+
+def test_page_is_served_until_closed(endpoint: MetricsEndpoint) -> None:
+    """On the port that it tells; afterwards the port is free again."""
+    assert f"127.0.0.1:{endpoint.port}" == endpoint.address
+    assert "hashfinder_cancel_latency_seconds_sum 42.0" in page(endpoint)
+    endpoint.close()
+    with socket.create_server(("127.0.0.1", endpoint.port)):
+        assert not [thread for thread in threading.enumerate() if thread.name == "metrics"]
+
+
+def test_page_comes_as_asked_for(endpoint: MetricsEndpoint) -> None:
+    """Compressed, as OpenMetrics, and some of its metrics alone, as Prometheus' client does."""
+    url = f"http://{endpoint.address}/metrics?name[]=hashfinder_cancel_latency_seconds_sum"
+    headers = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text; version=1.0.0"}
+    with urlopen(Request(url, headers=headers), timeout=20) as response:
+        assert "gzip" == response.headers["Content-Encoding"]
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+    with urlopen(url, timeout=20) as response:
+        samples = [line for line in response.read().decode().splitlines() if line[0] != "#"]
+    assert ["hashfinder_cancel_latency_seconds_sum 42.0"] == samples
+
+
+def test_other_methods_are_refused(endpoint: MetricsEndpoint) -> None:
+    """With the methods that are allowed."""
+    with pytest.raises(HTTPError) as caught:
+        urlopen(Request(f"http://{endpoint.address}/metrics", data=b"x"), timeout=20)
+    with caught.value as refusal:
+        assert 405 == refusal.code
+        assert "OPTIONS,GET" == refusal.headers["Allow"]
 
 
 def test_address_in_use_is_told() -> None:
     """With the address and the system's reason."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MetricsBindError, match=rf"metrics on 127\.0\.0\.1:{port}: .*in use"):
             MetricsEndpoint("127.0.0.1", port, create_registry())
+
+
+def test_thread_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the port is free again."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(MetricsBindError, match="can't start new thread"):
+        MetricsEndpoint("127.0.0.1", 0, create_registry())
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /metrics HTTP/9.x\r\n\r\n",
+        b"\xff" * 9,
+    ],
+)
+def test_request_that_makes_no_sense_is_no_harm(
+    endpoint: MetricsEndpoint, request_: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is refused, or its connection closed, without a word on stderr."""
+    connection = connect(endpoint)
+    connection.sendall(request_)
+    connection.shutdown(socket.SHUT_WR)
+    text = answer(connection)
+    assert b"200 OK" not in text
+    assert "42.0" in page(endpoint)
+    assert ("", "") == capfd.readouterr()
+
+
+def test_request_without_end_is_bounded(endpoint: MetricsEndpoint) -> None:
+    """Some kilobytes are read of it."""
+    with connect(endpoint) as connection:
+        assert is_closed_while_sending(connection, b"x" * 65536)
+    assert "42.0" in page(endpoint)
+
+
+def test_reset_is_silent(endpoint: MetricsEndpoint, capfd: pytest.CaptureFixture[str]) -> None:
+    """Before, in and after a request: nothing is printed, and others are served."""
+    for sent in (b"", b"GET /metr", GET):
+        for _ in range(20):
+            with connect(endpoint) as connection:
+                connection.sendall(sent)
+                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, for 0 s: close is a reset
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    assert "42.0" in page(endpoint)
+    assert ("", "") == capfd.readouterr()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nX"])
+def test_silent_connections_are_bounded(endpoint: MetricsEndpoint, sent: bytes) -> None:
+    """They cost no thread, a scrape is answered beside them, and the oldest are closed."""
+    threads = threading.active_count()
+    with ExitStack() as stack:
+        silent = [stack.enter_context(connect(endpoint)) for _ in range(200)]
+        for connection in silent:
+            connection.sendall(sent)
+        began = time.monotonic()
+        assert "42.0" in page(endpoint)
+        assert time.monotonic() - began < 4  # below the time that a connection has
+        assert threads == threading.active_count()
+        for connection in silent[: 200 - 32]:
+            with suppress(ConnectionResetError):  # where something was not read
+                assert b"" == connection.recv(1)
+
+
+def test_idle_connection_is_closed(
+    endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that sends a byte now and then."""
+    monkeypatch.setattr(exposition, "_CONNECTION_SECONDS", 0.3)
+    with connect(endpoint) as idle, connect(endpoint) as slow:
+        assert b"" == idle.recv(1)
+        assert is_closed_while_sending(slow, b"x", pause=0.01)
+
+
+def test_lack_of_descriptors_passes(
+    endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accepting goes on when there are some again, and does not spin before."""
+    accept = socket.socket.accept
+    tries = []
+
+    def refuse(listener: socket.socket) -> object:
+        tries.append(listener)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    with connect(endpoint) as connection:
+        connection.sendall(GET)
+        time.sleep(0.5)
+        assert 1 <= len(tries) < 10
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        assert b"42.0" in connection.makefile("rb").read()
+
+
+def test_fault_of_a_metric_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    """With its trace; the endpoint lives on."""
+
+    class Broken(Collector):
+        def collect(self) -> Iterator[object]:  # type: ignore[override]
+            message = "boom"
+            raise RuntimeError(message)
+
+    registry = create_registry()
+    endpoint = MetricsEndpoint("127.0.0.1", 0, registry)
+    assert "" == page(endpoint)
+    Broken.describe = lambda _self: []  # type: ignore[attr-defined]
+    registry.register(Broken())
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(HTTPError, match="500") as caught:
+                page(endpoint)
+            caught.value.close()
+    endpoint.close()
+    assert ["scrape failed"] * 2 == [line["event"] for line in lines]
+    assert "boom" in lines[0]["fault"]
+    assert ("", "") == capfd.readouterr()

@@ -1,34 +1,154 @@
-"""Serves the metrics over HTTP, for Prometheus to scrape."""
+"""Serves the metrics over HTTP, for Prometheus to scrape, on one thread.
 
-from prometheus_client import CollectorRegistry, start_http_server
+Connections are many, silent, slow or reset at times; each costs a bounded time and no thread. The
+standard library parses requests and prometheus-client answers them, once they are complete.
+"""
+
+import asyncio
+import io
+import socket
+import threading
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
+
+import structlog
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from hashfinder.domain.errors import HashFinderError
+from hashfinder.observability import listeners
+
+_CONNECTIONS = 32
+"""How many are open at once: another one closes the oldest."""
+_CONNECTION_SECONDS = 5.0
+"""How long a connection may take for its request and the answer."""
+_LONGEST_REQUEST = 16 * 1024
+_RETRY_SECONDS = 0.1
+"""After an accept that failed: no file descriptor may be left."""
+_CLOSE_SECONDS = 2.0
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class MetricsBindError(HashFinderError):
-    """The metrics address cannot be listened on. The operator acts."""
+    """The metrics cannot be served: an address or a thread is missing. The operator acts."""
 
 
 class MetricsEndpoint:
-    """``/metrics`` on a port of its own, served by a thread of its own."""
+    """``/metrics`` on a port of its own."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
-        """Serve from now on; port 0 takes any free one.
+        """Serve from now on, on all addresses of `host`; port 0 takes any free one.
 
         Raises:
-            MetricsBindError: the address is in use, or not ours.
+            MetricsBindError: an address is in use, or not ours, or no thread can start.
         """
-        try:
-            self._server, self._thread = start_http_server(port, host, registry)
-        except OSError as error:
-            message = f"cannot serve metrics on {host}:{port}: {error.strerror}"
-            raise MetricsBindError(message) from error
-        self.port: int = self._server.server_port
         bracketed = f"[{host}]" if ":" in host else host
+        try:
+            self._listeners = listeners.listen(host, port)
+        except OSError as error:
+            message = f"cannot serve metrics on {bracketed}:{port}: {error.strerror}"
+            raise MetricsBindError(message) from error
+        self.port: int = self._listeners[0].getsockname()[1]
         self.address = f"{bracketed}:{self.port}"
+        self._site = SimpleNamespace(
+            get_app=lambda: make_wsgi_app(registry),
+            base_environ={"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": ""},
+        )
+        self._connections: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = self._runner.get_loop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._runner.close()
+            listeners.close(self._listeners)
+            message = f"cannot serve metrics: {error}"
+            raise MetricsBindError(message) from error
 
     def close(self) -> None:
         """Stop serving and free the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        with suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        with self._runner as runner:  # which cancels what is left
+            runner.run(self._serve())
+        listeners.close(self._listeners)
+
+    async def _serve(self) -> None:
+        accepting = [asyncio.create_task(self._accept(each)) for each in self._listeners]
+        await self._closing.wait()
+        for task in accepting:
+            task.cancel()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, (client, *_) = await self._loop.sock_accept(listener)
+            except OSError:
+                self._close_oldest()
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if len(self._connections) >= _CONNECTIONS:
+                self._close_oldest()
+            task = asyncio.create_task(self._answer(connection, client))
+            self._connections[task] = connection
+            task.add_done_callback(self._close)
+
+    def _close(self, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task).close()
+
+    def _close_oldest(self) -> None:
+        open_ones = (task for task in self._connections if not task.cancelling())
+        if oldest := next(open_ones, None):
+            oldest.cancel()
+
+    async def _answer(self, connection: socket.socket, client: str) -> None:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_CONNECTION_SECONDS):
+                request = await self._receive(connection)
+                if request:
+                    exchange = _Exchange(request)
+                    _Handler(exchange, (client, 0), self._site)  # type: ignore[arg-type]  # in memory
+                    if fault := exchange.faults.getvalue():
+                        _log.error("scrape failed", fault=fault)
+                    await self._loop.sock_sendall(connection, exchange.answer)
+
+    async def _receive(self, connection: socket.socket) -> bytes:
+        request = b""
+        while b"\r\n\r\n" not in request and len(request) < _LONGEST_REQUEST:
+            received = await self._loop.sock_recv(connection, _LONGEST_REQUEST)
+            if not received:
+                break
+            request += received
+        return request
+
+
+class _Exchange:
+    """A request that is complete, and its answer, in the place of a socket."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self.answer = bytearray()
+        self.faults = io.StringIO()
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._request)
+
+    def sendall(self, data: bytes) -> None:
+        self.answer += data
+
+
+class _Handler(WSGIRequestHandler):
+    """Writes nothing to stderr."""
+
+    def get_stderr(self) -> Any:  # noqa: ANN401  # a stream
+        return self.request.faults
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass

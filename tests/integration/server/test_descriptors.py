@@ -1,0 +1,60 @@
+"""Clients that hold connections, and a process without file descriptors."""
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.server_process import ServerProcess, eventually
+
+StartServer = Callable[..., ServerProcess]
+LIMIT = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+"""
+
+
+def cpu_seconds(server: ServerProcess) -> float:
+    """Return the CPU time that the process has used, as Linux tells it."""
+    with open(f"/proc/{server.process.pid}/stat") as file:  # noqa: PTH123
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def port_of(server: ServerProcess, which: str) -> int:
+    """Return the port for gRPC or for metrics."""
+    url = server.address if which == "grpc" else server.metrics_url.removesuffix("/metrics")
+    return int(url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("which", ["metrics", "grpc"])
+def test_lack_of_descriptors_passes_without_spinning(
+    server_process: StartServer, which: str
+) -> None:
+    """While there are none the CPU is free; when there are some again, all ports accept."""
+    server = server_process("--workers", "1", before=LIMIT)
+    server.faults_expected = True
+    with ExitStack() as stack:
+        for _ in range(80):
+            connection = socket.create_connection(("127.0.0.1", port_of(server, which)), 5)
+            stack.enter_context(connection)
+        time.sleep(0.5)
+        before = cpu_seconds(server)
+        time.sleep(2)
+        assert cpu_seconds(server) - before < 0.4
+
+    eventually(lambda: answers(server), "both ports answer", 10)
+
+
+def answers(server: ServerProcess) -> bool:
+    """Return whether both ports answer."""
+    try:
+        server.samples()
+        with server.stub() as stub:
+            stub.Find(HashNameRequest(desired_name="doc"), timeout=2)
+    except Exception:  # noqa: BLE001  # not yet
+        return False
+    return True
