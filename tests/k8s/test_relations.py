@@ -367,6 +367,25 @@ def test_guide_names_what_is_there() -> None:
     assert f"job-name={one_of('sharded-search', 'Job')['metadata']['name']}" in guide
 
 
+def test_waits_for_a_job_return_at_either_end() -> None:
+    """Also when it fails: no wait of minutes is for its success alone."""
+    files = (
+        ROOT / "docs/kubernetes.md",
+        ROOT / "README.md",
+        ROOT / "Makefile",
+        *K8S.rglob("*.yaml"),
+    )
+    waits = [
+        (condition, timeout)
+        for file in files
+        for condition, timeout in re.findall(
+            r"kubectl .*wait --for=(\S+) --timeout=(\S+) job/", file.read_text(encoding="utf-8")
+        )
+    ]
+    long = {condition for condition, timeout in waits if not timeout.endswith("s")}
+    assert {"jsonpath='{.status.conditions}'"} == long
+
+
 def test_guide_tells_the_times_of_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second by second, as the settings of the base have it."""
     found = settings("base", monkeypatch)

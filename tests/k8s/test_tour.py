@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,27 +15,35 @@ from tests.k8s.manifests import Object, configured, one_of
 pytestmark = [pytest.mark.k8s, pytest.mark.timeout(180)]
 
 
-def run(container: Object, target: str) -> subprocess.CompletedProcess[str]:
-    """Run a container's command line, against another target than that of the cluster."""
+def start(container: Object, target: str) -> subprocess.Popen[str]:
+    """Start a container's command line, against another target than that of the cluster."""
     words: list[str] = container["command"] + container.get("args", [])
     given = configured("overlays/demo", container) | {"HASHFINDER_SERVER": target}
-    return subprocess.run(
+    return subprocess.Popen(
         [Path(sys.executable).with_name(words[0]), *words[1:]],
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         env=image_environment() | given,
     )
 
 
 def test_job_waits_for_a_server_and_takes_its_tour() -> None:
-    """The first container fails until a server is ready, so that the Job tries again."""
-    spec = one_of("overlays/demo", "Job")["spec"]["template"]["spec"]
+    """The first container waits, and does not fail, until a server is ready."""
+    job = one_of("overlays/demo", "Job")["spec"]
+    spec = job["template"]["spec"]
     [wait] = spec["initContainers"]
     [tour] = spec["containers"]
-    assert "OnFailure" == spec["restartPolicy"]
+    [seconds] = [each for each in wait["args"] if each.startswith("--wait=")]
+    assert 600 <= int(seconds.removeprefix("--wait=")) < job["activeDeadlineSeconds"]
+
     with run_server("--workers", "1") as server:
-        assert ExitCode.FOUND == run(wait, server.address).returncode
-        done = run(tour, f"dns:///{server.address}")
-        assert ExitCode.FOUND == done.returncode, done.stdout + done.stderr
-    assert ExitCode.UNAVAILABLE == run(wait, server.address).returncode
+        target = f"dns:///{server.address}"
+    with start(wait, target) as waiting:
+        time.sleep(3)
+        assert waiting.poll() is None, waiting.communicate()
+        with run_server("--workers", "1", "--port", server.address.rpartition(":")[2]):
+            assert ExitCode.FOUND == waiting.wait(30)
+            with start(tour, target) as touring:
+                output, _ = touring.communicate(timeout=120)
+                assert ExitCode.FOUND == touring.returncode, output
