@@ -1,7 +1,7 @@
 """``hashfinder-server``: from arguments and environment to an exit code.
 
-Exit codes: 0 drained on a signal; 1 the server cannot start or stop; 2 invalid settings; 130 and
-143 a second SIGINT or SIGTERM.
+Exit codes: 0 drained on a signal; 1 the server cannot start or stop, or a worker died; 2 invalid
+settings; 130 and 143 a second SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
