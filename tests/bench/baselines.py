@@ -13,7 +13,6 @@ from typing import TypeAlias
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
-from hashfinder.domain.candidate import Candidate
 from hashfinder.kernel import Kernel
 from hashfinder.scheduling.pace import Pace
 from hashfinder.search.engine import Bounds, Search
@@ -24,6 +23,7 @@ from hashfinder_proto.hash_name_pb2_grpc import (
     HashFinderServicer,
     add_HashFinderServicer_to_server,
 )
+from hashfinder_rules.candidate import Candidate
 from tests.bench.ledger import Ledger
 
 MAXIMUM_HASHES = 2**63
@@ -49,7 +49,6 @@ class ChunkedSearch:
     def __init__(self, kernel: Kernel, request: HashNameRequest) -> None:
         """Begin at the request's start."""
         wanted = parse_request(request, MAXIMUM_HASHES)
-        self._kernel = kernel
         self._search = Search(
             wanted.query,
             wanted.start,
@@ -57,6 +56,7 @@ class ChunkedSearch:
             bounds=Bounds(chunks=1),
             now=time.monotonic(),
         )
+        self._scanner = kernel.prepare(wanted.query)
         self._pace = Pace()
         self._interval = progress_interval(request)
         self._due = time.monotonic() + (self._interval or 0.0)
@@ -69,10 +69,9 @@ class ChunkedSearch:
     def scan_chunk(self) -> None:
         """Scan the next chunk."""
         search = self._search
-        chunk = search.claim(self._pace.chunk_size(CHUNK_SECONDS, FIRST_RATE))
+        chunk = search.claim(self._pace.chunk_size(CHUNK_SECONDS, FIRST_RATE), self._scanner.border)
         began = time.thread_time()
-        scan = self._kernel.scan(
-            search.query,
+        scan = self._scanner.scan(
             chunk.start,
             chunk.stop,
             chunk.best_distance,

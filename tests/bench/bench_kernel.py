@@ -26,9 +26,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from hashfinder.domain.keyspace import first_position
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel, available_backends, load_kernel
+from hashfinder_rules.keyspace import Keyspace
+from hashfinder_rules.query import Query
 
 CHUNK = 2**17
 CAPACITY = 1024
@@ -77,15 +77,15 @@ SHAPES = (
 
 def scan_rate(kernel: Kernel, shape: Shape, seconds: float) -> float:
     """Return the candidates of `shape` that `kernel` searches in a second of CPU time."""
-    query = Query(shape.name, 0, shape.distance)
-    first = first_position(shape.secret_length) + (1 << 8 * shape.secret_length) // 3
+    scanner = kernel.prepare(Query(shape.name, 0, shape.distance))
+    first = Keyspace().first_position(shape.secret_length) + (1 << 8 * shape.secret_length) // 3
     chunk = CHUNK if kernel.backend != "python" else 512
     position = first
     began = time.thread_time()
     while (elapsed := time.thread_time() - began) < seconds or position == first:
         stop = position + chunk
         while position < stop:
-            position = kernel.scan(query, position, stop, 0, CAPACITY).stop
+            position = scanner.scan(position, stop, 0, CAPACITY).stop
     return (position - first) / elapsed
 
 

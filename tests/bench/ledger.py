@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hashfinder.domain.query import Query
-from hashfinder.kernel import Kernel, Scan
+from hashfinder.kernel import Kernel, Scan, Scanner
+from hashfinder_rules.query import Query
 
 
 class Ledger:
@@ -80,33 +80,44 @@ class Ledger:
             }
 
 
-class AccountedKernel:
-    """A `Kernel` that notes every scan in a ledger."""
+class AccountedScanner:
+    """A `Scanner` that notes every scan in a ledger."""
 
-    def __init__(self, kernel: Kernel, ledger: Ledger) -> None:
-        """Take the kernel that does the work."""
-        self._kernel = kernel
+    def __init__(self, scanner: Scanner, name: str, ledger: Ledger) -> None:
+        """Take the scanner that does the work, and the name that it searches for."""
+        self.backend = scanner.backend
+        self.border = scanner.border
+        self._scanner = scanner
+        self._name = name
         self._ledger = ledger
-
-    @property
-    def backend(self) -> str:
-        """The implementation that does the work."""
-        return self._kernel.backend
 
     def scan(
         self,
-        query: Query,
         start: int,
         stop: int,
         best_distance: int,
         capacity: int,
         halt: bytearray | None = None,
     ) -> Scan:
-        """Scan, and note it. See `Kernel.scan`."""
+        """Scan, and note it. See `Scanner.scan`."""
         began = time.thread_time()
-        scan = self._kernel.scan(query, start, stop, best_distance, capacity, halt)
-        self._ledger.scanned(query.name, scan.stop - start, time.thread_time() - began)
+        scan = self._scanner.scan(start, stop, best_distance, capacity, halt)
+        self._ledger.scanned(self._name, scan.stop - start, time.thread_time() - began)
         return scan
+
+
+class AccountedKernel:
+    """A `Kernel` that notes every scan in a ledger."""
+
+    def __init__(self, kernel: Kernel, ledger: Ledger) -> None:
+        """Take the kernel that does the work."""
+        self.backend = kernel.backend
+        self._kernel = kernel
+        self._ledger = ledger
+
+    def prepare(self, query: Query) -> AccountedScanner:
+        """Return what scans for `query`, and notes it."""
+        return AccountedScanner(self._kernel.prepare(query), query.name, self._ledger)
 
 
 def resident_bytes(pid: int) -> int:

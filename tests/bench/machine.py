@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel
+from hashfinder_rules.query import Query
 
 CHUNK = 2**18
 """Some milliseconds for a fast kernel, as the scheduler's chunks."""
@@ -21,11 +21,11 @@ def bare_rate(kernel: Kernel, threads: int, seconds: float) -> float:
     end = time.monotonic() + seconds
 
     def scan() -> None:
-        query = Query("hopeless000000", 0)
+        scanner = kernel.prepare(Query("hopeless000000", 0))
         position = 0
         began = time.thread_time()
         while time.monotonic() < end:
-            position = kernel.scan(query, position, position + CHUNK, 1, 1).stop
+            position = scanner.scan(position, position + CHUNK, 1, 1).stop
         scanned.append((position, time.thread_time() - began))
 
     workers = [threading.Thread(target=scan) for _ in range(threads)]

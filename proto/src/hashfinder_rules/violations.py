@@ -65,7 +65,7 @@ def _name_violations(query: Query) -> Iterator[Violation]:
     scheme, length = query.scheme, len(query.name)
     text = f"the {scheme.encoding.title} text of a {scheme.algorithm.title}"
     if not 1 <= length <= scheme.longest_name:
-        description = f"must have 1 to {scheme.longest_name} characters, as {text}, not {length}"
+        description = f"must have 1 to {scheme.longest_name} characters, not {length}"
         yield Violation("desired_name", description)
         return
     yield from _blank_name(query)

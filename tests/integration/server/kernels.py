@@ -3,18 +3,21 @@
 import random
 import time
 
-from hashfinder.domain.query import Query
-from hashfinder.kernel import Scan, load_kernel
+from hashfinder.kernel import Scan, Scanner, load_kernel
+from hashfinder_rules.query import Query
 
 
-class IdleKernel:
+class IdleScanner:
     """Finds nothing and uses no CPU: each chunk sleeps for a millisecond."""
 
     backend = "idle"
 
+    def border(self, position: int) -> int:
+        """Return `position`."""
+        return position
+
     def scan(
         self,
-        query: Query,
         start: int,
         stop: int,
         best_distance: int,
@@ -24,6 +27,33 @@ class IdleKernel:
         """Return an empty scan of the whole range, later."""
         time.sleep(0.001)
         return Scan(stop, [])
+
+
+class IdleKernel:
+    """Makes scanners that find nothing."""
+
+    backend = "idle"
+
+    def prepare(self, query: Query) -> IdleScanner:
+        """Return a scanner that finds nothing."""
+        return IdleScanner()
+
+
+class BrokenScanner(IdleScanner):
+    """Fails in its first scan."""
+
+    backend = "broken"
+
+    def scan(
+        self,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
+        """Fail."""
+        raise RuntimeError(BrokenKernel.secret)
 
 
 class BrokenKernel:
@@ -37,19 +67,34 @@ class BrokenKernel:
         """Work like the reference."""
         self._kernel = load_kernel("python")
 
+    def prepare(self, query: Query) -> Scanner:
+        """Return a scanner that fails for the name."""
+        return BrokenScanner() if query.name == self.name else self._kernel.prepare(query)
+
+
+class JitterScanner:
+    """Works, but takes a random time for each chunk."""
+
+    backend = "jitter"
+
+    def __init__(self, scanner: Scanner, numbers: random.Random) -> None:
+        """Take what scans, and the source of the delays."""
+        self.border = scanner.border
+        self._scanner = scanner
+        self._random = numbers
+
     def scan(
         self,
-        query: Query,
         start: int,
         stop: int,
         best_distance: int,
         capacity: int,
         halt: bytearray | None = None,
     ) -> Scan:
-        """Fail for the name."""
-        if query.name == self.name:
-            raise RuntimeError(self.secret)
-        return self._kernel.scan(query, start, stop, best_distance, capacity, halt)
+        """Scan, then wait for up to 3 ms."""
+        scan = self._scanner.scan(start, stop, best_distance, capacity, halt)
+        time.sleep(self._random.uniform(0, 0.003))
+        return scan
 
 
 class JitterKernel:
@@ -62,16 +107,6 @@ class JitterKernel:
         self._kernel = load_kernel("python")
         self._random = random.Random(seed)  # noqa: S311  # no secret
 
-    def scan(
-        self,
-        query: Query,
-        start: int,
-        stop: int,
-        best_distance: int,
-        capacity: int,
-        halt: bytearray | None = None,
-    ) -> Scan:
-        """Scan, then wait for up to 3 ms."""
-        scan = self._kernel.scan(query, start, stop, best_distance, capacity, halt)
-        time.sleep(self._random.uniform(0, 0.003))
-        return scan
+    def prepare(self, query: Query) -> JitterScanner:
+        """Return a scanner whose chunks come back late."""
+        return JitterScanner(self._kernel.prepare(query), self._random)

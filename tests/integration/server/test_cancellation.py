@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import grpc
 import pytest
 
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Scan
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from hashfinder_rules.query import Query
 from tests.integration.server.conftest import RunningApplication, StartApplication
 from tests.integration.server_process import (
     Labels,
@@ -186,7 +186,7 @@ def test_one_end_is_counted_whatever_comes_together(
 
 
 class GateKernel:
-    """Finds nothing, and returns from a scan only when the gate is open."""
+    """Finds nothing, and returns from a scan only when the gate is open: kernel and scanner."""
 
     backend = "gate"
 
@@ -194,9 +194,16 @@ class GateKernel:
         """Begin with the gate shut."""
         self.gate = threading.Event()
 
+    def prepare(self, query: Query) -> "GateKernel":
+        """Return itself."""
+        return self
+
+    def border(self, position: int) -> int:
+        """Return `position`."""
+        return position
+
     def scan(
         self,
-        query: Query,
         start: int,
         stop: int,
         best_distance: int,

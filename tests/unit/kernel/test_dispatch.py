@@ -2,8 +2,8 @@
 
 import pytest
 
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel, available_backends, load_kernel
+from hashfinder_rules.query import Query
 
 native = pytest.importorskip("hashfinder.kernel.native", reason="built without the C kernel")
 
@@ -49,4 +49,6 @@ def test_auto_avoids_what_the_cpu_lacks(monkeypatch: pytest.MonkeyPatch, masked:
 
     assert masked not in dict(VARIANTS)[kernel.backend.removeprefix("native-")]
     query = Query("a-", 0, 2)
-    assert load_kernel("python").scan(query, 0, 99, 0, 99) == kernel.scan(query, 0, 99, 0, 99)
+    assert load_kernel("python").prepare(query).scan(0, 99, 0, 99) == kernel.prepare(query).scan(
+        0, 99, 0, 99
+    )

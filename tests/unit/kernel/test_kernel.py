@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel, Scan
+from hashfinder_rules.query import Query
 from tests.unit.kernel import oracle
 
 END = 2**64
@@ -56,7 +56,7 @@ def test_knows_hashes_by_heart(kernel: Kernel, secret: bytes, text: str) -> None
     for length in range(1, 29):
         for offset in range(29 - length):
             name = text[offset : offset + length].swapcase()
-            scan = kernel.scan(Query(name, 0), position, position + 1, 0, 1)
+            scan = kernel.prepare(Query(name, 0)).scan(position, position + 1, 0, 1)
             assert Scan(position + 1, array("Q", [position]), None, found=True) == scan
 
 
@@ -72,7 +72,7 @@ def test_scores_names_of_every_length(kernel: Kernel, length: int) -> None:
         for distance in range(length + 1):
             ends, results = 220, array("Q")
             while ends < 320:
-                scan = kernel.scan(Query(name, 0, distance), ends, 320, 0, 100)
+                scan = kernel.prepare(Query(name, 0, distance)).scan(ends, 320, 0, 100)
                 ends = scan.stop
                 results.extend(scan.results)
 
@@ -87,7 +87,9 @@ def test_scans_across_every_border(kernel: Kernel, name: str, start: int) -> Non
     query = Query(name, 0, len(name))
 
     for begin in (first, start - 1, start, start + 1):
-        assert expected_scan(query, begin, last, 0, 300) == kernel.scan(query, begin, last, 0, 300)
+        assert expected_scan(query, begin, last, 0, 300) == kernel.prepare(query).scan(
+            begin, last, 0, 300
+        )
 
 
 def test_scans_the_smallest_secrets_one_by_one(kernel: Kernel) -> None:
@@ -101,13 +103,15 @@ def test_scans_the_smallest_secrets_one_by_one(kernel: Kernel) -> None:
                 found = (whole[position] for position in range(start, stop))
                 expected = Scan(*oracle.scan(found, start, 0, 2, 3, 300))
                 assert stop == expected.stop
-                assert expected == kernel.scan(query, start, stop, 3, 300)
+                assert expected == kernel.prepare(query).scan(start, stop, 3, 300)
 
 
 @pytest.mark.parametrize("position", [0, 1, 5000, END - 1, END])
 def test_an_empty_range_has_no_results(kernel: Kernel, position: int) -> None:
     """A scan of nothing ends where it began."""
-    assert Scan(position, array("Q")) == kernel.scan(Query("a", 1), position, position, 9, 1)
+    assert Scan(position, array("Q")) == kernel.prepare(Query("a", 1)).scan(
+        position, position, 9, 1
+    )
 
 
 def test_ends_with_the_first_ideal_candidate(kernel: Kernel) -> None:
@@ -119,14 +123,14 @@ def test_ends_with_the_first_ideal_candidate(kernel: Kernel) -> None:
     all_of_them = Scan(ideal + 1, array("Q", [*before, ideal]), (ideal, 0), found=True)
     first = Scan(before[0] + 1, array("Q", before[:1]), (before[0], 1), found=True)
 
-    assert all_of_them == kernel.scan(Query("ab", 0, 1), 0, 3000, 1, 3000)
-    assert all_of_them == kernel.scan(Query("ab", 0, 1), 0, 3000, 1, len(before) + 1)
-    assert not kernel.scan(Query("ab", 0, 1), 0, 3000, 1, len(before)).found
-    assert all_of_them._replace(results=array("Q", [ideal])) == kernel.scan(
-        Query("ab", 0), 0, 3000, 1, 3000
+    assert all_of_them == kernel.prepare(Query("ab", 0, 1)).scan(0, 3000, 1, 3000)
+    assert all_of_them == kernel.prepare(Query("ab", 0, 1)).scan(0, 3000, 1, len(before) + 1)
+    assert not kernel.prepare(Query("ab", 0, 1)).scan(0, 3000, 1, len(before)).found
+    assert all_of_them._replace(results=array("Q", [ideal])) == kernel.prepare(Query("ab", 0)).scan(
+        0, 3000, 1, 3000
     )
-    assert first == kernel.scan(Query("ab", 1), 0, 3000, 2, 3000)
-    assert first._replace(best=None) == kernel.scan(Query("ab", 1), 0, 3000, 1, 3000)
+    assert first == kernel.prepare(Query("ab", 1)).scan(0, 3000, 2, 3000)
+    assert first._replace(best=None) == kernel.prepare(Query("ab", 1)).scan(0, 3000, 1, 3000)
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 63, 64, 65, 700])
@@ -138,7 +142,7 @@ def test_ends_with_the_last_result_that_has_room(kernel: Kernel, capacity: int) 
     start = 1000
     results = array("Q")
     while start < 4000:
-        scan = kernel.scan(query, start, 4000, 0, capacity)
+        scan = kernel.prepare(query).scan(start, 4000, 0, capacity)
         assert len(scan.results) == capacity or scan.stop == 4000
         assert scan.stop == 4000 or scan.stop == scan.results[-1] + 1
         start = scan.stop
@@ -152,7 +156,7 @@ def test_ends_with_the_last_result_that_has_room(kernel: Kernel, capacity: int) 
 def test_tells_the_first_of_the_best(kernel: Kernel, best_distance: int, capacity: int) -> None:
     """The best is below `best_distance`, the smallest up to where the scan ended, and the first."""
     query = Query("doctor", 0, 4)
-    scan = kernel.scan(query, 0, 4000, best_distance, capacity)
+    scan = kernel.prepare(query).scan(0, 4000, best_distance, capacity)
 
     found = expected_distances("doctor", 0, 4000)
     best = min(range(scan.stop), key=lambda position: found[position])
@@ -167,7 +171,7 @@ def test_halted_scan_ends_early_and_all_that_it_tells_is_true(kernel: Kernel) ->
     halt = bytearray([1])
 
     position = 0
-    while not (scan := kernel.scan(query, position, 3000, 0, 3000, halt)).found:
+    while not (scan := kernel.prepare(query).scan(position, 3000, 0, 3000, halt)).found:
         assert position < scan.stop <= position + 1024
         assert array("Q", range(position, scan.stop)) == scan.results
         position = scan.stop
@@ -179,7 +183,7 @@ def test_another_thread_halts_a_scan(kernel: Kernel) -> None:
     """A scan that would last for years ends."""
     halt = bytearray(1)
     with ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(kernel.scan, Query("-" * 28, 0), 0, END, 0, 1, halt)
+        scan = pool.submit(kernel.prepare(Query("-" * 28, 0)).scan, 0, END, 0, 1, halt)
         time.sleep(0.05)
         assert not scan.done()
         halt[0] = 1
@@ -191,7 +195,7 @@ def test_foreign_characters_match_nothing(kernel: Kernel, name: str) -> None:
     """A character that no hash contains always counts, wherever it stands."""
     query = Query(name, 0, len(name))
 
-    assert expected_scan(query, 0, 700, 0, 700) == kernel.scan(query, 0, 700, 0, 700)
+    assert expected_scan(query, 0, 700, 0, 700) == kernel.prepare(query).scan(0, 700, 0, 700)
 
 
 @st.composite
@@ -226,4 +230,4 @@ def test_agrees_with_the_oracle(kernel: Kernel, data: st.DataObject) -> None:
 
     expected = expected_scan(query, start, stop, best_distance, capacity)
 
-    assert expected == kernel.scan(query, start, stop, best_distance, capacity)
+    assert expected == kernel.prepare(query).scan(start, stop, best_distance, capacity)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Kernel
+from hashfinder_rules.query import Query
 from tests.unit.kernel import oracle
 
 native = pytest.importorskip("hashfinder.kernel.native", reason="built without the C kernel")
@@ -47,7 +47,7 @@ def test_agrees_on_a_million_candidates(
     expected = expected_results(name, start, distance)
     assert expected
 
-    scan = native_kernel.scan(Query(name, 0, distance), start, start + RANGE, 0, RANGE)
+    scan = native_kernel.prepare(Query(name, 0, distance)).scan(start, start + RANGE, 0, RANGE)
 
     assert start + RANGE == scan.stop
     assert expected == scan.results
@@ -59,7 +59,7 @@ def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
 
     def scan() -> None:
         times.append(time.monotonic())
-        native_kernel.scan(Query("0123456789abcdef", 0), 0, 2**23, 0, 1)
+        native_kernel.prepare(Query("0123456789abcdef", 0)).scan(0, 2**23, 0, 1)
         times.append(time.monotonic())
 
     thread = threading.Thread(target=scan)
@@ -81,7 +81,7 @@ def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         scans = [
-            pool.submit(native_kernel.scan, query, start, start + RANGE, 0, RANGE)
+            pool.submit(native_kernel.prepare(query).scan, start, start + RANGE, 0, RANGE)
             for start in STARTS * 2
         ]
 

@@ -13,7 +13,6 @@ import grpc
 import pytest
 
 from hashfinder.domain.errors import TimeLimitReachedError
-from hashfinder.domain.query import Query
 from hashfinder.domain.request import SearchRequest
 from hashfinder.runtime.event_loop import (
     PromptEventLoop,
@@ -25,6 +24,7 @@ from hashfinder.scheduling.admission import Admission, Limits
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
+from hashfinder_rules.query import Query
 from tests.unit.scheduling.gate_kernel import GateKernel, Scanning
 from tests.unit.scheduling.null_observer import NullObserver
 from tests.unit.virtual_time import FakeClock

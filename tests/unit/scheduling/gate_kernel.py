@@ -2,9 +2,10 @@
 
 import queue
 import threading
+from collections.abc import Callable
 
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Scan
+from hashfinder_rules.query import Query
 
 _PATIENCE_SECONDS = 20.0
 
@@ -51,6 +52,32 @@ class Scanning:
         return Scan(self.stop, results, best)
 
 
+class GateScanner:
+    """Holds every scan for one query until the test lets it go on."""
+
+    backend = "gate"
+
+    def __init__(self, query: Query, begin: Callable[[Scanning], Scan]) -> None:
+        """Take what shows a scan to the test, and waits for it."""
+        self._query = query
+        self._begin = begin
+
+    def border(self, position: int) -> int:
+        """Return the next position that is 1 modulo 256, as the kernel in C does."""
+        return position + (1 - position) % 256
+
+    def scan(
+        self,
+        start: int,
+        stop: int,
+        best_distance: int,
+        capacity: int,
+        halt: bytearray | None = None,
+    ) -> Scan:
+        """Show the test that a scan has begun, and wait for it."""
+        return self._begin(Scanning(self._query, start, stop, halt))
+
+
 class GateKernel:
     """Holds every scan until the test lets it go on."""
 
@@ -62,17 +89,11 @@ class GateKernel:
         self._all: list[Scanning] = []
         self._open = False
 
-    def scan(
-        self,
-        query: Query,
-        start: int,
-        stop: int,
-        best_distance: int,
-        capacity: int,
-        halt: bytearray | None = None,
-    ) -> Scan:
-        """Show the test that a scan has begun, and wait for it."""
-        scanning = Scanning(query, start, stop, halt)
+    def prepare(self, query: Query) -> GateScanner:
+        """Return a scanner whose scans wait for the test."""
+        return GateScanner(query, self._begin)
+
+    def _begin(self, scanning: Scanning) -> Scan:
         self._all.append(scanning)
         self._entered.put(scanning)
         if self._open:

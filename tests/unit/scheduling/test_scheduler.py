@@ -16,12 +16,12 @@ from hashfinder.domain.errors import (
     WorkerDiedError,
     WorkerStartError,
 )
-from hashfinder.domain.query import Query
 from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.statistics import SchedulerStatistics
 from hashfinder.search.engine import Bounds, Search
+from hashfinder_rules.query import Query
 from tests.unit.scheduling.gate_kernel import GateKernel
 from tests.unit.virtual_time import FakeClock
 

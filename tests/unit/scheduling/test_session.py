@@ -12,13 +12,13 @@ from hashfinder.domain.errors import (
     ServerOverloadedError,
     TimeLimitReachedError,
 )
-from hashfinder.domain.query import Query
 from hashfinder.domain.request import SearchRequest
 from hashfinder.kernel import Kernel, load_kernel
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService, Session
+from hashfinder_rules.query import Query
 from tests.unit.scheduling.gate_kernel import GateKernel
 from tests.unit.scheduling.null_observer import NullObserver
 

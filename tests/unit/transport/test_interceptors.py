@@ -18,10 +18,10 @@ from hashfinder.domain.errors import (
     Cause,
     InvalidRequestError,
     ServerDrainingError,
-    Violation,
 )
 from hashfinder.transport.interceptors import KERNEL_KEY, REQUEST_ID_KEY, Rpc, RpcInterceptor
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
+from hashfinder_rules.violations import Violation
 from tests.unit.virtual_time import run
 
 Code = grpc.StatusCode

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashfinder.domain.candidate import Candidate
-from hashfinder.domain.keyspace import KEYSPACE_END, position_of
 from hashfinder.domain.progress import Progress
-from hashfinder.domain.query import Query
 from hashfinder.transport.mapping import progress_message, result_message, search_progress
+from hashfinder_rules.candidate import Candidate
+from hashfinder_rules.keyspace import POSITIONS_END, Keyspace
+from hashfinder_rules.query import Query
 
 CANDIDATE = Candidate.at(4711, Query("doctor", 0))
 
@@ -22,7 +22,7 @@ def test_result_can_be_verified_by_who_gets_it(position: int) -> None:
     message = result_message(Candidate.at(position, Query("ab", 0)))
     secret = b64decode(message.secret, validate=True)
 
-    assert position == message.position == position_of(secret)
+    assert position == message.position == Keyspace().position_of(secret)
     text = b64encode(sha1(secret, usedforsecurity=False).digest()).decode()
     assert text == message.hashed_name
     assert 0 <= message.hamming_distance <= 2
@@ -68,7 +68,7 @@ def test_progress_before_the_first_position_has_no_candidate_and_no_rate() -> No
     assert 0.0 == message.hashes_per_second
 
 
-@pytest.mark.parametrize(("position", "resumable"), [(2**64 - 1, True), (KEYSPACE_END, False)])
+@pytest.mark.parametrize(("position", "resumable"), [(2**64 - 1, True), (POSITIONS_END, False)])
 def test_after_the_last_position_nothing_is_left_to_resume(
     position: int,
     resumable: bool,  # noqa: FBT001  # a case of the test

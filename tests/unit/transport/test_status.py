@@ -7,7 +7,6 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from hashfinder.domain.candidate import Candidate
 from hashfinder.domain.errors import (
     AbandonedError,
     BudgetExhaustedError,
@@ -22,12 +21,13 @@ from hashfinder.domain.errors import (
     TimeLimitReachedError,
     TooManySearchesError,
     UndecodableRequestError,
-    Violation,
 )
 from hashfinder.domain.progress import Progress
-from hashfinder.domain.query import Query
 from hashfinder.transport.status import ERROR_DOMAIN, is_expected, to_status
 from hashfinder_proto import hash_name_pb2 as pb
+from hashfinder_rules.candidate import Candidate
+from hashfinder_rules.query import Query
+from hashfinder_rules.violations import Violation
 
 Code = grpc.StatusCode
 TYPES: dict[str, type[Message]] = {

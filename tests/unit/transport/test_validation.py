@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashfinder.domain.errors import InvalidRequestError
-from hashfinder.domain.query import smallest_distance
 from hashfinder.transport.validation import parse_request, progress_interval
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_rules.reachable import smallest_distance
+from hashfinder_rules.scheme import Scheme
 
 BUDGET = 10**10
 
@@ -135,7 +136,7 @@ def test_name_is_refused_exactly_where_no_hash_comes_within_the_ideal_distance(
 ) -> None:
     """Then the text tells the smallest distance that one can have."""
     ideal = min(ideal, len(name))
-    smallest = smallest_distance(name)
+    smallest = smallest_distance(name, Scheme())
     found = violations(request(name, ideal))
     assert (smallest > ideal) == ("desired_name" in found)
     if found:

@@ -3,11 +3,11 @@
 `transport.status` maps those that end an RPC to a status; nothing else does.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from hashfinder.domain.progress import Progress
+from hashfinder_rules.violations import Violation
 
 
 class Cause(StrEnum):
@@ -42,16 +42,6 @@ class WorkerDiedError(HashFinderError):
         super().__init__("a worker thread died")
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One thing wrong with a request."""
-
-    field: str
-    """The path of the field in the request, as in the .proto."""
-    description: str
-    """What is allowed and what came, as a sentence."""
-
-
 class InvalidRequestError(HashFinderError):
     """The request breaks the contract. Its sender acts; a retry cannot help."""
 
@@ -81,14 +71,21 @@ class AbandonedError(StoppedError):
 
 
 class BudgetExhaustedError(StoppedError):
-    """Every position of the range was searched. The client raises its budget, or resumes."""
+    """Every position of the range was searched. The client raises its budget, or resumes.
+
+    Where the keyspace has ended, nothing is left to resume: the client searches for something else.
+    """
 
     cause = Cause.BUDGET
 
-    def __init__(self, maximum_hashes: int) -> None:
-        """Take the number of positions that the search was allowed."""
-        self.limit = maximum_hashes
-        super().__init__(f"nothing was found within the budget of {maximum_hashes} hashes")
+    def __init__(self, hashes: int, *, keyspace_ended: bool = False) -> None:
+        """Take how many positions the search was allowed, or had up to the keyspace's end."""
+        self.limit = hashes
+        super().__init__(
+            f"nothing was found in the {hashes} hashes up to the end of the keyspace"
+            if keyspace_ended
+            else f"nothing was found within the budget of {hashes} hashes"
+        )
 
 
 class RetryableError(StoppedError):

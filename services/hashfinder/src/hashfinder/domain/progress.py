@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from hashfinder.domain.candidate import Candidate
+from hashfinder_rules.candidate import Candidate
+from hashfinder_rules.keyspace import POSITIONS_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,13 @@ class Progress:
     hashes: int
     """The number of positions searched, all from the first without a gap."""
     next_position: int
-    """The first position not yet searched; 2^64 after the last one."""
+    """The first position not yet searched; `end` after the last one."""
     seconds: float
     """The time since the search began, its waiting included."""
     best: Candidate | None
     """The first candidate of the smallest distance so far; None before the first position."""
+    end: int = POSITIONS_END
+    """One past the last position of the keyspace."""
 
     def up_to(self, position: int, best: Candidate) -> Self:
         """Return how far it had come with `position`, an earlier one, when `best` was the best."""

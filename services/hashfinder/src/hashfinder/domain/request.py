@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hashfinder.domain.query import Query
+from hashfinder_rules.query import Query
 
 
 @dataclass(frozen=True, slots=True)

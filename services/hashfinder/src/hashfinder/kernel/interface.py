@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from hashfinder.domain.query import Query
+from hashfinder_rules.query import Query
 
 
 class Scan(NamedTuple):
@@ -17,21 +17,27 @@ class Scan(NamedTuple):
     """
     best: tuple[int, int] | None = None
     """The first position of the smallest distance, and that distance, where it is below the
-    `best_distance` that the scan was told."""
+    `best_distance` that the scan was given."""
     found: bool = False
     """Whether the last result is within the ideal distance, and ended the scan."""
 
 
-class Kernel(Protocol):
-    """Scans ranges of positions. Stateless: any number of threads may scan at once."""
+class Scanner(Protocol):
+    """Scans ranges of positions for one query. Any number of threads may scan at once."""
 
     @property
     def backend(self) -> str:
         """The implementation and instruction set, as in ``native-avx512``."""
 
+    def border(self, position: int) -> int:
+        """Return the first position, from `position` on, at which a range had best end.
+
+        A range that ends there divides no unit of the kernel's work. It is a little later at most,
+        and may be past the last position.
+        """
+
     def scan(
         self,
-        query: Query,
         start: int,
         stop: int,
         best_distance: int,
@@ -40,15 +46,25 @@ class Kernel(Protocol):
     ) -> Scan:
         """Search the positions from `start` up to, not including, `stop`, in order.
 
-        A *result* is a candidate whose distance is at most `query.result_distance`. The scan ends
-        with the first candidate within `query.ideal_distance`, with the `capacity`-th result, at
+        A *result* is a candidate whose distance is at most the query's `result_distance`. The scan
+        ends with the first candidate within its `ideal_distance`, with the `capacity`-th result, at
         `stop`, or soon after `halt`: what it has searched by then counts.
 
         Args:
-            query: what to search for.
             start: the first position, 0 to `stop`.
-            stop: one past the last position, at most 2^64.
+            stop: one past the last position, at most the end of the query's keyspace.
             best_distance: the smallest distance known so far; for none, above the name's length.
-            capacity: how many results to return at the most, at least 1.
+            capacity: how many results to return at most, at least 1.
             halt: one byte, which another thread makes 1 to end the scan within some microseconds.
         """
+
+
+class Kernel(Protocol):
+    """Makes scanners. Stateless: any number of threads may use it at once."""
+
+    @property
+    def backend(self) -> str:
+        """The implementation and instruction set, as in ``native-avx512``."""
+
+    def prepare(self, query: Query) -> Scanner:
+        """Return what scans for `query`, a valid one. Made once for each search, and kept."""

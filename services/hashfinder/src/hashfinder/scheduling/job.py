@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 
+from hashfinder.kernel import Scanner
 from hashfinder.scheduling.pace import Pace
 from hashfinder.search.engine import Search
 
 
 class Job:
-    """A search with its client and its pace; the scheduler alone changes its attributes."""
+    """A search with its client, scanner and pace; the scheduler alone changes its attributes."""
 
-    def __init__(self, client: str, search: Search, notify: Callable[[], object]) -> None:
+    def __init__(
+        self, client: str, search: Search, scanner: Scanner, notify: Callable[[], object]
+    ) -> None:
         """Begin with the pace unknown."""
         self.client = client
         self.search = search
+        self.scanner = scanner
         self.notify: Callable[[], object] | None = notify
         """None for a closed job, so that the job does not keep its owner in memory."""
         self.notified = False

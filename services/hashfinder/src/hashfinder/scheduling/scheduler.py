@@ -20,6 +20,7 @@ from hashfinder.domain.update import SearchUpdate
 from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.fair_queue import FairQueue
 from hashfinder.scheduling.job import Job
+from hashfinder.scheduling.pace import Rates
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.statistics import SchedulerObserver, SchedulerStatistics
 from hashfinder.search.engine import Chunk, Search
@@ -72,7 +73,7 @@ class Scheduler:
         self._hashes = 0
         self._hands: dict[int, Job] = {}  # what each busy worker scans for, by its number
         self._idle = 0  # workers that wait for a chunk
-        self._rate = 1e5  # of the last chunk, in positions a second; the guess for a new search
+        self._rates = Rates()
         self._closing = False
         self._threads = [
             threading.Thread(
@@ -110,8 +111,9 @@ class Scheduler:
         `notify` is called from a worker, holding the lock, when there are results to take or the
         search has ended: it must return at once and must not call back.
         """
+        scanner = self._kernel.prepare(search.query)
         with self._work:
-            job = Job(client, search, notify)
+            job = Job(client, search, scanner, notify)
             self._jobs.add(job)
             self._enqueue(job)
             self._wake()
@@ -204,8 +206,7 @@ class Scheduler:
     def _scan(self, job: Job, chunk: Chunk) -> tuple[Scan, Exception | None]:
         """Return what the kernel finds; its fault ends the search, not the worker."""
         try:
-            scan = self._kernel.scan(
-                job.search.query,
+            scan = job.scanner.scan(
                 chunk.start,
                 chunk.stop,
                 chunk.best_distance,
@@ -240,8 +241,9 @@ class Scheduler:
                     job.queued = False
                     if job.runnable:
                         self._hands[number] = job
-                        size = job.pace.chunk_size(self._chunk_seconds, self._rate)
-                        chunk = job.search.claim(size)
+                        guess = self._rates.guess(job.scanner, job.search.query)
+                        size = job.pace.chunk_size(self._chunk_seconds, guess)
+                        chunk = job.search.claim(size, job.scanner.border)
                         self._enqueue(job)
                         self._wake()
                         return job, chunk
@@ -255,8 +257,10 @@ class Scheduler:
         hashes = done.scan.stop - done.chunk.start
         self._hashes += hashes
         job.pace.measured(hashes, done.seconds)
-        self._rate = job.pace.rate or self._rate
-        delay = self._quota.charge(job.client, hashes)
+        if job.pace.rate:
+            self._rates.measured(job.scanner, job.search.query, job.pace.rate)
+        blocks = job.search.query.blocks_between(done.chunk.start, done.scan.stop)
+        delay = self._quota.charge(job.client, blocks)
         if done.fault is not None:
             self._stop(job, done.fault)
         try:

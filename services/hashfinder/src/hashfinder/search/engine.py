@@ -9,18 +9,15 @@ Not thread-safe: the scheduler's lock guards every call.
 
 from array import array
 from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hashfinder.domain.candidate import Candidate
 from hashfinder.domain.errors import BudgetExhaustedError
-from hashfinder.domain.keyspace import KEYSPACE_END
 from hashfinder.domain.progress import Progress
-from hashfinder.domain.query import Query
 from hashfinder.kernel import Scan
-
-BLOCK = 256
-"""The values of the last byte: the kernel's unit of work."""
+from hashfinder_rules.candidate import Candidate
+from hashfinder_rules.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Search:
         self._maximum_hashes = maximum_hashes
         self._began = now
         self._start = start
-        self._stop = min(start + maximum_hashes, KEYSPACE_END)
+        self._stop = min(start + maximum_hashes, query.keyspace.end)
         self._unclaimed = start  # the first position never handed out
         self._limit = self._stop  # nothing from here on is handed out any more
         self._returned: list[tuple[int, int]] = []  # rests of scans that came back early, in order
@@ -112,13 +109,16 @@ class Search:
         has_room = self._claimed + len(self._scans) < self.bounds.chunks
         return has_room and (bool(self._returned) or self._unclaimed < self._limit)
 
-    def claim(self, size: int) -> Chunk:
-        """Hand out the next chunk, of about `size` positions. Only while `runnable`."""
+    def claim(self, size: int, border: Callable[[int], int]) -> Chunk:
+        """Hand out the next chunk. Only while `runnable`.
+
+        It has about `size` positions, at least 1, and ends at a `border` (see `Scanner`).
+        """
         if self._returned:
             start, stop = self._returned.pop(0)
         else:
             start = self._unclaimed
-            stop = min(_block_end(start, size), self._limit)
+            stop = min(border(start + size), self._limit)
             self._unclaimed = stop
         self._claimed += 1
         best = self._best.distance if self._best else len(self.query.name) + 1
@@ -155,7 +155,9 @@ class Search:
 
     def progress(self, now: float) -> Progress:
         """Return how far the search has come at the time `now`."""
-        return Progress(self._merged - self._start, self._merged, now - self._began, self._best)
+        hashes = self._merged - self._start
+        end = self.query.keyspace.end
+        return Progress(hashes, self._merged, now - self._began, self._best, end)
 
     def _merge(self, scan: Scan) -> None:
         if scan.best and (self._best is None or scan.best[1] < self._best.distance):
@@ -164,14 +166,11 @@ class Search:
         self._found = scan.found
         self._merged = scan.stop
         if self._merged == self._stop and not self._found:
-            self._error = BudgetExhaustedError(self._maximum_hashes)
+            self._error = self._exhausted()
         if self.ended:
             self.halt[0] = 1
 
-
-def _block_end(start: int, size: int) -> int:
-    """Return an end `size` positions after `start`, or a little later, at a block's border."""
-    if size < BLOCK:
-        return start + size
-    # The first position of every length above 0 is 1 modulo 256.
-    return start + size + (1 - start - size) % BLOCK
+    def _exhausted(self) -> BudgetExhaustedError:
+        if self._stop == self.query.keyspace.end:
+            return BudgetExhaustedError(self._stop - self._start, keyspace_ended=True)
+        return BudgetExhaustedError(self._maximum_hashes)

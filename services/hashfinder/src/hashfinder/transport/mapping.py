@@ -2,10 +2,9 @@
 
 from base64 import b64encode
 
-from hashfinder.domain.candidate import Candidate
-from hashfinder.domain.keyspace import KEYSPACE_END
 from hashfinder.domain.progress import Progress
 from hashfinder_proto import hash_name_pb2 as pb
+from hashfinder_rules.candidate import Candidate
 
 
 def result_message(candidate: Candidate) -> pb.HashNameResponse:
@@ -26,7 +25,7 @@ def progress_message(progress: Progress) -> pb.HashNameResponse:
 def search_progress(progress: Progress) -> pb.SearchProgress:
     """Return the progress of a search, as a message or an error's detail carries it."""
     message = pb.SearchProgress(hashes_computed=progress.hashes)
-    if progress.next_position < KEYSPACE_END:
+    if progress.next_position < progress.end:
         message.next_position = progress.next_position
     if progress.seconds > 0:
         message.hashes_per_second = progress.hashes / progress.seconds

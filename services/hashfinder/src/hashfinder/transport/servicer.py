@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 import grpc
 
-from hashfinder.domain.candidate import Candidate
 from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.mapping import progress_message, result_message
 from hashfinder.transport.validation import parse_request, progress_interval
 from hashfinder_proto import hash_name_pb2 as pb
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderServicer
+from hashfinder_rules.candidate import Candidate
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[pb.HashNameRequest, pb.HashNameResponse]"
 

@@ -2,10 +2,11 @@
 
 from google.protobuf.duration_pb2 import Duration
 
-from hashfinder.domain.errors import InvalidRequestError, Violation
-from hashfinder.domain.query import HASHED_NAME_LENGTH, Query, smallest_distance
+from hashfinder.domain.errors import InvalidRequestError
 from hashfinder.domain.request import SearchRequest
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_rules.query import Query
+from hashfinder_rules.violations import Violation, violations
 
 SHORTEST_PROGRESS_INTERVAL = 0.05
 LONGEST_PROGRESS_INTERVAL = 3600.0
@@ -17,22 +18,20 @@ def parse_request(request: HashNameRequest, maximum_hashes: int) -> SearchReques
     Raises:
         InvalidRequestError: with all violations.
     """
-    violations = [
-        *_name_violations(request),
-        *_distance_violations("ideal_hamming_distance", request),
-        *_distance_violations("interesting_hamming_distance", request),
-        *_budget_violations(request),
-        *_interval_violations(request),
-    ]
-    if violations:
-        raise InvalidRequestError(violations)
     query = Query(
         request.desired_name,
         request.ideal_hamming_distance,
         request.interesting_hamming_distance,
     )
-    budget = request.maximum_hashes if request.HasField("maximum_hashes") else maximum_hashes
-    return SearchRequest(query, request.start_position, min(budget, maximum_hashes))
+    budget = request.maximum_hashes if request.HasField("maximum_hashes") else None
+    found = [
+        *violations(query, start_position=request.start_position, maximum_hashes=budget),
+        *_interval_violations(request),
+    ]
+    if found:
+        raise InvalidRequestError(found)
+    budget = maximum_hashes if budget is None else min(budget, maximum_hashes)
+    return SearchRequest(query, request.start_position, budget)
 
 
 def progress_interval(request: HashNameRequest) -> float | None:
@@ -44,45 +43,6 @@ def progress_interval(request: HashNameRequest) -> float | None:
 
 def _seconds(duration: Duration) -> float:
     return duration.seconds + duration.nanos / 1e9
-
-
-def _name_violations(request: HashNameRequest) -> list[Violation]:
-    length = len(request.desired_name)
-    if not 1 <= length <= HASHED_NAME_LENGTH:
-        description = f"must have 1 to {HASHED_NAME_LENGTH} characters, not {length}"
-        return [Violation("desired_name", description)]
-    smallest = smallest_distance(request.desired_name)
-    if smallest > request.ideal_hamming_distance >= 0:
-        description = (
-            f"no hash comes closer to this name than a distance of {smallest}, "
-            f"and ideal_hamming_distance is {request.ideal_hamming_distance}: base64 has only "
-            "letters, digits, '+' and '/', a SHA-1 ends in '=', "
-            "and not every symbol can stand before it"
-        )
-        return [Violation("desired_name", description)]
-    return []
-
-
-def _distance_violations(field: str, request: HashNameRequest) -> list[Violation]:
-    distance = getattr(request, field)
-    length = len(request.desired_name)
-    largest = length if 1 <= length <= HASHED_NAME_LENGTH else HASHED_NAME_LENGTH
-    if 0 <= distance <= largest:
-        return []
-    return [
-        Violation(
-            field,
-            f"must be 0 to {largest}, the length of the desired name, not {distance}"
-            if largest == length
-            else f"must be 0 to {largest}, not {distance}",
-        )
-    ]
-
-
-def _budget_violations(request: HashNameRequest) -> list[Violation]:
-    if request.HasField("maximum_hashes") and request.maximum_hashes == 0:
-        return [Violation("maximum_hashes", "must be 1 to 2^64 - 1, or absent, not 0")]
-    return []
 
 
 def _interval_violations(request: HashNameRequest) -> list[Violation]:
