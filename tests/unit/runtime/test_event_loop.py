@@ -14,10 +14,11 @@ import pytest
 
 from hashfinder.domain.errors import TimeLimitReachedError
 from hashfinder.domain.request import SearchRequest
+from hashfinder.runtime.background import background, enter_background, foreground
 from hashfinder.runtime.event_loop import (
     PromptEventLoop,
-    enter_background,
-    foreground,
+    is_prompt,
+    new_event_loop,
     takes_events_of_grpc,
 )
 from hashfinder.scheduling.admission import Admission, Limits
@@ -55,7 +56,7 @@ class Scene:
         self.loop = FakeTimeLoop(self.clock)
         self.ran: list[str] = []
         self.background = copy_context()
-        self.background.run(enter_background)
+        self.background.run(enter_background, "group")
 
     def step(self, name: str, seconds: float = 0.0) -> Callable[[], None]:
         """Return a callback that takes some time and leaves its name."""
@@ -205,6 +206,69 @@ def test_closed_loop_takes_nothing(scene: Scene) -> None:
         scene.soon("b", scene.background)
 
 
+def test_clients_have_their_steps_in_turn(scene: Scene) -> None:
+    """One of a client that has few comes up within a round, however many another has."""
+    many, one = scene.background.copy(), scene.background.copy()
+    many.run(enter_background, "group", "many")
+    one.run(enter_background, "group", "one")
+    for name in ("m1", "m2", "m3", "m4"):
+        scene.soon(name, many)
+    for name in ("o1", "o2"):
+        scene.soon(name, one)
+    scene.turns()
+    assert ["m1", "o1", "m2", "o2", "m3", "m4"] == scene.ran
+
+
+def test_groups_do_not_wait_for_each_other(scene: Scene) -> None:
+    """Each has one step a turn, however many the other has."""
+    other = scene.background.copy()
+    other.run(enter_background, "other", "client")
+    for name in ("b1", "b2", "b3"):
+        scene.soon(name, scene.background)
+    scene.soon("o1", other)
+    scene.turn()
+    assert ["b1", "o1"] == scene.ran
+    scene.soon("o2", other)
+    scene.turn()
+    assert ["b1", "o1", "b2", "o2"] == scene.ran
+    scene.turns()
+    assert ["b1", "o1", "b2", "o2", "b3"] == scene.ran
+
+
+def test_servers_own_work_takes_no_share_of_a_client(scene: Scene) -> None:
+    """What a client's RPC leaves to the server does not wait behind that client's other steps."""
+    client = scene.background.copy()
+    client.run(enter_background, "group", "client")
+    for name in ("c1", "c2", "c3"):
+        scene.soon(name, client)
+    scene.soon("own", client.run(background, "group"))
+    scene.turns()
+    assert ["c1", "own", "c2", "c3"] == scene.ran
+
+
+def test_loop_of_this_python_is_prompt() -> None:
+    """Fails where asyncio or gRPC has changed inside: then the server runs without shares."""
+
+    async def connect() -> bool:
+        async with grpc.aio.insecure_channel("127.0.0.1:1"):
+            return is_prompt(asyncio.get_running_loop())
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert isinstance(runner.get_loop(), PromptEventLoop)
+        assert not is_prompt(runner.get_loop())
+        assert runner.run(connect())
+
+
+def test_server_runs_on_the_loop_of_asyncio_where_ours_does_not_fit() -> None:
+    """Where a handle can no longer be made, say; it is not prompt."""
+    with patch("asyncio.Handle", side_effect=TypeError):
+        loop = new_event_loop()
+    assert not isinstance(loop, PromptEventLoop)
+    assert not is_prompt(loop)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
 def test_task_enters_the_background_with_all_it_begins(scene: Scene) -> None:
     """From its next wait on. Others stay where they are."""
 
@@ -212,7 +276,7 @@ def test_task_enters_the_background_with_all_it_begins(scene: Scene) -> None:
         scene.ran.append("child")
 
     async def parent() -> None:
-        enter_background()
+        enter_background("group")
         children = [asyncio.create_task(child()) for _ in range(3)]
         asyncio.get_running_loop().call_soon_threadsafe(scene.step("news"))
         await asyncio.gather(*children)
@@ -327,7 +391,7 @@ class Searching:
         return task, await asyncio.to_thread(self.kernel.next)
 
     async def _search(self) -> None:
-        enter_background()
+        enter_background("group")
         await asyncio.sleep(0)
         request = SearchRequest(Query("forever", 0), 0, 10**15)
         async with self._service.open("client", request) as session:

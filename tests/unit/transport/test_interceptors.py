@@ -125,7 +125,7 @@ class Surrounded:
     def __init__(self) -> None:
         """Begin with an interceptor that nothing has passed."""
         self.recorder = Recorder()
-        self.interceptor = RpcInterceptor(self.recorder, SERVICE, "native-test")
+        self.interceptor = RpcInterceptor(self.recorder, SERVICE, "native-test", str)
 
     async def handler(
         self, handle: Handle, method: str = FIND, *, streaming: bool = False
@@ -344,7 +344,7 @@ def test_unknown_method_is_left_to_grpc() -> None:
     async def find(_details: object) -> None:
         return None
 
-    interceptor = RpcInterceptor(Recorder(), SERVICE, "native-test")
+    interceptor = RpcInterceptor(Recorder(), SERVICE, "native-test", str)
     details: Any = SimpleNamespace(method="/a/b")
     assert run(interceptor.intercept_service(find, details)) is None
 

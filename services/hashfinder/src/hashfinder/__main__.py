@@ -6,6 +6,7 @@ settings; 130 and 143 a second SIGINT or SIGTERM.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -103,6 +104,7 @@ def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
 async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> None:
     from hashfinder.app import Application  # noqa: PLC0415
     from hashfinder.kernel import load_kernel  # noqa: PLC0415
+    from hashfinder.runtime.event_loop import is_prompt  # noqa: PLC0415
     from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
     from hashfinder.runtime.watchdog import Watchdog  # noqa: PLC0415
 
@@ -124,6 +126,10 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     watchdog = Watchdog(give_up)
     application.lifecycle.take_signals(watchdog.arm, leave)
     await application.start()
+    if not is_prompt(asyncio.get_running_loop()):
+        logging.getLogger(__name__).warning(
+            "the event loop does not fit this Python or this gRPC: clients do not share it"
+        )
     tune_interpreter()
     if announces:
         _announce(application)

@@ -13,8 +13,8 @@ from hashfinder.kernel import Kernel
 from hashfinder.lifecycle import DrainTimes, Lifecycle
 from hashfinder.observability.exposition import MetricsEndpoint
 from hashfinder.observability.metrics import Metrics, Readings, create_registry
+from hashfinder.runtime.background import foreground
 from hashfinder.runtime.cores import usable_cores
-from hashfinder.runtime.event_loop import foreground
 from hashfinder.runtime.niceness import lower_priority
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
 from hashfinder.scheduling.quota import Quota
@@ -74,9 +74,11 @@ class Application:
             wait_seconds=settings.wait_seconds,
         )
         self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
+        identity = ClientIdentity(settings.client_identity)
+        identify = identify_by(identity, settings.client_ipv6_prefix)
         servicer = SearchServicer(
             SearchService(admission, scheduler, settings.maximum_seconds, foreground),
-            identify_by(ClientIdentity(settings.client_identity), settings.client_ipv6_prefix),
+            identify,
             settings.maximum_hashes,
         )
         options = ServerOptions(
@@ -89,7 +91,9 @@ class Application:
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
-        self._server = Server(servicer, metrics, options, kernel.backend, self.lifecycle.fail)
+        self._server = Server(
+            servicer, metrics, options, kernel.backend, identify, self.lifecycle.fail
+        )
         self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         self.backend = kernel.backend
         self._log_lines_dropped = log_lines_dropped

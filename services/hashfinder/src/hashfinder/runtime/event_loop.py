@@ -1,17 +1,23 @@
-"""The server's event loop: it stays prompt, whatever thousands of searches do in one moment.
+"""The server's event loop: health stays prompt and clients share it, whatever any of them does.
 
-asyncio runs all that is ready before it looks for news, and gRPC's reader then takes one byte of
-many from the socket that its poller waits for. Both are mended here: the steps of searches are the
-background, of which one runs at a time, and the socket is emptied at once.
+asyncio runs the whole ready queue before it polls, and grpc.aio drains one wake-up byte a poll.
+Under a storm of cancels both starve health checks, and one client's thousand writes go before
+another's single one. This loop runs the steps of RPCs as a background, fairly by client, and drains
+all wake-up bytes at once.
+
+Everything that depends on the inside of asyncio or gRPC is in this module: the constructor of
+`asyncio.Handle`, and the name of the class that reads gRPC's events. Where either has changed,
+`is_prompt` says so, and the server runs as on asyncio's own loop.
 """
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, TypeVarTuple
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVarTuple
+
+from hashfinder.runtime.background import Background, background, share_of
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -21,23 +27,6 @@ _Arguments = TypeVarTuple("_Arguments")
 _WAKE_UPS = 2**16
 """Bytes, more than a socket holds."""
 
-_in_background: ContextVar[bool] = ContextVar("in_background", default=False)
-
-
-def enter_background() -> None:
-    """Put the current task, and what it begins from now on, into the background.
-
-    It takes effect when the task waits next, and on a `PromptEventLoop` alone.
-    """
-    _in_background.set(True)
-
-
-def foreground() -> Context:
-    """Return the current context, but for callbacks that shall not wait with the background."""
-    context = copy_context()
-    context.run(_in_background.set, False)  # noqa: FBT003  # the value of a variable
-    return context
-
 
 def takes_events_of_grpc(reader: Callable[..., object]) -> bool:
     """Return whether `reader` is gRPC's: a partial of its queue's method."""
@@ -45,19 +34,32 @@ def takes_events_of_grpc(reader: Callable[..., object]) -> bool:
     return type(queue).__name__ == "PollerCompletionQueue"
 
 
+class _Step(NamedTuple):
+    """A callback of the background."""
+
+    handle: asyncio.Handle
+    callback: Callable[..., object]
+    args: tuple[Any, ...]
+    context: Context
+
+
 class PromptEventLoop(asyncio.SelectorEventLoop):
     """An event loop with a foreground and a background.
 
-    Between two steps of the background, all else that is ready has its turn. Within the foreground
-    and within the background, what is ready first runs first. Timers, and what other threads
-    ask for, are the foreground: they wake tasks, which then wait for the turn of their own.
+    A turn of the loop runs the foreground that is ready, and one step of each group of the
+    background. The foreground is what asyncio and gRPC do themselves: timers, calls from other
+    threads, gRPC's events and the acceptance of RPCs, of which one is accepted a turn. They wake
+    tasks, which wait for a turn of their own.
     """
 
     def __init__(self) -> None:
         """Begin with nothing to run."""
         super().__init__()
-        # Not empty: the first is running, or `_step` is ready to run it.
-        self._background: deque[asyncio.Handle] = deque()
+        self.knows_grpc = False
+        """Whether a reader of gRPC's events was added."""
+        self._background: Background[_Step] = Background()
+        self._background_is_due = False  # its turn is ready to run, or runs
+        self._background_context = Context()
 
     def call_soon(
         self,
@@ -67,12 +69,13 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         """Run `callback` at the next turn of its context. See `asyncio.loop.call_soon`."""
         context = copy_context() if context is None else context
-        if not context.get(_in_background, False):
+        share = share_of(context)
+        if share is None:
             return super().call_soon(callback, *args, context=context)
-        if not self._background:
-            super().call_soon(self._step)
+        if not self._background_is_due:
+            self._schedule_background()
         handle = asyncio.Handle(callback, args, self, context)
-        self._background.append(handle)
+        self._background.push(share, _Step(handle, callback, args, context))
         return handle
 
     def add_reader(
@@ -83,10 +86,11 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
     ) -> None:
         """Call `callback` when there is something to read. See `asyncio.loop.add_reader`.
 
-        gRPC's poller writes a byte for each event and waits where the socket is full. Its reader
-        takes all events, but one byte: here it gets rid of all.
+        gRPC's poller writes a byte for each event and blocks when the socket is full. Its reader
+        takes all events, but one byte: here all bytes are drained first.
         """
         if isinstance(fd, socket.socket) and takes_events_of_grpc(callback):
+            self.knows_grpc = True
             super().add_reader(fd, self._wake_up, fd, callback, args)
         else:
             super().add_reader(fd, callback, *args)
@@ -94,7 +98,8 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
     def close(self) -> None:
         """Close the loop; what is ready never runs."""
         super().close()
-        self._background.clear()
+        self._background = Background()
+        self._background_is_due = False
 
     def _wake_up(
         self, wake_ups: socket.socket, callback: Callable[..., Any], args: tuple[Any, ...]
@@ -103,18 +108,54 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
             wake_ups.recv(_WAKE_UPS)
         callback(*args)
 
-    def _step(self) -> None:
-        handle = self._background[0]
+    def _schedule_background(self) -> None:
+        super().call_soon(self._run_background, context=self._background_context)
+        self._background_is_due = True
+
+    def _run_background(self) -> None:
         try:
-            if not handle.cancelled():
-                handle._run()  # noqa: SLF001  # the part of a handle that is for event loops
+            for group in self._background.groups():
+                self._run_step(self._background.pop(group))
         finally:
-            self._background.popleft()
+            self._background_is_due = False
             if self._background:
-                super().call_soon(self._step)
+                self._schedule_background()
+
+    def _run_step(self, step: _Step) -> None:
+        """Run a step as asyncio runs a handle."""
+        if step.handle.cancelled():
+            return
+        try:
+            step.context.run(step.callback, *step.args)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # as asyncio does
+            message = f"Exception in callback {step.callback!r}"
+            self.call_exception_handler(
+                {"message": message, "exception": error, "handle": step.handle}
+            )
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a `PromptEventLoop`, or asyncio's own loop where this Python cannot run one."""
+    loop = PromptEventLoop()
+    done = loop.create_future()
+    try:
+        loop.call_soon(done.set_result, None, context=background("rehearsal"))
+        loop.call_later(1.0, done.cancel)
+        loop.run_until_complete(done)
+    except Exception:  # noqa: BLE001  # whatever has changed inside asyncio
+        loop.close()
+        return asyncio.new_event_loop()
+    return loop
+
+
+def is_prompt(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether `loop` keeps its promises for a gRPC server that was created on it."""
+    return isinstance(loop, PromptEventLoop) and loop.knows_grpc
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run `main` on such a loop, as `asyncio.run` does on asyncio's own."""
-    with asyncio.Runner(loop_factory=PromptEventLoop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(main)

@@ -19,7 +19,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from hashfinder.domain.errors import AbandonedError, Cause, StoppedError, UndecodableRequestError
-from hashfinder.runtime.event_loop import enter_background
+from hashfinder.runtime.background import background, enter_background
 from hashfinder.transport.abandonment import Connections, deadline_passed
 from hashfinder.transport.status import is_expected, to_status
 
@@ -100,9 +100,19 @@ class _Context:
 class RpcInterceptor(grpc.aio.ServerInterceptor):
     """Surrounds every handler of the server."""
 
-    def __init__(self, reporter: RpcReporter, searching: str, backend: str) -> None:
-        """Take who is told, the service whose stops are counted by cause, the kernel's name."""
+    def __init__(
+        self,
+        reporter: RpcReporter,
+        searching: str,
+        backend: str,
+        identify: Callable[[str], str],
+    ) -> None:
+        """Take who is told, the service whose stops are counted by cause, the kernel's name.
+
+        `identify` returns the client of a peer: clients share the event loop.
+        """
         self._reporter = reporter
+        self._identify = identify
         self._backend = backend
         self._searching = searching
         self._connections = Connections()
@@ -126,8 +136,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     ) -> _MaybeHandler:
         """Return the method's handler, surrounded; None for an unknown method."""
         path = handler_call_details.method
-        if path.startswith(f"/{self._searching}/"):
-            enter_background()
+        enter_background(self._group(path.removeprefix("/").partition("/")[0]))
         if path not in self._surrounded:
             handler = await continuation(handler_call_details)
             if handler is None:  # gRPC answers UNIMPLEMENTED
@@ -146,12 +155,14 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
     def _around(self, rpc: Rpc, handle: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def behaviour(request: Any, grpc_context: _GrpcContext) -> Any:
+            peer = grpc_context.peer()
+            enter_background(self._group(rpc.service), self._identify(peer))
             request_id = _request_id(grpc_context)
             trailer = ((REQUEST_ID_KEY, request_id), (KERNEL_KEY, self._backend))
             grpc_context.set_trailing_metadata(trailer)
             context = _Context(grpc_context, lambda: self._reporter.sent(rpc))
             remaining = grpc_context.time_remaining()
-            call = _Call(rpc, context, request_id, trailer, remaining, grpc_context.peer())
+            call = _Call(rpc, context, request_id, trailer, remaining, peer)
             return await self._observe(call, lambda: self._translate(call, handle, request))
 
         return behaviour
@@ -167,7 +178,9 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         finally:
             call.seconds = time.monotonic() - call.began
             if call.cause is Cause.CLIENT_CANCEL:  # or a lost connection: known when we have ended
-                self._connections.ask(call.peer, partial(self._conclude_abandoned, call))
+                concluding = background(self._group(call.rpc.service))  # no client's share
+                conclude = partial(self._conclude_abandoned, call)
+                concluding.run(self._connections.ask, call.peer, conclude)
             else:
                 self._conclude(call)
 
@@ -191,6 +204,10 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             peer=call.peer,
             request_id=call.request_id,
         )
+
+    def _group(self, service: str) -> str:
+        """Return the group in the background of the loop: each has a share of its own."""
+        return "searches" if service == self._searching else "administration"
 
     def _count(self, rpc: Rpc, change: int) -> None:
         if rpc.service == self._searching:
@@ -221,6 +238,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             await self._abort(call, error)
 
     async def _handle(self, call: _Call, handle: Callable[..., Any], request: object) -> Any:
+        await asyncio.sleep(0)  # from here on it takes the share of its client
         if isinstance(request, _Undecodable):
             message = "the request is not a message of the method's request type"
             raise UndecodableRequestError(message)

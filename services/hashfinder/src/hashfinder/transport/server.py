@@ -25,10 +25,12 @@ class Server:
         reporter: RpcReporter,
         options: ServerOptions,
         backend: str,
+        identify: Callable[[str], str],
         on_failure: Callable[[HashFinderError], None],
     ) -> None:
         """Bind the port; nothing is served before `start`. Every RPC's trailer names the `backend`.
 
+        `identify` returns the client of a peer.
         `on_failure` is called if the port is lost for good: nobody can connect any more.
 
         Raises:
@@ -36,7 +38,7 @@ class Server:
         """
         self._options = options
         self._servicer = servicer
-        self._interceptor = RpcInterceptor(reporter, SERVICE, backend)
+        self._interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
         self._health = Health()
         self._health.set(SERVICE, serving=True)
         self._listener = Listener(self._build, options.host, options.port, on_failure)
