@@ -25,7 +25,7 @@ def inspected(image: str) -> dict[str, Any]:
 
 
 def run(image: str, *command: str, options: tuple[str, ...] = HARDENED) -> str:
-    """Run a command in a container of its own, hardened unless told otherwise."""
+    """Run a command in a container of its own, hardened by default."""
     return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
 
 
@@ -128,7 +128,7 @@ def test_all_bytecode_is_in_the_image(image: str) -> None:
     assert [] == [line for line in changed.splitlines() if ".pyc" in line]
 
 
-def test_wrong_setting_is_told(image: str) -> None:
+def test_invalid_setting_is_reported(image: str) -> None:
     """A wrong environment variable ends the container with a line that names it, and exit 2."""
     command = ["docker", "run", "--rm", *HARDENED, "--env=HASHFINDER_WORKERS=many", image]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

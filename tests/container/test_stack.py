@@ -27,7 +27,7 @@ def find(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[Line]]:
-    """Wait for a search; return its exit code and its lines, the last of which tells the end."""
+    """Wait for a search; return its exit code and its lines, the last of which is the end."""
     output, errors = process.communicate(timeout=150)
     lines = [json.loads(line) for line in output.splitlines()]
     assert lines, errors
@@ -52,7 +52,7 @@ def wait_for_search(stack: Stack) -> None:
     eventually(is_under_way, "the search is under way")
 
 
-def test_client_job_ends_well_and_tells_what_it_did(job: Job) -> None:
+def test_client_job_ends_well_and_reports_what_it_did(job: Job) -> None:
     """The job shows a find, a stream, a cancelled search, a budget and a deadline; exit 0."""
     assert 0 == job.exit_code, job.log
     titles = [line for line in job.log.splitlines() if line.startswith("# ")]
@@ -118,11 +118,11 @@ for name in ('Name', 'Uid', 'Gid', 'CapEff', 'CapBnd', 'NoNewPrivs'):
     print(status[name].replace('\t', ' '))
 print(*(os.access(path, os.W_OK) for path in ('/', '/tmp', '/opt/venv', '/opt/bytecode')))
 """
-    told = stack.compose("exec", "-T", "server", "python", "-c", script).splitlines()
+    shown = stack.compose("exec", "-T", "server", "python", "-c", script).splitlines()
 
     ids, none = "65532 65532 65532 65532", "0" * 16
     unwritable = "False False False False"
-    assert ["hashfinder-serv", ids, ids, none, none, "1", unwritable] == told
+    assert ["hashfinder-serv", ids, ids, none, none, "1", unwritable] == shown
 
 
 def test_server_is_limited(stack: Stack) -> None:
@@ -170,7 +170,7 @@ def test_grpcurl_reaches_the_server_from_the_host(stack: Stack) -> None:
 
 
 def test_client_resumes_after_a_restart_of_the_server(stack: Stack) -> None:
-    """A restart tells the client where to go on, and both parts have the results of the whole."""
+    """A restart reports where to resume, and both parts have the results of the whole."""
     search = (HOPELESS, "--show-inferior=10")
     with find(stack, *search) as process:
         wait_for_search(stack)

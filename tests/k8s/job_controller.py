@@ -1,6 +1,6 @@
 """An Indexed Job, run as processes: what the Job controller and the kubelet would do with it.
 
-As told in https://kubernetes.io/docs/concepts/workloads/controllers/job/, but for one thing: a pod
+As described in https://kubernetes.io/docs/concepts/workloads/controllers/job/, except that a pod
 that failed is replaced at once, where the controller would wait for ten seconds and more.
 """
 
@@ -51,8 +51,8 @@ class Pod:
         self.index = index
         self.conditions: frozenset[str] = frozenset()
         self.grace_used: float | None = None
-        """Seconds from SIGTERM to the end, of a pod that was told to end."""
-        self._told: float | None = None
+        """Seconds from SIGTERM to the end, of a pod that got SIGTERM."""
+        self._signalled: float | None = None
         # The kubelet makes the file, and mounts it: it cannot be replaced by another.
         self._termination_log = folder / "termination-log"
         self._termination_log.touch()
@@ -74,10 +74,10 @@ class Pod:
 
     @property
     def exit_code(self) -> int | None:
-        """As a container runtime tells it; None while it runs."""
+        """As a container runtime reports it; None while it runs."""
         code = self._process.poll()
-        if code is not None and self._told and self.grace_used is None:
-            self.grace_used = time.monotonic() - self._told
+        if code is not None and self._signalled and self.grace_used is None:
+            self.grace_used = time.monotonic() - self._signalled
         return code if code is None or code >= 0 else 128 - code
 
     @property
@@ -87,10 +87,10 @@ class Pod:
         return self._termination_log.read_bytes()[:_MESSAGE_BYTES].decode()
 
     def terminate(self, *conditions: str) -> None:
-        """Send SIGTERM, as to a pod that is deleted, for a reason that its conditions tell."""
+        """Send SIGTERM, as to a pod that is deleted, for a reason that its conditions give."""
         self.conditions = frozenset(conditions)
         if self.exit_code is None:
-            self._told = time.monotonic()
+            self._signalled = time.monotonic()
             self._process.send_signal(signal.SIGTERM)
 
     def end(self, grace: float) -> None:
@@ -113,7 +113,7 @@ class JobController:
         self.failed: set[int] = set()
         self.succeeded: set[int] = set()
         self.reason = ""
-        """Of the condition that ended the Job; empty while it goes on."""
+        """Of the condition that ended the Job; empty while it runs."""
         self._job = job
         self._spec = job["spec"]
         self._env = env

@@ -126,7 +126,7 @@ def test_probes_ask_for_what_the_server_serves(overlay: str) -> None:
 
 
 def test_pod_lives_longer_than_its_drain(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PreStop, delay, grace and the time to tell the clients, with a margin of some seconds."""
+    """PreStop, delay, grace and the time for the last answers, with a margin of some seconds."""
     found = settings(overlay, monkeypatch)
     times = DrainTimes(found.drain_delay, found.drain_grace)
     drain = times.delay + times.grace + 3 * times.margin
@@ -281,7 +281,7 @@ def test_base_scales_on_cpu() -> None:
     assert metric["resource"]["target"]["averageUtilization"] <= 100
 
 
-def test_production_scales_on_searches_that_the_servers_tell(shared: ServerProcess) -> None:
+def test_production_scales_on_searches_that_the_servers_report(shared: ServerProcess) -> None:
     """The metric is the adapter's, and made of series that exist."""
     [metric] = one_of("overlays/production", "HorizontalPodAutoscaler")["spec"]["metrics"]
     rules = (K8S / "overlays/production/adapter-rules.yaml").read_text(encoding="utf-8")
@@ -386,7 +386,7 @@ def test_waits_for_a_job_return_at_either_end() -> None:
     assert {"jsonpath='{.status.conditions}'"} == long
 
 
-def test_guide_tells_the_times_of_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guide_has_the_times_of_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second by second, as the settings of the base have it."""
     found = settings("base", monkeypatch)
     guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")

@@ -222,7 +222,7 @@ def test_first_shard_to_find_ends_the_search(replicas: Replicas, start_job: Star
 def test_search_without_a_match_fails_when_every_shard_is_done(
     replicas: Replicas, start_job: StartJob
 ) -> None:
-    """Each has searched its ranges once, also the one that had none; each message tells it."""
+    """Each has searched its ranges once, also the one that had none; each message reports it."""
     bounds = {"RANGE_SIZE": "300000", "MAXIMUM_HASHES": "750000", "START_POSITION": "1000"}
     before = hashes(replicas)
     job = start_job({**HOPELESS, **bounds, "SHARDS": "4"}, replicas.target)
@@ -239,7 +239,7 @@ def test_search_without_a_match_fails_when_every_shard_is_done(
 
 
 def test_request_that_makes_no_sense_fails_the_job(replicas: Replicas, start_job: StartJob) -> None:
-    """At the first shard that is told so."""
+    """At the first shard that gets the answer."""
     job = start_job({**HOPELESS, "NAME": "no-letter", "SHARDS": "2"}, replicas.target)
 
     assert "PodFailurePolicy" == job.run(SECONDS)
