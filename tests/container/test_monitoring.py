@@ -30,9 +30,10 @@ def without_thresholds(expression: str) -> str:
     """Return `expression` with 0 or 1 for what each comparison would keep or drop.
 
     An alert that does not fire answers nothing, and so does one whose metric has another name.
-    With ``bool`` the one has data, the other has none.
+    With ``bool`` the one has data, the other has none. ``absent`` is the other way round, and is
+    replaced by a count of the same series.
     """
-    parts = _QUOTED.split(expression)
+    parts = _QUOTED.split(expression.replace("absent(", "count("))
     return "".join(
         part if part[:1] in {'"', "{"} else _COMPARISON.sub(r"\1 bool", part) for part in parts
     )
@@ -61,6 +62,11 @@ def test_promtool_accepts_the_exposition(stack: Stack) -> None:
         exposition = response.read().decode()
 
     assert "" == promtool("check", "metrics", text=exposition)
+
+
+def test_without_thresholds_counts_what_must_not_be_absent() -> None:
+    """The series that the alert misses must have existed, under the name that it asks for."""
+    assert 'count(up{job="a"})' == without_thresholds('absent(up{job="a"})')
 
 
 def test_every_alert_and_rule_is_loaded_and_evaluates(stack: Stack, job: Job) -> None:
