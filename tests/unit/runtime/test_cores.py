@@ -59,8 +59,8 @@ def tree(tmp_path: Path) -> Tree:
     ("cpu_max", "cores"),
     [
         ("200000 100000", 2),
-        ("250000 100000", 2),  # a third worker would be throttled
-        ("299999 100000", 2),
+        ("250000 100000", 3),  # the third worker is paced
+        ("299999 100000", 3),
         ("150000 50000", 3),
         ("50000 100000", 1),  # never none
         ("1000 100000", 1),
@@ -74,7 +74,7 @@ def test_quota_of_version_2(tree: Tree, cpu_max: str, cores: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quota", "cores"), [("200000", 2), ("250000", 2), ("10000", 1), ("-1", MASK)]
+    ("quota", "cores"), [("200000", 2), ("250000", 3), ("10000", 1), ("-1", MASK)]
 )
 @pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct", "cpuacct,cpu"])
 def test_quota_of_version_1(tree: Tree, controllers: str, quota: str, cores: int) -> None:

@@ -16,6 +16,7 @@ from hashfinder.domain.errors import (
     WorkerDiedError,
     WorkerStartError,
 )
+from hashfinder.scheduling.hooks import WorkerHooks
 from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
@@ -50,13 +51,14 @@ class Workshop:
         self.observer = RecordingObserver()
         quota = Quota(rate, burst, self.clock)
         self.deaths: queue.Queue[BaseException] = queue.Queue()
+        self.pauses: queue.Queue[float] = queue.Queue()
         self.scheduler = Scheduler(
             self.kernel,
             workers,
             quota,
             self.observer,
             chunk_seconds=0.001,
-            worker_died=self.deaths.put,
+            hooks=WorkerHooks(died=self.deaths.put, pause=self.pause),
             clock=self.clock,
         )
         self._notes: queue.Queue[str] = queue.Queue()
@@ -70,6 +72,13 @@ class Workshop:
         limits = Bounds(**{"chunks": 8, **bounds})
         search = Search(query, 0, maximum_hashes, bounds=limits, now=self.clock())
         return self.scheduler.submit(client or name[0], search, lambda: self._notes.put(name))
+
+    def pause(self) -> float:
+        """Return the next pause that the test has for the last worker; none by default."""
+        try:
+            return self.pauses.get_nowait()
+        except queue.Empty:
+            return 0.0
 
     def told(self) -> str:
         """Return the name of the next search that somebody is told of."""
@@ -294,8 +303,7 @@ def test_worker_that_dies_outside_of_a_scan_is_reported(
         Quota(0, 1, unprepared.clock),
         unprepared.observer,
         chunk_seconds=0.001,
-        prepare_worker=fail,
-        worker_died=unprepared.deaths.put,
+        hooks=WorkerHooks(prepare=fail, died=unprepared.deaths.put),
     )
     unprepared.scheduler.start()
     assert error is unprepared.deaths.get(timeout=PATIENCE_SECONDS)
@@ -330,6 +338,40 @@ def test_scan_that_makes_no_sense_is_a_fault_of_its_search(
     assert isinstance(shop.scheduler.take(broken).error, Exception)
     assert "sound" == shop.kernel.next().name
     assert 0 == shop.scheduler.statistics().worker_deaths
+
+
+def test_last_worker_pauses_with_empty_hands(workshop: Callable[..., Workshop]) -> None:
+    """What it has scanned is there before it pauses; the others do not pause; then it goes on."""
+    shop = workshop(workers=2)
+    shop.start()
+    job = shop.submit("doctor", maximum_hashes=10**9)
+    for pause in (0.2, 0.2):
+        shop.pauses.put(pause)
+    scans = [shop.kernel.next() for _ in range(2)]
+    began = time.monotonic()
+    for scanning in scans:
+        scanning.finish((scanning.start, 5))
+    other = shop.kernel.next()  # of the first worker
+    assert "doctor" == shop.told()
+    assert set(shop.scheduler.take(job).results) <= {scanning.start for scanning in scans}
+    assert 1 == shop.scheduler.statistics().workers_busy
+    shop.kernel.next()
+    assert time.monotonic() - began >= 0.4
+    assert 2 == shop.scheduler.statistics().workers_busy
+    assert not other.halted
+
+
+def test_pause_does_not_hold_up_the_end(workshop: Callable[..., Workshop]) -> None:
+    """A worker that is to wait again and again ends with the others."""
+    shop = workshop(workers=1)
+    shop.start()
+    shop.submit("doctor")
+    for _ in range(1000):
+        shop.pauses.put(0.01)
+    shop.kernel.next().finish()
+    began = time.monotonic()
+    shop.close()
+    assert time.monotonic() - began < 5
 
 
 def test_results_of_other_chunks_do_not_come_after_a_fault(

@@ -14,9 +14,11 @@ from hashfinder.lifecycle import DrainTimes, Lifecycle
 from hashfinder.observability.exposition import MetricsEndpoint
 from hashfinder.observability.metrics import Metrics, Readings, create_registry
 from hashfinder.runtime.background import foreground
-from hashfinder.runtime.cores import usable_cores
+from hashfinder.runtime.cores import cpu_quota, usable_cores
 from hashfinder.runtime.niceness import lower_priority
+from hashfinder.runtime.pacer import Pacer
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
+from hashfinder.scheduling.hooks import WorkerHooks
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
@@ -63,8 +65,7 @@ class Application:
             quota,
             metrics,
             chunk_seconds=settings.chunk_seconds,
-            prepare_worker=lower_priority,
-            worker_died=self._worker_died,
+            hooks=WorkerHooks(lower_priority, Pacer(cpu_quota()).pause, self._worker_died),
             clock=clock,
         )
         limits = Limits(

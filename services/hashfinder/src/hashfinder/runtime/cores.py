@@ -4,25 +4,30 @@ import math
 import os
 from pathlib import Path
 
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 
-def usable_cores(
-    cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> int:
+
+def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int:
     """Return the number of cores that the affinity mask and the CPU quota of the cgroup leave.
 
-    A quota of two and a half cores counts as two: a third worker would be throttled. At least 1.
-    Where there is no quota to read, or no cgroup, the mask alone counts.
+    A part of a core counts as one: `Pacer` keeps its worker within the part. At least 1. Where
+    there is no quota to read, or no cgroup, the mask alone counts.
     """
     try:
         cores = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):  # not on this operating system, or refused by it
         cores = os.cpu_count() or 1
-    return max(1, min(cores, math.floor(_cgroup_quota(cgroups, own))))
+    quota = cpu_quota(cgroups, own)
+    return max(1, cores if quota >= cores else math.ceil(quota))
 
 
-def _cgroup_quota(cgroups: Path, own: Path) -> float:
-    """Return the smallest CPU quota from our own cgroup up, in cores (cgroup v2 and v1)."""
-    quota = float(2**31)
+def cpu_quota(cgroups: Path = _CGROUPS, own: Path = _OWN) -> float:
+    """Return the smallest CPU quota from our own cgroup up, in cores (cgroup v2 and v1).
+
+    Infinity where there is none.
+    """
+    quota = math.inf
     for line in _read(own).splitlines():
         # hierarchy:controllers:path; no controllers stand in the line of v2
         _, _, entry = line.partition(":")

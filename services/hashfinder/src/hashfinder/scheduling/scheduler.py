@@ -19,6 +19,7 @@ from hashfinder.domain.errors import (
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.fair_queue import FairQueue
+from hashfinder.scheduling.hooks import NO_HOOKS, WorkerHooks
 from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.pace import Rates
 from hashfinder.scheduling.quota import Quota
@@ -48,23 +49,17 @@ class Scheduler:
         observer: SchedulerObserver,
         *,
         chunk_seconds: float,
-        prepare_worker: Callable[[], None] = lambda: None,
-        worker_died: Callable[[BaseException], None] = lambda _error: None,
+        hooks: WorkerHooks = NO_HOOKS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the kernel to scan with; nothing runs before `start`.
-
-        Each worker thread calls `prepare_worker` first. Where one ends though nobody has asked it
-        to, the search in its hands ends with a fault, and the thread calls `worker_died`.
-        """
+        """Take the kernel to scan with; nothing runs before `start`."""
         self.clock = clock
         self.workers = workers
         self._kernel = kernel
         self._quota = quota
         self._observer = observer
         self._chunk_seconds = chunk_seconds
-        self._prepare_worker = prepare_worker
-        self._worker_died = worker_died
+        self._hooks = hooks
         self._deaths = 0
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
@@ -193,13 +188,17 @@ class Scheduler:
     def _run(self, number: int) -> None:
         done: _Done | None = None
         try:
-            self._prepare_worker()
+            self._hooks.prepare()
             cpu_seconds = time.thread_time()
             while (work := self._exchange(number, done)) is not None:
                 scan, fault = self._scan(*work)
                 # Read once for each chunk, as it takes long: the exchange counts with its chunk.
                 before, cpu_seconds = cpu_seconds, time.thread_time()
                 done = _Done(*work, scan, cpu_seconds - before, fault)
+                if number == self.workers - 1 and (seconds := self._hooks.pause()):
+                    self._give_back(number, done)
+                    done = None
+                    self._wait_out(seconds)
         except BaseException as error:  # noqa: BLE001  # whatever it is, somebody has to know
             self._die(number, error)
 
@@ -227,14 +226,13 @@ class Scheduler:
                 if number in self._hands:
                     self._stop(self._hands.pop(number), fault)
         finally:
-            self._worker_died(error)
+            self._hooks.died(error)
 
     def _exchange(self, number: int, done: _Done | None) -> tuple[Job, Chunk] | None:
         """Give back a chunk and wait for the next, all under one lock; None when we close."""
         with self._work:
             if done is not None:
-                self._settle(done)
-                del self._hands[number]
+                self._settle(number, done)
             while not self._closing:
                 while self._queue:
                     job = self._queue.pop()
@@ -252,7 +250,17 @@ class Scheduler:
                 self._idle -= 1
             return None
 
-    def _settle(self, done: _Done) -> None:
+    def _wait_out(self, seconds: float) -> None:
+        while seconds and not self._closing:
+            time.sleep(seconds)
+            seconds = self._hooks.pause()
+
+    def _give_back(self, number: int, done: _Done) -> None:
+        with self._work:
+            self._settle(number, done)
+            self._wake()
+
+    def _settle(self, number: int, done: _Done) -> None:
         job = done.job
         hashes = done.scan.stop - done.chunk.start
         self._hashes += hashes
@@ -273,3 +281,4 @@ class Scheduler:
             self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
         self._notify(job)
         self._enqueue(job)
+        del self._hands[number]
