@@ -24,13 +24,13 @@ SERVICE = "hash_name.HashFinder"
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 CAP = 0.0 + 0.5 + 6  # delay, grace and margins
 PATCH_KERNEL = """
-from hashfinder.kernel.python import PythonKernel
-scan = PythonKernel.scan
-def broken(self, query, *arguments):
-    if query.name == "broken":
+from hashfinder.kernel.python import PythonScanner
+scan = PythonScanner.scan
+def broken(self, *arguments):
+    if self._query.name == "broken":
         raise {error}
-    return scan(self, query, *arguments)
-PythonKernel.scan = broken
+    return scan(self, *arguments)
+PythonScanner.scan = broken
 """
 
 
@@ -178,8 +178,8 @@ SearchServicer.Find = stuck
 """,
     "kernel that does not return": """
 import time
-from hashfinder.kernel.python import PythonKernel
-PythonKernel.scan = lambda self, *_: time.sleep(3600)
+from hashfinder.kernel.python import PythonScanner
+PythonScanner.scan = lambda self, *_: time.sleep(3600)
 """,
 }
 
