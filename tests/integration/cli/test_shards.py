@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.integration.replicas import StartReplicas
 from tests.integration.scripted import Run, Start
 from tests.integration.server_process import ServerProcess, eventually
 
+ServeReal = Callable[..., ServerProcess]
 SLOW = ("--kernel", "python", "--workers", "1")
 """Some ten thousand hashes a second, so that a search lasts for seconds."""
 RARE = ("doctorwho", "--show-inferior", "5", "--json")
@@ -282,3 +284,18 @@ def test_reader_gone(start: Start, replicas: StartReplicas) -> None:
     assert 141 == process.wait(20)
     servers = list(three.servers.values())
     eventually(lambda: _active(servers) == 0, "no search", 20)
+
+
+def test_more_shards_than_the_server_lets_a_client_have(
+    call: Run, server_process: ServeReal, module_server: ServerProcess
+) -> None:
+    """The surplus waits while others run: no range fails, and the result is the same."""
+    strict = server_process("--maximum-searches-per-client", "2", *SLOW)
+    asked = ["find", *RARE, "--maximum-hashes", "400000", "--server"]
+
+    whole = call(*asked, module_server.address)
+    done = call(*asked, strict.address, "--shards", "12", "--range-size", "40000", "--retry", "0")
+
+    assert 3 == done.returncode
+    assert positions(parsed(whole.stdout)) == positions(parsed(done.stdout))
+    assert "as many searches under way" not in done.stderr

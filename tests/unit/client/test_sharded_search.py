@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from hashfinder_client import sharded_search as module
 from hashfinder_client.division import Division
-from hashfinder_client.errors import BudgetSpentError, InvalidSearchError, VerificationError
+from hashfinder_client.errors import (
+    BudgetSpentError,
+    BusyError,
+    InvalidSearchError,
+    VerificationError,
+)
 from hashfinder_client.events import Pause, Progress, SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.query import KEYSPACE, Query
@@ -404,3 +409,28 @@ def test_shared_deadline() -> None:
     search.begin()
 
     assert [10, 0] == given_times
+
+
+def test_more_ranges_than_a_client_may_search_at_once() -> None:
+    """What the server refuses waits while others run, however long; alone, it is an error."""
+    now = 0.0
+
+    def begin_range(part: Query, _: float | None) -> ResumableSearch:
+        return ResumableSearch(part, RetryPolicy(retries=0), clock=lambda: now)
+
+    division = Division(range_size=10, width=3)
+    search = ShardedSearch(Query("doctor"), division, begin_range, clock=lambda: now)
+    search.begin()
+    now = LEAD
+    assert [1, 2] == [leg.number for leg in search.begin()]
+    refused = ended(EXHAUSTED, "TOO_MANY_SEARCHES", delay=0.5)
+
+    for _ in range(20):
+        assert [] == search.end(2, refused)
+        assert [] == search.begin()
+        now += 0.5
+        assert [2] == [leg.number for leg in search.begin()]
+    assert [] == search.end(0, refused)
+    assert [] == search.end(1, refused)
+    with pytest.raises(BusyError):
+        search.end(2, refused)

@@ -24,7 +24,7 @@ from hashfinder_client.events import Progress, SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.query import KEYSPACE, Query
 from hashfinder_client.resumable_search import ResumableSearch
-from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus
+from hashfinder_client.status import BUDGET_EXHAUSTED, TOO_MANY_SEARCHES, Details, RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 
 MOST_HELD = 100_000
@@ -178,6 +178,11 @@ class ShardedSearch:
         was_parking = leg.state is _State.PARKING
         leg.state = _State.WAITING
         if was_parking:
+            return []
+        details = Details.of(ended.rich)
+        if details.reason == TOO_MANY_SEARCHES and next(self._running(), None):
+            # As many as the server lets one client have are under way: this one waits for them.
+            leg.begins_at = self._clock() + (details.retry_after or 1.0)
             return []
         try:
             pause = leg.search.end(ended)

@@ -15,6 +15,8 @@ from grpc_status import rpc_status
 
 BUDGET_EXHAUSTED = "HASH_BUDGET_EXHAUSTED"
 """The reason of an RPC whose budget of hashes is used up."""
+TOO_MANY_SEARCHES = "TOO_MANY_SEARCHES"
+"""The reason of an RPC beyond those that the server lets one client have at once."""
 _MessageT = TypeVar("_MessageT", bound=Message)
 
 
