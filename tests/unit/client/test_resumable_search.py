@@ -181,6 +181,20 @@ def test_lost_connections_in_a_row() -> None:
     assert (5, 5) == (stopped.value.hashes, stopped.value.next_position)
 
 
+def test_drain_outlasts_every_number_of_retries() -> None:
+    """A search that resumes asks for as long as servers drain; lost connections still count."""
+    draining = ended(UNAVAILABLE, "SERVER_DRAINING", delay=1)
+    search = ResumableSearch(Query("doctor"), RetryPolicy(retries=1), draw=lambda: 0.0)
+
+    for _ in range(100):
+        search.request()
+        assert 1.0 == search.end(draining).delay
+    search.end(LOST)
+    search.end(draining)
+    with pytest.raises(UnavailableError):
+        search.end(LOST)
+
+
 @given(draw=st.floats(0, 1), failures=st.integers(0, 10_000), delay=st.floats(0, 1e9))
 def test_jitter(draw: float, failures: int, delay: float) -> None:
     """The server's delay is never cut short; ours is at least half of what it would be."""

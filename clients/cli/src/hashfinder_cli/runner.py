@@ -7,6 +7,7 @@ from typing import TypeAlias, cast
 import grpc
 
 from hashfinder_client.events import SearchEvent
+from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
@@ -26,7 +27,9 @@ cancelled RPC from a lost peer."""
 class SearchRunner:
     """Makes the RPCs of a `ShardedSearch` and cancels them on every way out."""
 
-    def __init__(self, channel: grpc.aio.Channel, search: ShardedSearch, *, streams: bool) -> None:
+    def __init__(
+        self, channel: RenewableChannel[grpc.aio.Channel], search: ShardedSearch, *, streams: bool
+    ) -> None:
         """Begin with the first event that is asked for.
 
         Args:
@@ -36,7 +39,7 @@ class SearchRunner:
         """
         self.kernel = ""
         """The kernel of the server whose RPC ended last; empty where it does not say."""
-        self._stub = HashFinderStub(channel)
+        self._channel = channel
         self._search = search
         self._streams = streams
         self._calls: dict[int, asyncio.Task[None]] = {}
@@ -98,7 +101,9 @@ class SearchRunner:
 
     async def _call(self, part: RangeSearch) -> None:
         """Make one RPC; its messages and then its one status arrive, also if it is cancelled."""
-        begin = self._stub.FindRange if self._streams else self._stub.Find
+        channel = self._channel.acquire()
+        stub = HashFinderStub(channel)
+        begin = stub.FindRange if self._streams else stub.Find
         call = begin(part.search.request(), timeout=part.search.remaining())
         try:
             async for message in _messages(call):
@@ -108,7 +113,11 @@ class SearchRunner:
             pass  # The call itself knows how it ended.
         finally:
             call.cancel()  # A call that is merely dropped continues.
-        self._arrived.put_nowait((part.number, await _status(call)))
+        status = await _status(call)
+        left = self._channel.release(channel, drains=status.drains)
+        self._arrived.put_nowait((part.number, status))
+        if left:
+            await left.close()
 
 
 _Call: TypeAlias = (

@@ -8,8 +8,11 @@ import grpc
 
 from hashfinder_client.target import BALANCED
 
+Options: TypeAlias = list[tuple[str, int | str]]
 _Options: TypeAlias = tuple[tuple[str, int | str], ...]
 _CHANNEL_OPTIONS: _Options = (
+    # Each channel has connections of its own, so that a new one leaves a server that drains.
+    ("grpc.use_local_subchannel_pool", 1),
     # A search that goes on waits by itself; while a channel waits as well, every RPC fails at once.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
@@ -34,7 +37,7 @@ _BALANCING_OPTIONS: _Options = (
 )
 
 
-def channel_options(target: str) -> list[tuple[str, int | str]]:
+def channel_options(target: str) -> Options:
     """Return the options of a channel to `target`, one of the forms of `check_target`."""
     balancing = _BALANCING_OPTIONS if target.startswith(BALANCED) else ()
     return list({**dict(_CHANNEL_OPTIONS), **dict(balancing)}.items())

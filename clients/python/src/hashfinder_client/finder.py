@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import (
-    AsyncExitStack,
-    ExitStack,
     aclosing,
     asynccontextmanager,
     closing,
@@ -22,14 +20,13 @@ from typing import Self, cast
 
 import grpc
 
-from hashfinder_client.channel import channel_options
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.query import Query
+from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.status import RpcStatus
-from hashfinder_client.target import check_target
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
 DEFAULT_TIMEOUT = 300.0
@@ -82,11 +79,7 @@ class Finder(_Settings):
             ValueError: the target is none of these.
         """
         super().__init__(timeout, policy, progress_interval)
-        self._own = ExitStack()
-        if isinstance(target, str):
-            options = channel_options(check_target(target))
-            target = self._own.enter_context(grpc.insecure_channel(target, options))
-        self._stub = HashFinderStub(target)
+        self._channel = RenewableChannel(target, grpc.insecure_channel)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -94,7 +87,8 @@ class Finder(_Settings):
 
     def __exit__(self, *_: object) -> None:
         """Close the channel, unless it is the caller's."""
-        self._own.close()
+        for channel in self._channel.close():
+            channel.close()
 
     def find(self, query: Query | str, *, timeout: float | None = None) -> Match:
         """Return the first result within the query's ideal distance.
@@ -127,7 +121,8 @@ class Finder(_Settings):
 
     def _news(self, search: ResumableSearch) -> Generator[SearchEvent]:
         while True:
-            call = self._stub.FindRange(search.request(), timeout=search.remaining())
+            channel = self._channel.acquire()
+            call = HashFinderStub(channel).FindRange(search.request(), timeout=search.remaining())
             try:
                 for message in call:
                     news = search.take(message)
@@ -140,7 +135,10 @@ class Finder(_Settings):
                 pass  # The call itself tells how it ended.
             finally:
                 call.cancel()
-            pause = search.end(RpcStatus.of(call))
+                ended = RpcStatus.of(call)
+                if left := self._channel.release(channel, drains=ended.drains):
+                    left.close()
+            pause = search.end(ended)
             yield pause
             time.sleep(pause.delay)
 
@@ -164,11 +162,7 @@ class AsyncFinder(_Settings):
     ) -> None:
         """Connect with the first search. The arguments are those of `Finder`."""
         super().__init__(timeout, policy, progress_interval)
-        self._own = AsyncExitStack()
-        if isinstance(target, str):
-            target = grpc.aio.insecure_channel(target, channel_options(check_target(target)))
-            self._own.push_async_callback(target.close)
-        self._stub = HashFinderStub(target)
+        self._channel = RenewableChannel(target, grpc.aio.insecure_channel)
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -176,7 +170,8 @@ class AsyncFinder(_Settings):
 
     async def __aexit__(self, *_: object) -> None:
         """Close the channel, unless it is the caller's."""
-        await self._own.aclose()
+        for channel in self._channel.close():
+            await channel.close()
 
     async def find(self, query: Query | str, *, timeout: float | None = None) -> Match:  # noqa: ASYNC109 - as in Finder
         """Return the first result within the query's ideal distance, as `Finder.find` does."""
@@ -202,7 +197,8 @@ class AsyncFinder(_Settings):
 
     async def _news(self, search: ResumableSearch) -> AsyncGenerator[SearchEvent]:
         while True:
-            call = self._stub.FindRange(search.request(), timeout=search.remaining())
+            channel = self._channel.acquire()
+            call = HashFinderStub(channel).FindRange(search.request(), timeout=search.remaining())
             ended = RpcStatus(grpc.StatusCode.OK)
             try:
                 async for message in call:
@@ -217,6 +213,8 @@ class AsyncFinder(_Settings):
                 ended = RpcStatus.of(cast("grpc.Call", error))  # It has all that is asked for.
             finally:
                 call.cancel()  # A call that is merely dropped goes on.
+                if left := self._channel.release(channel, drains=ended.drains):
+                    await left.close()
             pause = search.end(ended)
             yield pause
             await asyncio.sleep(pause.delay)

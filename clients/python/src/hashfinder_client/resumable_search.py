@@ -122,7 +122,10 @@ class ResumableSearch:
         if (progress := detail(ended.rich, SearchProgress)) is not None:
             self._take_progress(progress)
         error = self._error(ended)
-        self._failures = 0 if self._next > self._start else self._failures + 1
+        if self._next > self._start:
+            self._failures = 0
+        elif not (ended.drains and self._policy.resume):  # Every drain ends.
+            self._failures += 1
         if not self._is_worth_another(error):
             raise error
         pause = Pause(error, self._delay(error))

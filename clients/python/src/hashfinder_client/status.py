@@ -17,6 +17,8 @@ BUDGET_EXHAUSTED = "HASH_BUDGET_EXHAUSTED"
 """The reason of an RPC whose budget of hashes is used up."""
 TOO_MANY_SEARCHES = "TOO_MANY_SEARCHES"
 """The reason of an RPC beyond those that the server lets one client have at once."""
+SERVER_DRAINING = "SERVER_DRAINING"
+"""The reason of an RPC that was refused or stopped because its server is going away."""
 _MessageT = TypeVar("_MessageT", bound=Message)
 
 
@@ -30,6 +32,11 @@ class RpcStatus:
     """The details; None where the server sent none that can be read."""
     kernel: str = ""
     """The server's kernel; empty where it does not say."""
+
+    @property
+    def drains(self) -> bool:
+        """Whether the server is going away."""
+        return Details.of(self.rich).reason == SERVER_DRAINING
 
     @classmethod
     def of(cls, call: grpc.Call) -> "RpcStatus":

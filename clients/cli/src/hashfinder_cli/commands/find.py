@@ -24,10 +24,10 @@ from hashfinder_cli.view.explanations import explain, explain_pause, progress_ad
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_cli.view.results import output_for
 from hashfinder_cli.view.status_line import REFRESH, StatusLine
-from hashfinder_client.channel import channel_options
 from hashfinder_client.errors import StoppedError, VerificationError
 from hashfinder_client.events import Pause, Progress, SearchEvent
 from hashfinder_client.match import Match
+from hashfinder_client.renewable_channel import RenewableChannel
 
 _T = TypeVar("_T")
 
@@ -50,20 +50,27 @@ def find(search: Search) -> ExitCode:
 async def _find(search: Search) -> ExitCode:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
-    options = channel_options(search.server)
     with (
         reported_to(loop, partial(_set, stop)),
         StatusLine(search, sys.stderr) as status,
     ):
-        async with grpc.aio.insecure_channel(search.server, options) as channel:
+        channel = RenewableChannel(search.server, grpc.aio.insecure_channel)
+        try:
             return await _Driver(search, channel, sys.stdout, status).run(stop)
+        finally:
+            for each in channel.close():
+                await each.close()
 
 
 class _Driver:
     """Shows what a search does, and decides when it is over."""
 
     def __init__(
-        self, search: Search, channel: grpc.aio.Channel, stdout: TextIO, status: StatusLine
+        self,
+        search: Search,
+        channel: RenewableChannel[grpc.aio.Channel],
+        stdout: TextIO,
+        status: StatusLine,
     ) -> None:
         self._search = search
         self._stdout = stdout

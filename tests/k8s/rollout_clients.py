@@ -1,0 +1,259 @@
+"""Clients of every kind, each at work for as long as a rollout lasts, with all that they got."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from hashfinder_cli.exit_codes import ExitCode
+from hashfinder_client import (
+    AsyncFinder,
+    BudgetSpentError,
+    Finder,
+    FinderError,
+    Match,
+    Progress,
+    Query,
+    SearchEvent,
+)
+from tests.k8s.job_controller import image_environment
+
+ENDLESS = Query("abcdefghijklmnop", inferior_distance=10)
+"""No ideal result in any time, and an inferior one now and then."""
+SHORT = Query(ENDLESS.name, inferior_distance=10, maximum_hashes=20_000_000)
+RANGE_SIZE = 50_000_000
+"""Of the sharded searches: some seconds, so that RPCs begin all the time."""
+_STOP_SECONDS = 30.0
+
+
+class Client(ABC):
+    """One client. Its failures are sentences; there should be none."""
+
+    def __init__(self, target: str) -> None:
+        """Take what to connect to."""
+        self.target = target
+        self.failures: list[str] = []
+
+    def __str__(self) -> str:
+        """Say which client it is."""
+        return f"{type(self).__name__} of {self.target}"
+
+    @property
+    @abstractmethod
+    def has_begun(self) -> bool:
+        """Whether a server has answered it."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it, whatever it does."""
+
+    @abstractmethod
+    def check(self, reference: Sequence[int]) -> None:
+        """Compare all that it got with the positions that an undisturbed search finds."""
+
+    def _compare(self, got: Sequence[int], reached: int, reference: Sequence[int]) -> None:
+        """Note what was found twice, out of order or not at all below the position reached."""
+        missed = [each for each in reference if each < reached][len(got) :]
+        if missed:
+            self.failures.append(f"nothing at {missed[:3]}, below {reached}")
+        if list(got) != list(reference[: len(got)]):
+            self.failures.append(f"found {got}, not {reference[: len(got)]}")
+
+    @property
+    @abstractmethod
+    def reached(self) -> int:
+        """Below this position everything is searched, by what the client says."""
+
+
+class CommandLine(Client):
+    """`hashfinder find`, one search that lasts until it is stopped."""
+
+    def __init__(self, target: str, folder: Path, *options: str) -> None:
+        """Start the process."""
+        super().__init__(target)
+        self._options = options
+        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+        program = str(Path(sys.executable).with_name("hashfinder"))
+        distance = f"--show-inferior={ENDLESS.inferior_distance}"
+        command = [program, "find", ENDLESS.name, distance, "--json", "--server", target, *options]
+        with self._stdout.open("w") as stdout, self._stderr.open("w") as stderr:
+            self._process = subprocess.Popen(
+                command, stdout=stdout, stderr=stderr, env=image_environment()
+            )
+
+    def __str__(self) -> str:
+        """Say which client it is."""
+        return f"find {' '.join(self._options)} of {self.target}"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a result is there."""
+        return self._stdout.stat().st_size > 0
+
+    @property
+    def reached(self) -> int:
+        """Where it says to go on."""
+        end = self._lines()[-1]
+        return int(str(end["next_position"] or 0))
+
+    def stop(self) -> None:
+        """Cancel it as Ctrl-C does; it must have been at work until now."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        if self._process.wait(_STOP_SECONDS) != ExitCode.INTERRUPTED:
+            code, said = self._process.returncode, self._stderr.read_text()
+            self.failures.append(f"it ended with {code}: {said}")
+
+    def check(self, reference: Sequence[int]) -> None:
+        """Compare the results that it wrote."""
+        got = [int(str(each["position"])) for each in self._lines() if each["type"] == "result"]
+        self._compare(got, self.reached, reference)
+
+    def _lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self._stdout.read_text().splitlines()]
+
+
+class _OfTheLibrary(Client):
+    """Searches by the library, in one long search or in many short ones."""
+
+    def __init__(self, target: str) -> None:
+        """Begin nothing yet."""
+        super().__init__(target)
+        self.events: list[SearchEvent] = []
+        self.searches: list[list[int]] = []
+        self.work: Future[None] = Future()
+        self._asked_to_stop = threading.Event()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a report has come, or a search has ended."""
+        return bool(self.events or self.searches) or self.work.done()
+
+    @property
+    def reached(self) -> int:
+        """The next position of the long search's last report."""
+        reports = [each.next_position for each in self.events if isinstance(each, Progress)]
+        return max((each for each in reports if each is not None), default=0)
+
+    def stop(self) -> None:
+        """Leave the search at its next report; it must have been at work until now."""
+        self._asked_to_stop.set()
+        try:
+            self.work.result(_STOP_SECONDS)
+        except (FinderError, TimeoutError) as error:
+            self.failures.append(f"{type(error).__name__}: {error}")
+
+    def check(self, reference: Sequence[int]) -> None:
+        """Compare the one long search, or each of the short ones."""
+        self._compare(_positions(self.events), self.reached, reference)
+        for search in self.searches:
+            self._compare(search, SHORT.limit, [each for each in reference if each < SHORT.limit])
+
+
+class LongFinder(_OfTheLibrary):
+    """One search of `Finder`."""
+
+    def run(self) -> None:
+        """Search until asked to stop."""
+        with Finder(self.target) as finder, finder.find_range(ENDLESS) as events:
+            for each in events:
+                self.events.append(each)
+                if self._asked_to_stop.is_set():
+                    return
+
+
+class BusyFinder(_OfTheLibrary):
+    """One short search of `Finder` after another, over the same channel."""
+
+    def run(self) -> None:
+        """Search until asked to stop."""
+        with Finder(self.target) as finder:
+            while not self._asked_to_stop.is_set():
+                got: list[SearchEvent] = []
+                with suppress(BudgetSpentError), finder.find_range(SHORT) as events:
+                    for each in events:
+                        got.append(each)  # noqa: PERF402  # it ends with an error
+                self.searches.append(_positions(got))
+
+
+class LongAsyncFinder(_OfTheLibrary):
+    """One search of `AsyncFinder`."""
+
+    async def run(self) -> None:
+        """Search until asked to stop."""
+        async with AsyncFinder(self.target) as finder, finder.find_range(ENDLESS) as events:
+            async for each in events:
+                self.events.append(each)
+                if self._asked_to_stop.is_set():
+                    return
+
+
+class BusyAsyncFinder(_OfTheLibrary):
+    """One short search of `AsyncFinder` after another, over the same channel."""
+
+    async def run(self) -> None:
+        """Search until asked to stop."""
+        async with AsyncFinder(self.target) as finder:
+            while not self._asked_to_stop.is_set():
+                got: list[SearchEvent] = []
+                with suppress(BudgetSpentError):
+                    async with finder.find_range(SHORT) as events:
+                        async for each in events:
+                            got.append(each)  # noqa: PERF401  # it ends with an error
+                self.searches.append(_positions(got))
+
+
+class Clients:
+    """Clients as processes, threads and tasks of one event loop. A context that stops them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take a folder for what the processes write."""
+        self.all: list[Client] = []
+        self._folder = folder
+        self._threads = ThreadPoolExecutor()
+        self._loop = asyncio.new_event_loop()
+        self._loop_thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> Self:
+        """Start the event loop."""
+        self._loop_thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop every client."""
+        for client in self.all:
+            client.stop()
+        self._threads.shutdown()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop_thread.join()
+        self._loop.close()
+
+    def start(self, target: str) -> None:
+        """Start a client of every kind."""
+        commands = (
+            ("--resume",),
+            ("--shards=3", f"--range-size={RANGE_SIZE}"),
+            ("--shard=0/1", f"--range-size={RANGE_SIZE}"),
+        )
+        for options in commands:
+            folder = self._folder / str(len(self.all))
+            folder.mkdir()
+            self.all.append(CommandLine(target, folder, *options))
+        for finder in (LongFinder(target), BusyFinder(target)):
+            finder.work = self._threads.submit(finder.run)
+            self.all.append(finder)
+        for async_finder in (LongAsyncFinder(target), BusyAsyncFinder(target)):
+            async_finder.work = asyncio.run_coroutine_threadsafe(async_finder.run(), self._loop)
+            self.all.append(async_finder)
+
+
+def _positions(events: Iterable[SearchEvent]) -> list[int]:
+    return [each.position for each in events if isinstance(each, Match)]

@@ -1,0 +1,134 @@
+"""A rollout: every server is replaced while clients of every kind search, and no search fails."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import pytest
+
+from hashfinder_client import BudgetSpentError, Finder, Match, Query
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.replicas import NameServer, Replicas
+from tests.integration.server_process import ServerProcess, eventually, run_server
+from tests.k8s.forwarder import Forwarder
+from tests.k8s.rollout_clients import ENDLESS, RANGE_SIZE, Clients
+
+pytestmark = [pytest.mark.k8s, pytest.mark.timeout(240)]
+
+GRACE = 30.0
+"""Longer than all retries of a client that comes back to the same server again and again."""
+DELAY = 1.0
+PRE_STOP = 1.0
+READY_SECONDS = 2.0
+"""Between two steps: what a new pod takes to be ready. The old ones go on draining."""
+
+
+class Cluster:
+    """Three servers behind a name with their addresses, and behind one address that forwards."""
+
+    def __init__(self, replicas: Replicas, forwarder: Forwarder) -> None:
+        """Take the servers and what leads to them."""
+        self.replicas = replicas
+        self._forwarder = forwarder
+        self._publish()
+
+    @property
+    def targets(self) -> tuple[str, str]:
+        """The name, and the one address."""
+        return self.replicas.target, self._forwarder.address
+
+    def replace(self) -> ServerProcess:
+        """Add a server; take the oldest one out of both, and after preStop send it SIGTERM."""
+        self.replicas.add()
+        leaving = self.replicas.remove()
+        self._publish()
+        time.sleep(PRE_STOP)
+        leaving.send(signal.SIGTERM)
+        return leaving
+
+    def _publish(self) -> None:
+        self._forwarder.targets = tuple(
+            (host, int(each.address.rpartition(":")[2]))
+            for host, each in self.replicas.servers.items()
+        )
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Run three servers whose drain takes long."""
+    names, forwarder = NameServer(), Forwarder()
+    with names.serving(), forwarder.serving(), ExitStack() as servers:
+
+        def start(*flags: str) -> ServerProcess:
+            return servers.enter_context(run_server(*flags))
+
+        drain = ("--drain-delay", str(DELAY), "--drain-grace", str(GRACE))
+        replicas = Replicas(names, start, ("--workers", "1", *drain))
+        yield Cluster(replicas, forwarder)
+        for server in replicas.servers.values():
+            server.send(signal.SIGINT)
+        for server in replicas.servers.values():
+            assert 0 == server.wait(DELAY + GRACE + 10)
+
+
+@contextmanager
+def kept_alive(server: ServerProcess) -> Iterator[None]:
+    """Search on a server until it ends the search, which it does at the end of its grace."""
+    request = HashNameRequest(desired_name="nobodyfindsthis")
+    with grpc.insecure_channel(server.address) as channel:
+        call = HashFinderStub(channel).FindRange(request)
+        try:
+            yield
+        finally:
+            call.cancel()
+
+
+def reference(server: ServerProcess, limit: int) -> list[int]:
+    """Return the positions of all results below a limit, as an undisturbed search finds them."""
+    query = Query(
+        ENDLESS.name, inferior_distance=ENDLESS.inferior_distance, maximum_hashes=max(1, limit)
+    )
+    found = []
+    with (
+        suppress(BudgetSpentError),
+        Finder(server.address) as finder,
+        finder.find_range(query) as events,
+    ):
+        for each in events:
+            if isinstance(each, Match):
+                found.append(each.position)  # noqa: PERF401  # the loop ends with an error
+    return found
+
+
+def test_no_search_fails_in_a_rollout(cluster: Cluster, tmp_path: Path) -> None:
+    """Nothing is found twice, and nothing skipped, whatever the client connects to.
+
+    Each old server is kept by a long search for its whole grace, in which it refuses every other
+    search, over connections that stay.
+    """
+    with ExitStack() as holders, Clients(tmp_path) as clients:
+        for target in cluster.targets:
+            clients.start(target)
+        for server in cluster.replicas.servers.values():
+            holders.enter_context(kept_alive(server))
+        eventually(lambda: all(each.has_begun for each in clients.all), "all search", 60)
+
+        drained = []
+        for _ in range(3):
+            drained.append((cluster.replace(), time.monotonic()))
+            time.sleep(READY_SECONDS)
+        for server, signalled in drained:
+            assert 0 == server.wait(DELAY + GRACE + 10)
+            assert time.monotonic() - signalled > DELAY + GRACE
+        time.sleep(READY_SECONDS)
+
+    fresh = next(iter(cluster.replicas.servers.values()))
+    limit = max(each.reached for each in clients.all)
+    expected = reference(fresh, limit + 4 * RANGE_SIZE)
+    for client in clients.all:
+        client.check(expected)
+    assert {} == {str(each): each.failures for each in clients.all if each.failures}

@@ -1,0 +1,71 @@
+"""A channel is replaced for the next RPC once its server drains, and closed when nobody uses it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import grpc
+import pytest
+
+from hashfinder_client.channel import Options
+from hashfinder_client.renewable_channel import RenewableChannel
+
+TARGET = "127.0.0.1:1"
+
+
+@pytest.fixture
+def opened() -> Iterator[list[grpc.Channel]]:
+    """The channels that were opened, which are closed at the end."""
+    channels: list[grpc.Channel] = []
+    yield channels
+    with ExitStack() as stack:
+        for channel in channels:
+            stack.callback(channel.close)
+
+
+@pytest.fixture
+def renewable(opened: list[grpc.Channel]) -> RenewableChannel[grpc.Channel]:
+    """The first channel of a target."""
+
+    def open_channel(target: str, options: Options) -> grpc.Channel:
+        assert target == TARGET
+        assert ("grpc.use_local_subchannel_pool", 1) in options, "connections of its own"
+        opened.append(grpc.insecure_channel(target, options))
+        return opened[-1]
+
+    return RenewableChannel(TARGET, open_channel)
+
+
+def test_rpcs_share_a_channel_while_its_server_serves(
+    renewable: RenewableChannel[grpc.Channel], opened: list[grpc.Channel]
+) -> None:
+    """However they end."""
+    first, second = renewable.acquire(), renewable.acquire()
+    assert first is second
+    assert renewable.release(first, drains=False) is None
+    assert renewable.release(second, drains=False) is None
+    assert renewable.acquire() is first
+    assert opened == renewable.close()
+
+
+def test_drain_renews_the_channel_once(
+    renewable: RenewableChannel[grpc.Channel], opened: list[grpc.Channel]
+) -> None:
+    """The old one is closed with its last RPC, and no sooner."""
+    old = renewable.acquire()
+    renewable.acquire()
+    assert renewable.release(old, drains=True) is None
+    new = renewable.acquire()
+    assert new is not old
+    assert [new, old] == renewable.close()
+    assert old is renewable.release(old, drains=True)
+    assert renewable.acquire() is new
+    assert [old, new] == opened
+
+
+def test_channel_of_the_caller_stays() -> None:
+    """It is neither replaced nor closed."""
+    with grpc.insecure_channel(TARGET) as own:
+        renewable = RenewableChannel(own, grpc.insecure_channel)
+        assert renewable.release(renewable.acquire(), drains=True) is None
+        assert renewable.acquire() is own
+        assert [] == renewable.close()
