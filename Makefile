@@ -62,7 +62,7 @@ test-tools: setup tools ## Run the tests that need the programs of `make tools`
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
-test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the manifests, and run a sharded search as its Job would (needs kubectl or Go)
+test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the manifests, a sharded search as its Job would run it, and a rollout under load (needs kubectl or Go)
 	PATH="$$PATH:$(CURDIR)/$(dir $(KUSTOMIZE))" $(BIN)/pytest -m k8s -o faulthandler_timeout=230 $(PYTEST_ARGS)
 
 test-netns: setup ## Run the tests that break the network, in a namespace of their own (needs root, ip and iptables)
