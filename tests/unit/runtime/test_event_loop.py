@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from hashfinder.domain.errors import TimeLimitReachedError
+from hashfinder.domain.outcome import Outcome
 from hashfinder.domain.request import SearchRequest
 from hashfinder.runtime.background import background, enter_background, foreground
 from hashfinder.runtime.event_loop import (
@@ -394,7 +395,7 @@ class Searching:
         enter_background("group")
         await asyncio.sleep(0)
         request = SearchRequest(Query("forever", 0), 0, 10**15)
-        async with self._service.open("client", request) as session:
+        async with self._service.open("client", request, Outcome()) as session:
             try:
                 await session.take()
             finally:

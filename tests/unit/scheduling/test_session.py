@@ -12,6 +12,7 @@ from hashfinder.domain.errors import (
     ServerOverloadedError,
     TimeLimitReachedError,
 )
+from hashfinder.domain.outcome import Outcome
 from hashfinder.domain.request import SearchRequest
 from hashfinder.kernel import Kernel, load_kernel
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
@@ -83,7 +84,7 @@ async def results_of(session: Session) -> AsyncIterator[int]:
 async def test_slot_is_free_after_a_find(bench: Bench) -> None:
     """All results came, the ideal one last."""
     request = SearchRequest(Query("ab", 0, 1), 0, 10**6)
-    async with bench.service.open("client", request) as session:
+    async with bench.service.open("client", request, Outcome()) as session:
         assert 1 == bench.admission.taken
         positions = [position async for position in results_of(session)]
         assert session.close() is None
@@ -95,7 +96,9 @@ async def test_slot_is_free_after_a_find(bench: Bench) -> None:
 async def test_slot_is_free_after_a_spent_budget(bench: Bench) -> None:
     """The error has the progress of the whole range."""
     with pytest.raises(BudgetExhaustedError) as caught:
-        async with bench.service.open("client", SearchRequest(Query("ab", 0), 3, 10)) as session:
+        async with bench.service.open(
+            "client", SearchRequest(Query("ab", 0), 3, 10), Outcome()
+        ) as session:
             await session.take()
     progress = caught.value.progress
     assert progress is not None
@@ -109,7 +112,7 @@ async def test_results_come_before_the_error_that_ends_the_search(
 ) -> None:
     """Also where both are there at once; then the error comes without further waiting."""
     request = SearchRequest(Query("doctor", 0, 6), 0, 100)
-    async with gated.service.open("client", request) as session:
+    async with gated.service.open("client", request, Outcome()) as session:
         scanning = await asyncio.to_thread(kernel.next)
         scanning.finish((4, 6), (5, 6))
         taken = await session.take()
@@ -126,18 +129,19 @@ async def test_results_come_before_the_error_that_ends_the_search(
 
 async def test_slot_is_free_when_the_task_is_cancelled(gated: Bench, kernel: GateKernel) -> None:
     """At once, though a worker is still in its chunk."""
+    outcome = Outcome()
 
     async def search() -> None:
-        async with gated.service.open("client", FOREVER) as session:
+        async with gated.service.open("client", FOREVER, outcome) as session:
             await session.take()
 
     task = asyncio.create_task(search())
     await asyncio.to_thread(kernel.next)
     assert 1 == gated.admission.taken
     task.cancel()
-    with pytest.raises(asyncio.CancelledError) as caught:
+    with pytest.raises(asyncio.CancelledError):
         await task
-    assert caught.value.__cause__ is None  # nothing had stopped it before
+    assert outcome.reason is None  # nothing had stopped it before
     gated.assert_free()
     assert 0 < gated.scheduler.statistics().workers_busy
 
@@ -146,8 +150,10 @@ async def test_cancellation_tells_the_reason_that_came_before_it(gated: Bench) -
     """A search that was stopped while its client did not read, and then lost its client."""
     blocked = asyncio.Event()
 
+    outcome = Outcome()
+
     async def search() -> None:
-        async with gated.service.open("client", FOREVER):
+        async with gated.service.open("client", FOREVER, outcome):
             blocked.set()
             await asyncio.Event().wait()  # a write that nobody reads
 
@@ -155,9 +161,9 @@ async def test_cancellation_tells_the_reason_that_came_before_it(gated: Bench) -
     await blocked.wait()
     gated.scheduler.stop_all(draining_error)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError) as caught:
+    with pytest.raises(asyncio.CancelledError):
         await task
-    assert isinstance(caught.value.__cause__, ServerDrainingError)
+    assert isinstance(outcome.reason, ServerDrainingError)
     gated.assert_free()
 
 
@@ -167,8 +173,10 @@ async def test_cancellation_after_a_find_has_no_reason_of_ours(
     """The search was done; only the client did not wait for its result."""
     found = asyncio.Event()
 
+    outcome = Outcome()
+
     async def search() -> None:
-        async with gated.service.open("client", FOREVER) as session:
+        async with gated.service.open("client", FOREVER, outcome) as session:
             assert (await session.take()).found
             found.set()
             await asyncio.Event().wait()
@@ -178,20 +186,21 @@ async def test_cancellation_after_a_find_has_no_reason_of_ours(
     (first if first.start == 0 else second).finish((5, 0))
     await found.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError) as caught:
+    with pytest.raises(asyncio.CancelledError):
         await task
-    assert caught.value.__cause__ is None
+    assert outcome.reason is None
     gated.assert_free()
 
 
 async def test_slot_is_free_after_an_error_of_the_caller(gated: Bench) -> None:
     """The error leaves as it is; the search is stopped."""
+    outcome = Outcome()
     fault = RuntimeError("broken")
     with pytest.raises(RuntimeError) as caught:
-        async with gated.service.open("client", FOREVER) as session:
+        async with gated.service.open("client", FOREVER, outcome) as session:
             raise fault
     assert fault is caught.value
-    assert fault.__cause__ is None
+    assert outcome.reason is None
     assert isinstance(session.close(), AbandonedError)
     gated.assert_free()
 
@@ -200,22 +209,24 @@ async def test_error_of_the_caller_tells_the_reason_that_came_before_it(gated: B
     """A write that failed since its client had left, after the drain had stopped the search."""
     fault = RuntimeError("the write failed")
 
+    outcome = Outcome()
+
     async def search() -> None:
-        async with gated.service.open("client", FOREVER):
+        async with gated.service.open("client", FOREVER, outcome):
             gated.scheduler.stop_all(draining_error)
             raise fault
 
     with pytest.raises(RuntimeError) as caught:
         await search()
     assert fault is caught.value
-    assert isinstance(fault.__cause__, ServerDrainingError)
+    assert isinstance(outcome.reason, ServerDrainingError)
     gated.assert_free()
 
 
 async def test_fault_of_the_kernel_reaches_the_caller(gated: Bench, kernel: GateKernel) -> None:
     """As it was raised in the worker."""
     fault = RuntimeError("boom")
-    async with gated.service.open("client", FOREVER) as session:
+    async with gated.service.open("client", FOREVER, Outcome()) as session:
         (await asyncio.to_thread(kernel.next)).fail(fault)
         with pytest.raises(RuntimeError) as caught:
             await session.take()
@@ -225,7 +236,7 @@ async def test_fault_of_the_kernel_reaches_the_caller(gated: Bench, kernel: Gate
 
 async def test_drain_stops_a_search_with_its_progress(gated: Bench, kernel: GateKernel) -> None:
     """So that its client can resume."""
-    async with gated.service.open("client", FOREVER) as session:
+    async with gated.service.open("client", FOREVER, Outcome()) as session:
         first = await asyncio.to_thread(kernel.next)
         second = await asyncio.to_thread(kernel.next)
         front = min(first, second, key=lambda scanning: scanning.start)
@@ -241,7 +252,7 @@ async def test_drain_stops_a_search_with_its_progress(gated: Bench, kernel: Gate
 
 async def test_patience_ends_the_wait_without_an_error(gated: Bench) -> None:
     """With the progress so far; the search goes on."""
-    async with gated.service.open("client", FOREVER) as session:
+    async with gated.service.open("client", FOREVER, Outcome()) as session:
         for patience in (0.0, -1.0, 1e-9):
             taken = await session.take(patience)
             assert [] == taken.results
@@ -253,10 +264,10 @@ async def test_patience_ends_the_wait_without_an_error(gated: Bench) -> None:
 
 async def test_refused_search_never_begins(gated: Bench, kernel: GateKernel) -> None:
     """And the one that is under way is not disturbed."""
-    async with gated.service.open("client", FOREVER):
+    async with gated.service.open("client", FOREVER, Outcome()):
         await asyncio.to_thread(kernel.next)
         with pytest.raises(ServerOverloadedError) as caught:
-            async with gated.service.open("other", FOREVER):
+            async with gated.service.open("other", FOREVER, Outcome()):
                 pytest.fail("a second search was admitted")
         assert caught.value.progress is None
         assert 1 == gated.scheduler.statistics().active
@@ -269,7 +280,7 @@ async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None
     service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
 
     async def search() -> None:
-        async with service.open("client", SILENT) as session:
+        async with service.open("client", SILENT, Outcome()) as session:
             while True:
                 await session.take()
 
@@ -286,7 +297,7 @@ async def test_what_stopped_a_search_before_the_time_limit_is_told(bench: Bench)
     service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
 
     async def search() -> None:
-        async with service.open("client", FOREVER):
+        async with service.open("client", FOREVER, Outcome()):
             bench.scheduler.stop_all(draining_error)
             await asyncio.sleep(3600)
 

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from hashfinder.domain.errors import HashFinderError
-from hashfinder.transport import accept_loop
-from hashfinder.transport.accept_loop import create_server, guarded_server
+from hashfinder.transport import core
+from hashfinder.transport.core import create_server, guarded_server
 from hashfinder.transport.listener import BindError, Listener
 from tests.http2 import Connection, request_headers
 
@@ -155,7 +155,7 @@ async def test_port_in_use_is_an_error() -> None:
 
 
 async def test_guarded_server_survives_what_ends_a_plain_one() -> None:
-    """This uses gRPC's private parts: if it fails, they have changed; see `accept_loop`."""
+    """This uses gRPC's private parts: if it fails, they have changed; see `transport.core`."""
     served = Served(lambda: guarded_server((), OPTIONS))
     await served.listener.start()
     served.service.released.set()
@@ -183,7 +183,7 @@ async def test_changed_grpc_gets_a_plain_server(
     def changed(_interceptors: Sequence[object], _options: Sequence[object]) -> None:
         raise error
 
-    monkeypatch.setattr(accept_loop, "guarded_server", changed)
+    monkeypatch.setattr(core, "guarded_server", changed)
     served = Served(lambda: create_server((), OPTIONS))
     await served.listener.start()
     served.service.released.set()

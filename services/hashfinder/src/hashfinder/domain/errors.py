@@ -55,6 +55,10 @@ class UndecodableRequestError(HashFinderError):
     """The request's bytes are no message of the expected type. Its sender acts."""
 
 
+class IncompleteRequestError(HashFinderError):
+    """The RPC ended, or went on for too long, without a request. Its sender acts."""
+
+
 class StoppedError(HashFinderError):
     """A search was stopped before it was done, or refused before it began."""
 
@@ -63,11 +67,8 @@ class StoppedError(HashFinderError):
     """How far the search had come; None if it was refused before it began."""
 
 
-class AbandonedError(StoppedError):
-    """Nobody waits for the answer any more: nobody has to act."""
-
-    # The exact cause (cancel, deadline or disconnect) is found out after the worker is free.
-    cause = Cause.CLIENT_CANCEL
+class AbandonedError(HashFinderError):
+    """Nobody waits for the answer any more: nobody has to act. Why is not known yet."""
 
 
 class BudgetExhaustedError(StoppedError):

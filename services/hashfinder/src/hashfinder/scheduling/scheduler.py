@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from hashfinder.domain.errors import (
     ClientQuotaExhaustedError,
+    HashFinderError,
     StoppedError,
     WorkerDiedError,
     WorkerStartError,
@@ -154,7 +155,7 @@ class Scheduler:
             self._wake()
             return update
 
-    def close_job(self, job: Job, error: StoppedError) -> None:
+    def close_job(self, job: Job, error: HashFinderError) -> None:
         """Forget a job; stop its search for the reason `error` if it has not ended."""
         with self._lock:
             self._jobs.discard(job)

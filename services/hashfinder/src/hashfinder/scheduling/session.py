@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 
-from hashfinder.domain.errors import AbandonedError, StoppedError, TimeLimitReachedError
+from hashfinder.domain.errors import (
+    AbandonedError,
+    HashFinderError,
+    StoppedError,
+    TimeLimitReachedError,
+)
+from hashfinder.domain.outcome import Outcome
 from hashfinder.domain.request import SearchRequest
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.scheduling.admission import Admission
@@ -62,14 +68,13 @@ class Session:
             taken.error.progress = taken.progress
         raise taken.error
 
-    def close(self, error: StoppedError | None = None) -> Exception | None:
-        """Stop the search for the reason `error`, by default that it was abandoned.
+    def close(self) -> Exception | None:
+        """Stop the search, which nobody waits for any more.
 
         Returns:
             The error that it has ended with, an earlier one if there is; None if it found.
         """
-        self._scheduler.close_job(self._job, error or AbandonedError())
-        return self._search.error
+        return self._close(AbandonedError())
 
     def time_out(self, seconds: int) -> Exception:
         """Stop the search after `seconds`; return the error to tell, an earlier one if there is.
@@ -77,11 +82,15 @@ class Session:
         It tells how far the search has come, unless results are left that were not sent.
         """
         late = TimeLimitReachedError(seconds)
-        error = self.close(late) or late
+        error = self._close(late) or late
         taken = self._scheduler.take(self._job)
         if isinstance(error, StoppedError) and not (self._has_unsent or taken.results):
             error.progress = taken.progress
         return error
+
+    def _close(self, error: HashFinderError) -> Exception | None:
+        self._scheduler.close_job(self._job, error)
+        return self._search.error
 
     async def _wait(self, patience: float | None) -> None:
         self._waiting = self._loop.create_future()
@@ -125,12 +134,13 @@ class SearchService:
         self._bounds = Bounds(chunks=4 * scheduler.workers)
 
     @asynccontextmanager
-    async def open(self, client: str, request: SearchRequest) -> AsyncIterator[Session]:
+    async def open(
+        self, client: str, request: SearchRequest, outcome: Outcome
+    ) -> AsyncIterator[Session]:
         """Run a search while the context lasts, in the share of `client`.
 
-        However the context ends, the search is stopped and its slot is free. An exception that
-        ends it, a `CancelledError` above all, has the error that had stopped the search before as
-        its cause: the first reason counts.
+        However the context ends, the search is stopped and its slot is free. Where an exception
+        ends it, `outcome` has what had stopped the search before, if anything did.
 
         Raises:
             StoppedError: it was refused (see `Admission.slot`), or has reached the time limit.
@@ -149,12 +159,13 @@ class SearchService:
                 async with limit:
                     yield session
             except BaseException as error:
-                late = limit.expired()
-                first = session.time_out(self._maximum_seconds) if late else session.close()
-                if first is None or first is error or isinstance(first, AbandonedError):
-                    raise
-                if late:
-                    raise first from error
-                raise error from first
+                if limit.expired():
+                    reason = session.time_out(self._maximum_seconds)
+                    outcome.record(reason)
+                    if not isinstance(reason, AbandonedError):
+                        raise reason from error
+                else:
+                    outcome.record(session.close())
+                raise
             else:
                 session.close()

@@ -22,8 +22,6 @@ import structlog
 from grpc_channelz.v1 import channelz_pb2
 from grpc_channelz.v1.channelz import ChannelzServicer
 
-_DEADLINE_SLACK_SECONDS = 0.025
-_DEADLINE_SLACK_RATIO = 0.01
 _SETTLE_SECONDS = 0.05
 """How long a lost connection may take to vanish from channelz."""
 _ANSWERS_IN_A_TURN = 10
@@ -33,18 +31,6 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 # The servicer needs a context only to refuse what we do not ask.
 _NO_CONTEXT: Any = None
-
-
-def deadline_passed(remaining: float | None, initial_remaining: float | None) -> bool:
-    """Return whether an RPC that gRPC cancelled had come to its deadline.
-
-    Args:
-        remaining: how many seconds are left, when the handler was cancelled; None for no deadline.
-        initial_remaining: how many were left when it began.
-    """
-    if remaining is None or initial_remaining is None:
-        return False
-    return remaining <= _DEADLINE_SLACK_SECONDS + _DEADLINE_SLACK_RATIO * initial_remaining
 
 
 class Connections:

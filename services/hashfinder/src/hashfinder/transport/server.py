@@ -6,12 +6,13 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from hashfinder.domain.errors import HashFinderError
-from hashfinder.transport.accept_loop import create_server
+from hashfinder.transport.core import create_server
 from hashfinder.transport.health import HEALTH_SERVICE, Health
-from hashfinder.transport.interceptors import RpcInterceptor, RpcReporter
+from hashfinder.transport.interceptor import RpcInterceptor
 from hashfinder.transport.limits import ServerOptions, channel_arguments
 from hashfinder.transport.listener import Listener
 from hashfinder.transport.reflection import add_reflection
+from hashfinder.transport.report import RpcReporter
 from hashfinder.transport.servicer import SERVICE, SearchServicer
 from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 

@@ -3,18 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
-
-import grpc
 
 from hashfinder.scheduling.session import SearchService
+from hashfinder.transport.adapt import RpcContext
 from hashfinder.transport.mapping import progress_message, result_message
 from hashfinder.transport.validation import parse_request, progress_interval
 from hashfinder_proto import hash_name_pb2 as pb
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderServicer
 from hashfinder_rules.candidate import Candidate
-
-_Context: TypeAlias = "grpc.aio.ServicerContext[pb.HashNameRequest, pb.HashNameResponse]"
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HashFinder"].full_name
 METHODS = {"Find": "unary", "FindRange": "server_stream"}
@@ -37,25 +33,29 @@ class SearchServicer(HashFinderServicer):
         self._maximum_hashes = maximum_hashes
         self._clock = clock
 
-    async def Find(self, request: pb.HashNameRequest, context: _Context) -> pb.HashNameResponse:
+    async def Find(  # type: ignore[override]  # our context, which takes the outcome
+        self, request: pb.HashNameRequest, context: RpcContext
+    ) -> pb.HashNameResponse:
         """Return the first candidate within the ideal distance."""
         wanted = parse_request(request, self._maximum_hashes)
         query = replace(wanted.query, interesting_distance=0)
         client = self._identify(context.peer())
-        async with self._searches.open(client, replace(wanted, query=query)) as session:
+        async with self._searches.open(
+            client, replace(wanted, query=query), context.outcome
+        ) as session:
             while not (taken := await session.take()).results:
                 pass
         return result_message(Candidate.at(taken.results[0], query))
 
     async def FindRange(  # type: ignore[override]  # the stubs know async generators only
-        self, request: pb.HashNameRequest, context: _Context
+        self, request: pb.HashNameRequest, context: RpcContext
     ) -> None:
         """Stream the candidates within the interesting distance, up to the first ideal one."""
         wanted = parse_request(request, self._maximum_hashes)
         interval = progress_interval(request)
         due = self._clock() + interval if interval else None
         client = self._identify(context.peer())
-        async with self._searches.open(client, wanted) as session:
+        async with self._searches.open(client, wanted, context.outcome) as session:
             best: Candidate | None = None
             found = False
             while not found:

@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 from hashfinder.domain.errors import (
     BudgetExhaustedError,
     ClientQuotaExhaustedError,
+    IncompleteRequestError,
     InvalidRequestError,
     LimitError,
     RetryableError,
@@ -45,6 +46,7 @@ _Code = grpc.StatusCode
 _TABLE: dict[type[Exception], _Row] = {
     InvalidRequestError: _Row(_Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
     UndecodableRequestError: _Row(_Code.INVALID_ARGUMENT, "UNDECODABLE_REQUEST"),
+    IncompleteRequestError: _Row(_Code.INVALID_ARGUMENT, "INCOMPLETE_REQUEST"),
     BudgetExhaustedError: _Row(
         _Code.RESOURCE_EXHAUSTED, "HASH_BUDGET_EXHAUSTED", "hashes_per_search", "maximum_hashes"
     ),
@@ -68,6 +70,11 @@ _FAULT = _Row(_Code.INTERNAL, "INTERNAL_ERROR")
 def is_expected(error: Exception) -> bool:
     """Return whether `error` has a row of its own: no fault of ours."""
     return type(error) in _TABLE
+
+
+def code_of(error: Exception) -> grpc.StatusCode:
+    """Return the code of the status that `to_status` makes of `error`."""
+    return _TABLE.get(type(error), _FAULT).code
 
 
 def to_status(error: Exception, request_id: str) -> grpc.Status:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,16 +14,16 @@ from grpc_channelz.v1.channelz import ChannelzServicer
 from structlog.testing import capture_logs
 
 from hashfinder.domain.errors import (
-    AbandonedError,
     BudgetExhaustedError,
     Cause,
     InvalidRequestError,
     ServerDrainingError,
 )
-from hashfinder.transport.interceptors import KERNEL_KEY, REQUEST_ID_KEY, Rpc, RpcInterceptor
+from hashfinder.transport.adapt import Rpc
+from hashfinder.transport.interceptor import KERNEL_KEY, REQUEST_ID_KEY, RpcInterceptor
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 from hashfinder_rules.violations import Violation
-from tests.unit.virtual_time import run
+from tests.unit.virtual_time import FakeClock, run
 
 Code = grpc.StatusCode
 SERVICE = "hash_name.HashFinder"
@@ -43,6 +44,7 @@ class Context:
         self.trailer: dict[str, str | bytes] = {}
         self.written: list[object] = []
         self.aborted: Code | None = None
+        self.incoming: list[Callable[[], object]] = []
         self.gone = False
         self.blocked = False
 
@@ -70,6 +72,10 @@ class Context:
         """Return the status as a number, as aio contexts do."""
         number: int = self.aborted.value[0] if self.aborted else 0
         return number
+
+    async def read(self) -> object:
+        """Return the next of the client's messages, decoded as gRPC does; EOF after the last."""
+        return self.incoming.pop(0)() if self.incoming else grpc.aio.EOF
 
     async def write(self, message: object) -> None:
         """Send a message."""
@@ -125,7 +131,8 @@ class Surrounded:
     def __init__(self) -> None:
         """Begin with an interceptor that nothing has passed."""
         self.recorder = Recorder()
-        self.interceptor = RpcInterceptor(self.recorder, SERVICE, "native-test", str)
+        self.clock = FakeClock()
+        self.interceptor = RpcInterceptor(self.recorder, SERVICE, "native-test", str, self.clock)
 
     async def handler(
         self, handle: Handle, method: str = FIND, *, streaming: bool = False
@@ -159,9 +166,10 @@ class Surrounded:
         handler = await self.handler(handle, method, streaming=streaming)
         deserialize = handler.request_deserializer
         assert deserialize is not None
-        behaviour: Any = handler.unary_stream if streaming else handler.unary_unary
+        behaviour: Any = handler.stream_stream if streaming else handler.stream_unary
+        context.incoming.append(partial(deserialize, request))
         try:
-            return await behaviour(deserialize(request), context)
+            return await behaviour(None, context)
         except grpc.aio.AbortError:
             return None
         finally:
@@ -357,46 +365,78 @@ async def cancelled(surrounded: Surrounded, work: Awaitable[object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("remaining", "peers", "code", "cause"),
+    ("seconds", "peers", "code", "cause"),
     [
-        ((), (PEER,), Code.CANCELLED, Cause.CLIENT_CANCEL),
-        ((), (), Code.CANCELLED, Cause.DISCONNECT),
-        ((5.0, 0.01), (PEER,), Code.DEADLINE_EXCEEDED, Cause.DEADLINE),
-        ((5.0, 0.01), (), Code.DEADLINE_EXCEEDED, Cause.DEADLINE),
-        ((5.0, 3.0), (PEER,), Code.CANCELLED, Cause.CLIENT_CANCEL),
-        ((5.0, 3.0), (), Code.CANCELLED, Cause.DISCONNECT),
+        (None, (PEER,), Code.CANCELLED, Cause.CLIENT_CANCEL),
+        (None, (), Code.CANCELLED, Cause.DISCONNECT),
+        (5.0, (PEER,), Code.DEADLINE_EXCEEDED, Cause.DEADLINE),
+        (5.0, (), Code.DEADLINE_EXCEEDED, Cause.DEADLINE),
+        (6.0, (PEER,), Code.CANCELLED, Cause.CLIENT_CANCEL),
+        (6.0, (), Code.CANCELLED, Cause.DISCONNECT),
     ],
 )
-@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("step", [-3600.0, 0.0, 3600.0])
 def test_cause_of_a_cancelled_search_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
-    remaining: tuple[float, ...],
+    seconds: float | None,
     peers: tuple[str, ...],
     code: Code,
     cause: Cause,
-    known: bool,  # noqa: FBT001  # a case of the test
+    step: float,
 ) -> None:
-    """From what is left to the deadline, and from the connection; reported once, and logged."""
+    """From the deadline and the connection, after 4.99 s; whatever the wall clock does meanwhile.
+
+    gRPC's own remaining time moves with the wall clock: it is asked once, at the beginning.
+    """
     connected(monkeypatch, *peers)
-    error = asyncio.CancelledError()
-    error.__cause__ = AbandonedError() if known else None  # as `SearchService.open` raises it
-    surrounded, context = Surrounded(), Context(remaining=remaining)
+    surrounded = Surrounded()
+
+    async def handle(_request: HashNameRequest, _context: object) -> None:
+        surrounded.clock.now += 4.99
+        raise asyncio.CancelledError
+
+    remaining = () if seconds is None else (seconds, seconds - 4.99 - step)
+    context = Context(remaining=remaining)
     with capture_logs() as logs:
-        run(cancelled(surrounded, surrounded.call(answering(error), context)))
+        run(cancelled(surrounded, surrounded.call(handle, context)))
     assert [("handled", "unary", code), ("stopped", "Find", cause)] == (
         surrounded.recorder.events[2:]
     )
     assert [(code.name, cause, PEER)] == [(e["code"], e["cause"], e["peer"]) for e in logs]
 
 
-def test_reason_that_came_before_the_cancellation_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), grpc.aio.InternalError()])
+def test_reason_that_came_before_the_cancellation_counts(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
     """A search that the drain had stopped is not the client's doing."""
     connected(monkeypatch, PEER)
-    error = asyncio.CancelledError()
-    error.__cause__ = ServerDrainingError("going", 1.0)
+
+    async def handle(_request: HashNameRequest, context: Any) -> None:  # noqa: ANN401
+        context.outcome.record(ServerDrainingError("going", 1.0))
+        raise error
+
     surrounded = Surrounded()
-    run(cancelled(surrounded, surrounded.call(answering(error), Context(remaining=(5.0, 0.0)))))
+    run(cancelled(surrounded, surrounded.call(handle, Context(remaining=(5.0, 0.0)))))
     assert ("stopped", "Find", Cause.SHUTDOWN) == surrounded.recorder.events[-1]
+
+
+def test_rpc_without_a_message_is_refused() -> None:
+    """Whether its client ends it, or says nothing for half a minute."""
+    for wait in (0.0, 3600.0):
+        surrounded, context = Surrounded(), Context()
+
+        async def read(wait: float = wait) -> object:
+            await asyncio.sleep(wait)
+            return grpc.aio.EOF
+
+        context.read = read  # type: ignore[method-assign]
+        run(surrounded.call(answering(AssertionError("called")), context))
+        assert Code.INVALID_ARGUMENT is context.aborted
+        assert [
+            ("started", "unary"),
+            ("handled", "unary", Code.INVALID_ARGUMENT),
+        ] == surrounded.recorder.events
 
 
 @pytest.mark.parametrize(
@@ -469,10 +509,10 @@ def test_searches_have_ended_when_the_last_one_is_reported(
 
         async def begin(name: str, method: str) -> asyncio.Task[object]:
             handler = await surrounded.handler(wait, method)
-            behaviour: Any = handler.unary_unary
-            task: asyncio.Task[object] = asyncio.create_task(
-                behaviour(HashNameRequest(desired_name=name), Context())
-            )
+            behaviour: Any = handler.stream_unary
+            context = Context()
+            context.incoming.append(lambda: HashNameRequest(desired_name=name))
+            task: asyncio.Task[object] = asyncio.create_task(behaviour(None, context))
             await asyncio.sleep(0)
             return task
 

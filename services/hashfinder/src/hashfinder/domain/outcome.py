@@ -1,0 +1,22 @@
+"""How a search ended, as one value from the session to the status, the metric and the log."""
+
+from dataclasses import dataclass
+
+from hashfinder.domain.errors import AbandonedError
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Why a search was stopped, or never began. The first reason is kept."""
+
+    reason: Exception | None = None
+    """None if it found, if it still runs, or if nothing but its client's leaving ended it."""
+
+    def record(self, reason: Exception | None) -> None:
+        """Keep `reason` if it is the first one.
+
+        `AbandonedError` is none: it says that nobody waits for the answer any more. Whether the
+        client cancelled, its deadline passed or its connection broke is found out afterwards.
+        """
+        if self.reason is None and not isinstance(reason, AbandonedError):
+            self.reason = reason

@@ -1,0 +1,138 @@
+"""Handlers of every shape as one: a coroutine that gets its message and writes to a context."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from hashfinder.domain.errors import IncompleteRequestError, UndecodableRequestError
+from hashfinder.domain.outcome import Outcome
+
+MESSAGE_SECONDS = 30.0
+"""How long a client may take to send a message."""
+_CANCEL_SECONDS = 0.05
+"""How long gRPC may take to cancel an RPC whose client has left, after the end of its messages."""
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+GrpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Behaviour: TypeAlias = Callable[["RpcContext"], Awaitable[Any]]
+
+
+class Rpc(NamedTuple):
+    """What is called, in the words of go-grpc-middleware's metrics."""
+
+    type: str
+    """``unary``, ``server_stream`` or ``bidi_stream``."""
+    service: str
+    method: str
+
+
+class RpcContext:
+    """A servicer context that reports its messages, and takes how the RPC's search ended."""
+
+    def __init__(
+        self, context: GrpcContext, received: Callable[[], None], sent: Callable[[], None]
+    ) -> None:
+        """Wrap gRPC's context; `received` and `sent` are called for each message."""
+        self.outcome = Outcome()
+        self._context = context
+        self._received = received
+        self._sent = sent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def read(self) -> Any:
+        """Return the client's next message.
+
+        Raises:
+            IncompleteRequestError: there is none, or none came in time.
+            UndecodableRequestError: it is not of the method's request type.
+        """
+        try:
+            async with asyncio.timeout(MESSAGE_SECONDS):
+                message = await self._context.read()
+        except DecodeError as error:
+            text = "the request is not a message of the method's request type"
+            raise UndecodableRequestError(text) from error
+        except TimeoutError as error:
+            text = f"no request message came within {MESSAGE_SECONDS:g} s"
+            raise IncompleteRequestError(text) from error
+        if message is grpc.aio.EOF:
+            await asyncio.sleep(_CANCEL_SECONDS)  # gRPC also says so when the client has left
+            text = "the RPC has no complete request message"
+            raise IncompleteRequestError(text)
+        self._received()
+        return message
+
+    async def messages(self) -> AsyncIterator[Any]:
+        """Yield the client's messages; end with the last, or when the next takes too long."""
+        while True:
+            try:
+                message = await self.read()
+            except IncompleteRequestError:
+                return
+            yield message
+
+    async def write(self, message: object) -> None:
+        """Send a message; wait until the client's window has room for it."""
+        await self._context.write(message)
+        self._sent()
+
+
+def shape_of(handler: Any) -> tuple[str, Behaviour]:
+    """Return a handler's RPC type, and what it does, as a coroutine function of the context.
+
+    It returns the response of a unary RPC; it writes those of a stream.
+    """
+    if not handler.response_streaming:
+        return "unary", _unary(handler.unary_unary)
+    if not handler.request_streaming:
+        return "server_stream", _stream(handler.unary_stream)
+    return "bidi_stream", _bidi(handler.stream_stream)
+
+
+def rebuild(handler: Any, behaviour: Callable[[Any, GrpcContext], Awaitable[Any]]) -> Handler:
+    """Return a handler like `handler` whose behaviour reads the messages itself.
+
+    So gRPC hands it over before they came. Else a client whose message never comes, comes cut or
+    does not decode would be waited for without a bound, and answered with the decoder's text.
+    """
+    make: Callable[..., Handler] = (
+        grpc.stream_stream_rpc_method_handler
+        if handler.response_streaming
+        else grpc.stream_unary_rpc_method_handler
+    )
+    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+def _unary(handle: Callable[..., Any]) -> Behaviour:
+    async def behaviour(context: RpcContext) -> Any:
+        return await handle(await context.read(), context)
+
+    return behaviour
+
+
+def _stream(handle: Callable[..., Any]) -> Behaviour:
+    async def behaviour(context: RpcContext) -> None:
+        await _written(handle(await context.read(), context), context)
+
+    return behaviour
+
+
+def _bidi(handle: Callable[..., Any]) -> Behaviour:
+    async def behaviour(context: RpcContext) -> None:
+        await _written(handle(context.messages(), context), context)
+
+    return behaviour
+
+
+async def _written(answer: Any, context: RpcContext) -> None:
+    """Write what an asynchronous generator yields: cancelled at its ``yield``, it closes late."""
+    if isinstance(answer, AsyncIterator):
+        async for message in answer:
+            await context.write(message)
+    else:
+        await answer

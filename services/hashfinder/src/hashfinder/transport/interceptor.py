@@ -1,0 +1,213 @@
+"""What happens around every RPC, in one visible order.
+
+`_observe` reports its start and its end, `_translate` turns exceptions into statuses, the handler
+runs inside.
+"""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+
+from hashfinder.domain.errors import Cause
+from hashfinder.domain.outcome import Outcome
+from hashfinder.runtime.background import background, enter_background
+from hashfinder.transport.abandonment import Connections
+from hashfinder.transport.adapt import (
+    Behaviour,
+    GrpcContext,
+    Handler,
+    Rpc,
+    RpcContext,
+    rebuild,
+    shape_of,
+)
+from hashfinder.transport.classify import Deadline, Ending, classify
+from hashfinder.transport.report import Call, Reports, RpcReporter
+from hashfinder.transport.status import is_expected, to_status
+
+REQUEST_ID_KEY = "x-request-id"
+KERNEL_KEY = "x-hashfinder-kernel"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class RpcInterceptor(grpc.aio.ServerInterceptor):
+    """Surrounds every handler of the server."""
+
+    def __init__(
+        self,
+        reporter: RpcReporter,
+        searching: str,
+        backend: str,
+        identify: Callable[[str], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take where RPCs are reported, the service that searches, and the kernel's name.
+
+        `identify` returns the client of a peer: clients share the event loop.
+        """
+        self._identify = identify
+        self._clock = clock
+        self._reports = Reports(reporter, searching)
+        self._backend = backend
+        self._searching = searching
+        self._connections = Connections()
+        self._surrounded: dict[str, Handler] = {}  # by the path of the method
+
+    async def searches_ended(self) -> None:
+        """Return when no RPC of the searching service is under way."""
+        await self._reports.searches_ended()
+
+    def hang_up(self) -> None:
+        """Note that the server closes its connections from now on."""
+        self._connections.hang_up()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_MaybeHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _MaybeHandler:
+        """Return the method's handler, surrounded; None for an unknown method."""
+        path = handler_call_details.method
+        enter_background(self._group(path.removeprefix("/").partition("/")[0]))
+        if path not in self._surrounded:
+            handler = await continuation(handler_call_details)
+            if handler is None:  # gRPC answers UNIMPLEMENTED
+                return None
+            self._surrounded[path] = self._surround(path, handler)
+        return self._surrounded[path]
+
+    def _surround(self, path: str, handler: Handler) -> Handler:
+        service, method = path.removeprefix("/").split("/")
+        kind, behaviour = shape_of(handler)
+        rpc = Rpc(kind, service, method)
+
+        async def surrounded(_messages: object, grpc_context: GrpcContext) -> Any:
+            return await self._observe(rpc, behaviour, grpc_context)
+
+        return rebuild(handler, surrounded)
+
+    async def _observe(self, rpc: Rpc, behaviour: Behaviour, grpc_context: GrpcContext) -> Any:
+        deadline = Deadline(self._clock(), grpc_context.time_remaining())
+        peer = grpc_context.peer()
+        enter_background(self._group(rpc.service), self._identify(peer))
+        call = Call(rpc, _request_id(grpc_context), peer, deadline)
+        grpc_context.set_trailing_metadata(self._trailer(call))
+        reports = self._reports
+        context = RpcContext(
+            grpc_context, partial(reports.received, rpc), partial(reports.sent, rpc)
+        )
+        reports.started(rpc)
+        try:
+            answer = await self._translate(call, behaviour, context)
+        except BaseException as error:
+            asyncio.get_running_loop().call_soon(_forget_frames, error)
+            if isinstance(error, grpc.aio.AbortError):
+                self._end(call, _aborted(context))
+            else:
+                self._end_abandoned(call, context.outcome)
+            raise
+        if rpc.type == "unary":
+            reports.sent(rpc)
+        self._end(call, classify(context.outcome, abandoned=False))
+        return answer
+
+    async def _translate(self, call: Call, behaviour: Behaviour, context: RpcContext) -> Any:
+        try:
+            await asyncio.sleep(0)  # from here on it takes the share of its client
+            return await behaviour(context)
+        except (grpc.aio.AbortError, asyncio.CancelledError):
+            raise
+        except grpc.aio.InternalError as error:  # a write failed: nobody reads any more
+            raise asyncio.CancelledError from error
+        except Exception as error:
+            context.outcome.record(error)
+            if not is_expected(error):
+                _log.error("internal error", request_id=call.request_id, exc_info=error)
+            if context.done():  # there is nobody to send a status to
+                raise asyncio.CancelledError from error
+            try:
+                await self._abort(call, context, context.outcome.reason or error)
+            except grpc.aio.InternalError as left:
+                raise asyncio.CancelledError from left
+
+    async def _abort(self, call: Call, context: RpcContext, reason: Exception) -> None:
+        """Send the status of `reason`, what stopped the RPC first."""
+        try:
+            status = to_status(reason, call.request_id)
+        except (TypeError, ValueError) as fault:
+            _log.exception("no status for an error", request_id=call.request_id)
+            context.outcome = Outcome(fault)
+            status = to_status(fault, call.request_id)
+        trailer = (*status.trailing_metadata, *self._trailer(call))
+        await context.abort(status.code, status.details, trailer)
+
+    def _end(self, call: Call, ending: Ending) -> None:
+        call.seconds = self._clock() - call.deadline.began
+        self._reports.ended(call, ending)
+
+    def _end_abandoned(self, call: Call, outcome: Outcome) -> None:
+        """Report an RPC that gRPC cancelled, if need be when its connection has been looked up."""
+        late = call.deadline.passed(self._clock())
+        ending = classify(outcome, abandoned=True, late=late)
+        if ending.cause is not Cause.CLIENT_CANCEL or call.rpc.service != self._searching:
+            self._end(call, ending)
+            return
+        call.seconds = self._clock() - call.deadline.began
+
+        def conclude(connected: bool) -> None:  # noqa: FBT001  # an answer
+            self._reports.ended(call, classify(outcome, abandoned=True, connected=connected))
+
+        # In no client's share of the loop.
+        background(self._group(call.rpc.service)).run(self._connections.ask, call.peer, conclude)
+
+    def _group(self, service: str) -> str:
+        """Return the group in the background of the loop: each has a share of its own."""
+        return "searches" if service == self._searching else "administration"
+
+    def _trailer(self, call: Call) -> tuple[tuple[str, str], ...]:
+        return ((REQUEST_ID_KEY, call.request_id), (KERNEL_KEY, self._backend))
+
+
+def _aborted(context: RpcContext) -> Ending:
+    """Return how an RPC ended that has its status: by its outcome, or by its handler's own code."""
+    if context.outcome.reason is not None:
+        return classify(context.outcome, abandoned=False)
+    return Ending(_status_code(context.code()), None)
+
+
+def _status_code(code: grpc.StatusCode | int) -> grpc.StatusCode:
+    """Return the code that an aio context has, as a number in some versions."""
+    for known in grpc.StatusCode:
+        if code in (known, known.value[0]):
+            return known
+    return grpc.StatusCode.UNKNOWN
+
+
+def _request_id(context: GrpcContext) -> str:
+    """Return the id that the client gave, where it is fit for a log, or a new one."""
+    given = dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY, "")
+    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        return given
+    return secrets.token_hex(16)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an RPC's error, and of those that led to it, when gRPC has had it.
+
+    They lead to frames, and these back to the error: all that the RPC was made of would stay in
+    memory until the garbage collector comes by.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__

@@ -1,0 +1,100 @@
+"""What the metrics and the log get of every RPC."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+import structlog
+
+from hashfinder.domain.errors import Cause
+from hashfinder.transport.adapt import Rpc
+from hashfinder.transport.classify import Deadline, Ending
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class RpcReporter(Protocol):
+    """Gets the events of RPCs, on the event loop."""
+
+    def started(self, rpc: Rpc) -> None:
+        """An RPC began."""
+
+    def received(self, rpc: Rpc) -> None:
+        """A message came in."""
+
+    def sent(self, rpc: Rpc) -> None:
+        """A message went out."""
+
+    def handled(self, rpc: Rpc, code: grpc.StatusCode, seconds: float) -> None:
+        """An RPC ended with `code`, after `seconds`."""
+
+    def stopped(self, rpc: Rpc, cause: Cause) -> None:
+        """An RPC's search was stopped, or refused, for `cause`. At most once for each RPC."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One RPC under way."""
+
+    rpc: Rpc
+    request_id: str
+    peer: str
+    deadline: Deadline
+    seconds: float = 0.0
+    """How long it took, once it has ended."""
+
+
+class Reports:
+    """Reports RPCs from their start to their end, and knows whether searches are under way."""
+
+    def __init__(self, reporter: RpcReporter, searching: str) -> None:
+        """Take where the events go, and the service whose RPCs are searches."""
+        self._reporter = reporter
+        self._searching = searching
+        self._searches = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def searches_ended(self) -> None:
+        """Return when every search that began has been reported."""
+        await self._idle.wait()
+
+    def started(self, rpc: Rpc) -> None:
+        """Report an RPC's start."""
+        self._reporter.started(rpc)
+        self._count(rpc, 1)
+
+    def received(self, rpc: Rpc) -> None:
+        """Report a message from the client."""
+        self._reporter.received(rpc)
+
+    def sent(self, rpc: Rpc) -> None:
+        """Report a message to the client."""
+        self._reporter.sent(rpc)
+
+    def ended(self, call: Call, ending: Ending) -> None:
+        """Report an RPC's end: its code, its search's cause, a line in the log."""
+        is_search = call.rpc.service == self._searching
+        cause = ending.cause if is_search else None
+        self._count(call.rpc, -1)
+        self._reporter.handled(call.rpc, ending.code, call.seconds)
+        if cause is not None:
+            self._reporter.stopped(call.rpc, cause)
+        (_log.info if is_search else _log.debug)(
+            "rpc ended",
+            method=call.rpc.method,
+            code=ending.code.name,
+            cause=cause,
+            seconds=round(call.seconds, 6),
+            peer=call.peer,
+            request_id=call.request_id,
+        )
+
+    def _count(self, rpc: Rpc, change: int) -> None:
+        if rpc.service == self._searching:
+            self._searches += change
+            if self._searches:
+                self._idle.clear()
+            else:
+                self._idle.set()
