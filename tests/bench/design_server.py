@@ -9,10 +9,7 @@ import json
 import os
 import sys
 import threading
-from typing import TypeAlias
 from unittest.mock import patch
-
-import grpc
 
 from hashfinder.app import Application
 from hashfinder.config import load_settings
@@ -20,8 +17,9 @@ from hashfinder.kernel import Kernel, load_kernel
 from hashfinder.observability.logs import LogFormat, configure_logging
 from hashfinder.runtime.event_loop import run
 from hashfinder.runtime.interpreter import tune_interpreter
+from hashfinder.transport.adapt import RpcContext
 from hashfinder.transport.servicer import SearchServicer
-from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.bench.baselines import MAXIMUM_HASHES, start_thread_per_rpc, start_to_thread
 from tests.bench.ledger import AccountedKernel, Ledger
 
@@ -34,15 +32,13 @@ FLAGS = {
     "--maximum-searches-per-client": 10_000,
 }
 
-_Context: TypeAlias = "grpc.aio.ServicerContext[HashNameRequest, HashNameResponse]"
-
 
 async def serve_fair_chunks(kernel: Kernel, ledger: Ledger) -> None:
     """Serve the real application, its handler and its kernel being accounted for."""
 
     class AccountedServicer(SearchServicer):
         async def FindRange(  # type: ignore[override]  # as in SearchServicer
-            self, request: HashNameRequest, context: _Context
+            self, request: HashNameRequest, context: RpcContext
         ) -> None:
             with ledger.handling(request.desired_name):
                 await super().FindRange(request, context)
