@@ -291,10 +291,10 @@ def test_more_shards_than_the_server_lets_a_client_have(
 ) -> None:
     """The surplus waits while others run: no range fails, and the result is the same."""
     strict = server_process("--maximum-searches-per-client", "2", *SLOW)
-    asked = ["find", *RARE, "--maximum-hashes", "400000", "--server"]
+    asked = ["find", *RARE, "--maximum-hashes", "60000", "--server"]
 
     whole = call(*asked, module_server.address)
-    done = call(*asked, strict.address, "--shards", "12", "--range-size", "40000", "--retry", "0")
+    done = call(*asked, strict.address, "--shards", "12", "--range-size", "5000", "--retry", "0")
 
     assert 3 == done.returncode
     assert positions(parsed(whole.stdout)) == positions(parsed(done.stdout))

@@ -430,7 +430,13 @@ def test_more_ranges_than_a_client_may_search_at_once() -> None:
         assert [] == search.begin()
         now += 0.5
         assert [2] == [leg.number for leg in search.begin()]
-    assert [] == search.end(0, refused)
     assert [] == search.end(1, refused)
+    assert [] == search.end(2, refused)
+    now += 0.5
+    assert [1] == [leg.number for leg in search.begin()]
+    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(next_position=10)))
+    assert [2, 3] == [leg.number for leg in search.begin()]
+    assert [] == search.end(3, refused)
+    assert [] == search.end(2, refused)
     with pytest.raises(BusyError):
-        search.end(2, refused)
+        search.end(1, refused)

@@ -34,6 +34,9 @@ LEAD = 0.25
 """Seconds by which the first RPC precedes the others. It makes the channel connect, and those that
 come before all its connections are there would crowd on the first of them."""
 
+REFUSED_DELAY = 1.0
+"""Seconds after which a range that the server refuses asks again, where the server names none."""
+
 
 class _State(Enum):
     WAITING = auto()
@@ -57,6 +60,8 @@ class RangeSearch:
     state: _State = _State.WAITING
     held: list[Match] = field(default_factory=list)
     hashes: int = 0
+    is_refused: bool = False
+    """Whether it waits for others, as more than the server lets one client search at once."""
 
 
 class ShardedSearch:
@@ -137,6 +142,7 @@ class ShardedSearch:
         ]
         for leg in due:
             leg.state = _State.RUNNING
+            leg.is_refused = False
         return due
 
     def take(self, number: int, message: HashNameResponse) -> list[SearchEvent]:
@@ -181,9 +187,9 @@ class ShardedSearch:
             return []
         details = Details.of(ended.rich)
         if details.reason == TOO_MANY_SEARCHES and next(self._running(), None):
-            # As many as the server lets one client have are under way: this one waits for them.
-            leg.begins_at = self._clock() + (details.retry_after or 1.0)
+            self._refuse(leg, details.retry_after or REFUSED_DELAY)
             return []
+        self._admit()
         try:
             pause = leg.search.end(ended)
         except StoppedError as error:
@@ -236,6 +242,22 @@ class ShardedSearch:
             return leg.search.is_searched
         # The last report told all; of an undivided search, how it ended counts as well.
         return self._division is not None and leg.search.is_searched
+
+    def _refused(self) -> list[RangeSearch]:
+        return [leg for leg in self._legs.values() if leg.is_refused]
+
+    def _refuse(self, leg: RangeSearch, delay: float) -> None:
+        """Let `leg` wait: as many as the server lets one client have are under way.
+
+        All that wait together ask once in `delay` seconds.
+        """
+        leg.is_refused = True
+        leg.begins_at = self._clock() + delay * len(self._refused())
+
+    def _admit(self) -> None:
+        """Let the first range that waits ask now: another has ended."""
+        for leg in self._refused()[:1]:
+            leg.begins_at = self._clock()
 
     def _give_up_beyond(self, number: int) -> None:
         for leg in [leg for leg in self._legs.values() if leg.number > number]:
