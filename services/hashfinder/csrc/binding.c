@@ -6,6 +6,7 @@
 
 #include "kernel.h"
 
+#include <limits.h>
 #include <string.h>
 
 static int is_supported(const struct kernel_variant *variant)
@@ -40,7 +41,7 @@ static PyObject *pair(PyObject *first, PyObject *second)
     return tuple;
 }
 
-/* A converter for PyArg_ParseTuple, whose own would drop the bits above 64. */
+/* Converters for PyArg_ParseTuple, whose own would drop upper bits. */
 static int to_position(PyObject *object, void *position)
 {
     unsigned long long value = PyLong_AsUnsignedLongLong(object);
@@ -49,54 +50,163 @@ static int to_position(PyObject *object, void *position)
     return !PyErr_Occurred();
 }
 
-static PyObject *scan_into(const struct kernel_variant *variant, const struct kernel_query *query,
-                           uint64_t first, uint64_t last, const Py_buffer *buffer)
+static int to_number(PyObject *object, void *number)
 {
-    size_t capacity = (size_t)buffer->len / sizeof(uint64_t);
-    struct kernel_outcome outcome;
+    long value = PyLong_AsLong(object);
 
-    if (query->length < 1 || query->length > KERNEL_TEXT_LENGTH)
-        return PyErr_Format(PyExc_ValueError, "the pattern must have 1 to %d bytes",
-                            KERNEL_TEXT_LENGTH);
-    if (query->ideal_distance > query->result_distance) {
-        PyErr_SetString(PyExc_ValueError, "the ideal distance must not be above the result distance");
+    if (!PyErr_Occurred() && (value < -1 || value > INT_MAX))
+        PyErr_SetString(PyExc_OverflowError, "a number is out of its range");
+    *(int *)number = (int)value;
+    return !PyErr_Occurred();
+}
+
+/* Return why the query cannot be searched for, or NULL. What is checked here cannot make the kernel read or
+ * write outside of its memory. */
+static const char *refusal(const struct kernel_query *query)
+{
+    static const unsigned digest_bits[] = {
+        [KERNEL_SHA1] = 160, [KERNEL_SHA256] = 256, [KERNEL_SHA512] = 512};
+    uint8_t seen[256] = {0};
+
+    if ((unsigned)query->hash > KERNEL_SHA512)
+        return "the hash must be 0, 1 or 2";
+    if (query->prefix_length > KERNEL_AFFIX_LENGTH
+        || query->suffix_length > KERNEL_AFFIX_LENGTH - query->prefix_length)
+        return "prefix and suffix must not have more than 49152 bytes together";
+    if (query->alphabet_size < 2 || query->alphabet_size > 256)
+        return "the alphabet must have 2 to 256 bytes";
+    for (unsigned i = 0; i < query->alphabet_size; i++)
+        if (seen[query->alphabet[i]]++)
+            return "the alphabet must not have a byte twice";
+    if (query->secret_length < KERNEL_ANY_LENGTH || query->secret_length > KERNEL_SECRET_LENGTH)
+        return "the secret's length must be 0 to 1024, or -1 for any";
+    if (query->symbol_bits != 1 && (query->symbol_bits < 4 || query->symbol_bits > 6))
+        return "a symbol must have 1, 4, 5 or 6 bits";
+    if (query->text_length * query->symbol_bits < digest_bits[query->hash]
+        || query->text_length > KERNEL_TEXT_LENGTH)
+        return "the text's length must be that of a digest, and at most 512";
+    if (query->length < 1 || query->length > query->text_length)
+        return "the name must have 1 character, and at most as many as the text";
+    if (query->first_offset > query->last_offset
+        || query->last_offset > query->text_length - query->length)
+        return "the offsets must be in order, and leave room for the name in the text";
+    if (query->result_distance > query->length)
+        return "the distances must not be above the length of the name";
+    if (query->ideal_distance > query->result_distance)
+        return "the ideal distance must not be above the result distance";
+    return NULL;
+}
+
+static const char SCANNER[] = "hashfinder.kernel._native.scanner";
+
+static void release(PyObject *capsule)
+{
+    kernel_release(PyCapsule_GetPointer(capsule, SCANNER));
+}
+
+static PyObject *prepare_query(const char *variant_name, struct kernel_query *query,
+                               const Py_buffer *values, const Py_buffer *padding)
+{
+    const struct kernel_variant *variant = find_variant(variant_name);
+    struct kernel_symbols name[KERNEL_TEXT_LENGTH];
+
+    if (!variant)
+        return NULL;
+    if (values->len != padding->len * (Py_ssize_t)sizeof(uint64_t)) {
+        PyErr_SetString(PyExc_ValueError, "a character must have 8 bytes of values and one of padding");
         return NULL;
     }
-    if (first > last) {
-        PyErr_SetString(PyExc_ValueError, "the first position must not be above the last");
+    query->length = padding->len <= KERNEL_TEXT_LENGTH ? (unsigned)padding->len : UINT_MAX;
+    const char *reason = refusal(query);
+    if (reason) {
+        PyErr_SetString(PyExc_ValueError, reason);
         return NULL;
     }
-    if (capacity < 1 || (uintptr_t)buffer->buf % _Alignof(uint64_t)) {
+    for (unsigned i = 0; i < query->length; i++) {
+        memcpy(&name[i].values, (const char *)values->buf + i * sizeof(uint64_t), sizeof(uint64_t));
+        name[i].padding = ((const char *)padding->buf)[i];
+    }
+    query->name = name;
+    struct kernel_scanner *scanner = kernel_prepare(variant, query);
+    if (!scanner)
+        return PyErr_NoMemory();
+    PyObject *capsule = PyCapsule_New(scanner, SCANNER, release);
+    if (!capsule)
+        kernel_release(scanner);
+    return capsule;
+}
+
+static PyObject *prepare(PyObject *module, PyObject *args)
+{
+    const char *variant;
+    struct kernel_query query = {0};
+    Py_buffer prefix, suffix, alphabet, values, padding;
+    int hash;
+    (void)module;
+
+    if (!PyArg_ParseTuple(args, "sO&y*y*y*O&O&O&y*y*O&O&O&O&:prepare", &variant, to_number, &hash,
+                          &prefix, &suffix, &alphabet, to_number, &query.secret_length, to_number,
+                          &query.symbol_bits, to_number, &query.text_length, &values, &padding,
+                          to_number, &query.first_offset, to_number, &query.last_offset, to_number,
+                          &query.ideal_distance, to_number, &query.result_distance))
+        return NULL;
+    query.hash = (enum kernel_hash)hash;
+    query.prefix = prefix.buf, query.prefix_length = (size_t)prefix.len;
+    query.suffix = suffix.buf, query.suffix_length = (size_t)suffix.len;
+    query.alphabet = alphabet.buf;
+    query.alphabet_size = alphabet.len <= 256 ? (unsigned)alphabet.len : 257;
+    PyObject *scanner = prepare_query(variant, &query, &values, &padding);
+    PyBuffer_Release(&prefix);
+    PyBuffer_Release(&suffix);
+    PyBuffer_Release(&alphabet);
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&padding);
+    return scanner;
+}
+
+static PyObject *scan_into(struct kernel_scanner *scanner, struct kernel_scan *scan, uint64_t first,
+                           uint64_t last, const Py_buffer *buffer)
+{
+    bool done;
+
+    scan->capacity = (size_t)buffer->len / sizeof(uint64_t);
+    scan->results = buffer->buf;
+    if (first > last || last > kernel_last_position(scanner)) {
+        PyErr_Format(PyExc_ValueError, "the positions must be in order, and at most %llu",
+                     (unsigned long long)kernel_last_position(scanner));
+        return NULL;
+    }
+    if (scan->capacity < 1 || (uintptr_t)buffer->buf % _Alignof(uint64_t)) {
         PyErr_SetString(PyExc_ValueError, "the buffer must have room for one position, and be aligned");
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    outcome = variant->scan(query, first, last, buffer->buf, capacity);
+    done = kernel_scan(scanner, scan, first, last);
     Py_END_ALLOW_THREADS
-    return Py_BuildValue("KnNIK", (unsigned long long)outcome.searched, (Py_ssize_t)outcome.count,
-                         PyBool_FromLong(outcome.found), outcome.best_distance,
-                         (unsigned long long)outcome.best_position);
+    if (!done)
+        return PyErr_NoMemory();
+    return Py_BuildValue("KnNIK", (unsigned long long)scan->searched, (Py_ssize_t)scan->count,
+                         PyBool_FromLong(scan->found), scan->best_distance,
+                         (unsigned long long)scan->best_position);
 }
 
 static PyObject *scan(PyObject *module, PyObject *args)
 {
-    const char *name;
-    struct kernel_query query;
-    Py_ssize_t length;
+    PyObject *capsule, *outcome = NULL;
+    struct kernel_scan scan = {0};
     uint64_t first, last;
     Py_buffer buffer, halt;
-    PyObject *outcome = NULL;
+    int best_distance;
     (void)module;
 
-    if (!PyArg_ParseTuple(args, "sy#IIO&O&Iw*z*:scan", &name, &query.pattern, &length,
-                          &query.ideal_distance, &query.result_distance, to_position, &first,
-                          to_position, &last, &query.best_distance, &buffer, &halt))
+    if (!PyArg_ParseTuple(args, "OO&O&O&w*z*:scan", &capsule, to_position, &first, to_position, &last,
+                          to_number, &best_distance, &buffer, &halt))
         return NULL;
-    query.halt = halt.len ? halt.buf : NULL;
-    const struct kernel_variant *variant = find_variant(name);
-    query.length = length <= KERNEL_TEXT_LENGTH ? (unsigned)length : KERNEL_TEXT_LENGTH + 1;
-    if (variant)
-        outcome = scan_into(variant, &query, first, last, &buffer);
+    scan.halt = halt.len ? halt.buf : NULL;
+    scan.best_distance = (unsigned)best_distance;
+    struct kernel_scanner *scanner = PyCapsule_GetPointer(capsule, SCANNER);
+    if (scanner)
+        outcome = scan_into(scanner, &scan, first, last, &buffer);
     PyBuffer_Release(&buffer);
     PyBuffer_Release(&halt);
     return outcome;
@@ -154,6 +264,7 @@ static int add_variants(PyObject *module)
 static PyMethodDef methods[] = {
     {"cpu_features", cpu_features, METH_NOARGS,
      "Return which of the features named in VARIANTS this CPU and this OS have."},
+    {"prepare", prepare, METH_VARARGS, "Return a scanner for a query."},
     {"scan", scan, METH_VARARGS,
      "Search the positions start to last; write the results, return what else was found."},
     {NULL, NULL, 0, NULL},

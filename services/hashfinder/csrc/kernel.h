@@ -1,4 +1,4 @@
-/* The kernel: searches a range of positions. See docs/kernel.md. */
+/* The kernel: searches ranges of positions. See docs/kernel.md. */
 
 #ifndef HASHFINDER_KERNEL_H
 #define HASHFINDER_KERNEL_H
@@ -7,38 +7,73 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KERNEL_TEXT_LENGTH = 28 };  /* base64 of a SHA-1, its '=' included */
+enum kernel_hash { KERNEL_SHA1, KERNEL_SHA256, KERNEL_SHA512 };
 
-/* What to search for, and what is known already. */
+enum {
+    KERNEL_TEXT_LENGTH = 512,    /* the most characters of a text: a SHA-512 in binary */
+    KERNEL_SECRET_LENGTH = 1024, /* the most bytes of a secret of fixed length */
+    KERNEL_AFFIX_LENGTH = 49152, /* the most bytes of prefix and suffix together */
+    KERNEL_ANY_LENGTH = -1,
+};
+
+/* What a character of the name matches. */
+struct kernel_symbols {
+    uint64_t values;  /* bit v: the symbol of the value v. None, one, two or all are set. */
+    bool padding;     /* the encoding's '=' */
+};
+
+/* Return the values of all symbols. */
+static inline uint64_t kernel_all_values(unsigned symbol_bits)
+{
+    return symbol_bits == 6 ? UINT64_MAX : ((uint64_t)1 << (1 << symbol_bits)) - 1;
+}
+
+/* What to search for. A digest's text is its bits, `symbol_bits` for each symbol, most significant first;
+ * zeros fill the last symbol, and padding fills the text up to `text_length`. */
 struct kernel_query {
-    const uint8_t *pattern;    /* the name, letters in lower case; 0 matches no character */
-    unsigned length;           /* of the name: 1 to KERNEL_TEXT_LENGTH */
-    unsigned ideal_distance;   /* the first candidate within it ends the scan */
-    unsigned result_distance;  /* a candidate within it is a result; at least ideal_distance */
-    unsigned best_distance;    /* the smallest distance known */
-    const uint8_t *halt;       /* once this byte is not 0, the scan ends early; NULL for none */
+    enum kernel_hash hash;
+    const uint8_t *prefix, *suffix;    /* the message is prefix, secret, suffix */
+    size_t prefix_length, suffix_length;
+    const uint8_t *alphabet;           /* what secrets are made of, in the order of the positions */
+    unsigned alphabet_size;            /* 2 to 256 */
+    int secret_length;                 /* of all secrets; KERNEL_ANY_LENGTH: they grow from 0 bytes on */
+    unsigned symbol_bits;              /* 1, 4, 5 or 6 */
+    unsigned text_length;
+    const struct kernel_symbols *name; /* one for each character */
+    unsigned length;                   /* of the name: 1 to the text's */
+    unsigned first_offset, last_offset; /* where in the text the name may begin */
+    unsigned ideal_distance;           /* the first candidate within it ends the scan */
+    unsigned result_distance;          /* a candidate within it is a result; at least ideal_distance */
 };
 
-/* What a scan came to. */
-struct kernel_outcome {
-    uint64_t searched;         /* the last position searched */
-    size_t count;              /* of results */
-    bool found;                /* whether the last result is within the ideal distance */
-    unsigned best_distance;    /* the smallest distance, of the query or the scan */
-    uint64_t best_position;    /* the first with it, where it is below the query's */
+/* One scan: what it is given, and what it has come to so far. */
+struct kernel_scan {
+    const uint8_t *halt;      /* once this byte is not 0, the scan ends early; NULL for none */
+    uint64_t *results;        /* the positions of the results */
+    size_t capacity;          /* the most results, at least 1 */
+    size_t count;             /* of results, at first 0 */
+    unsigned best_distance;   /* the smallest distance known */
+    uint64_t best_position;   /* the first with it, once the scan has lowered it */
+    uint64_t searched;        /* the last position searched */
+    bool ended;               /* before the last position */
+    bool found;               /* whether the last result is within the ideal distance */
 };
 
-/* Search the positions `first` to `last`, both included, in order, until the first candidate within
- * `ideal_distance` or the `capacity`-th result (at least 1). Writes the positions of the results. Another
- * thread may set `halt` at any time: the scan then ends some microseconds later, wherever it is. */
-typedef struct kernel_outcome kernel_scan(const struct kernel_query *query, uint64_t first,
-                                          uint64_t last, uint64_t *results, size_t capacity);
+/* A query prepared for the secrets of one length, as one instruction set lays it out. */
+struct kernel_plan;
 
 /* The kernel compiled for one instruction set. */
 struct kernel_variant {
     const char *name;
     const char *const *features;  /* the CPU features it needs; ends with NULL */
-    kernel_scan *scan;
+    /* Prepare for secrets of `leading` times the alphabet's first byte and then `length` bytes of any;
+     * return NULL without memory. The query must outlive the plan, which `free` releases. */
+    struct kernel_plan *(*plan)(const struct kernel_query *query, unsigned leading, unsigned length);
+    void (*free)(struct kernel_plan *plan);
+    /* Search the secrets `first` to `last`, both included, of the plan's length. `origin` is the
+     * position of the secret 0. Return whether there was memory. */
+    bool (*scan)(const struct kernel_plan *plan, struct kernel_scan *scan, uint64_t origin,
+                 uint64_t first, uint64_t last);
 };
 
 /* All variants of this build, the fastest first; ends with a NULL name. */
@@ -47,5 +82,24 @@ extern const struct kernel_variant kernel_variants[];
 /* Whether the CPU has the feature, by a name that occurs in `kernel_variants`, and the operating
  * system lets programs use it. */
 int kernel_cpu_has(const char *feature);
+
+/* Scans one query. Any number of threads may scan at once. */
+struct kernel_scanner;
+
+/* Copy the query and return a scanner of it; NULL without memory. */
+struct kernel_scanner *kernel_prepare(const struct kernel_variant *variant,
+                                      const struct kernel_query *query);
+
+/* Release a scanner that no thread scans with. */
+void kernel_release(struct kernel_scanner *scanner);
+
+/* The last position that there is: UINT64_MAX, or that of the last secret of the fixed length. */
+uint64_t kernel_last_position(const struct kernel_scanner *scanner);
+
+/* Search the positions `first` to `last`, both included, in order, until the first candidate within
+ * `ideal_distance` or the `capacity`-th result. Another thread may set `halt` at any time: the scan then
+ * ends some microseconds later, wherever it is. Return whether there was memory. */
+bool kernel_scan(struct kernel_scanner *scanner, struct kernel_scan *scan, uint64_t first,
+                 uint64_t last);
 
 #endif

@@ -4,13 +4,25 @@
 
 #include <string.h>
 
-kernel_scan kernel_scan_baseline;
+/* Each is `kernel.c`, compiled with a name, see there. */
+#define DECLARE(name)                                                                              \
+    struct kernel_plan *kernel_plan_##name(const struct kernel_query *, unsigned, unsigned);       \
+    void kernel_free_##name(struct kernel_plan *);                                                 \
+    bool kernel_scan_##name(const struct kernel_plan *, struct kernel_scan *, uint64_t, uint64_t,  \
+                            uint64_t)
+#define VARIANT(name, features)                                                                    \
+    {#name, features, kernel_plan_##name, kernel_free_##name, kernel_scan_##name}
+
+DECLARE(baseline);
 
 static const char *const nothing[] = {NULL};
 
 #ifdef __x86_64__
 
-kernel_scan kernel_scan_avx2, kernel_scan_avx512, kernel_scan_avx512vbmi, kernel_scan_avx512bf16;
+DECLARE(avx2);
+DECLARE(avx512);
+DECLARE(avx512vbmi);
+DECLARE(avx512bf16);
 
 static const char *const avx2[] = {"avx2", NULL};
 #define AVX512 "avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
@@ -20,12 +32,12 @@ static const char *const avx512vbmi[] = {AVX512, "avx512vbmi", NULL};
 static const char *const avx512bf16[] = {AVX512, "avx512vbmi", "avx512bf16", NULL};
 
 const struct kernel_variant kernel_variants[] = {
-    {"avx512bf16", avx512bf16, kernel_scan_avx512bf16},
-    {"avx512vbmi", avx512vbmi, kernel_scan_avx512vbmi},
-    {"avx512", avx512, kernel_scan_avx512},
-    {"avx2", avx2, kernel_scan_avx2},
-    {"baseline", nothing, kernel_scan_baseline},
-    {NULL, NULL, NULL},
+    VARIANT(avx512bf16, avx512bf16),
+    VARIANT(avx512vbmi, avx512vbmi),
+    VARIANT(avx512, avx512),
+    VARIANT(avx2, avx2),
+    VARIANT(baseline, nothing),
+    {0},
 };
 
 int kernel_cpu_has(const char *feature)
@@ -41,8 +53,8 @@ int kernel_cpu_has(const char *feature)
 #else
 
 const struct kernel_variant kernel_variants[] = {
-    {"baseline", nothing, kernel_scan_baseline},
-    {NULL, NULL, NULL},
+    VARIANT(baseline, nothing),
+    {0},
 };
 
 int kernel_cpu_has(const char *feature)

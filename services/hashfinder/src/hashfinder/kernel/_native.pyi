@@ -1,19 +1,59 @@
 """The C kernel's binding. Use it through `hashfinder.kernel.native`."""
 
 from array import array
-from typing import Final
+from typing import Final, NewType
 
 VARIANTS: Final[tuple[tuple[str, tuple[str, ...]], ...]]
 """Each compiled instruction set with the CPU features it needs, the fastest first."""
 
+Scanner = NewType("Scanner", object)
+"""A capsule of a prepared query. Any number of threads may scan with it at once."""
+
 def cpu_features() -> frozenset[str]:
     """Return which of the features named in `VARIANTS` this CPU and this kernel of the OS have."""
 
-def scan(
+def prepare(
     variant: str,
-    pattern: bytes,
+    algorithm: int,
+    prefix: bytes,
+    suffix: bytes,
+    alphabet: bytes,
+    secret_length: int,
+    symbol_bits: int,
+    text_length: int,
+    symbols: array[int],
+    padding: bytes,
+    first_offset: int,
+    last_offset: int,
     ideal_distance: int,
     result_distance: int,
+    /,
+) -> Scanner:
+    """Return a scanner for a query.
+
+    Args:
+        variant: the instruction set, one of `VARIANTS` that the CPU can run.
+        algorithm: 0 for SHA-1, 1 for SHA-256, 2 for SHA-512.
+        prefix: what each message begins with.
+        suffix: what it ends with; with the prefix at most 48 KiB.
+        alphabet: the 2 to 256 bytes that secrets are made of, in order.
+        secret_length: of each secret, 0 to 1024; -1 for all lengths, one after the other.
+        symbol_bits: how many bits of the digest are a character of its text: 1, 4, 5 or 6.
+        text_length: of the digest's text with its padding, at most 512.
+        symbols: for each character of the name, 64 bits: bit v if it matches the symbol of the value v.
+        padding: for each character of the name, a byte: 1 if it matches the padding.
+        first_offset: where in the text the name may begin at the earliest.
+        last_offset: and at the latest.
+        ideal_distance: the first candidate within it ends a scan.
+        result_distance: a candidate within it is a result. From `ideal_distance` to the name's length.
+
+    Raises:
+        OverflowError: a number does not fit 31 bits.
+        ValueError: an argument is out of its range, or the CPU cannot run the variant.
+    """
+
+def scan(
+    scanner: Scanner,
     start: int,
     last: int,
     best_distance: int,
@@ -33,6 +73,6 @@ def scan(
         is below `best_distance`.
 
     Raises:
-        OverflowError: a position is outside the keyspace.
-        ValueError: another argument is out of its range, or the CPU cannot run the variant.
+        OverflowError: a position does not fit 64 bits.
+        ValueError: a position is outside the keyspace, or the array is too small.
     """

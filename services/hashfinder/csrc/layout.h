@@ -1,0 +1,293 @@
+/* Where the candidates are: which of them a vector has, and what of their messages is known before.
+ *
+ * The secrets of one length differ in their symbols. The last of these, as many as make some hundreds of
+ * *combinations*, tell the lanes of vectors apart: a table of *lane vectors*, made once for the length, has
+ * what they add to the message. All symbols before them make the *outer messages*, whose last symbols are
+ * left out: one for each lane of a vector is prepared at once. A message of a candidate is the sum, bit by
+ * bit, of an outer message and a lane of the table. */
+
+#ifndef HASHFINDER_LAYOUT_H
+#define HASHFINDER_LAYOUT_H
+
+#include "kernel.h"
+#include "simd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ROUNDS = 80,           /* the most of any hash */
+    STATE = 8,             /* the most words of any hash's state */
+    BLOCK = 128,           /* the most bytes of any hash's block */
+    PLACES = 64,           /* the most symbols of a secret that change below 2^64 positions */
+    COMBINATIONS = 1104,   /* the most of them: more would not fit the CPU's cache */
+    GROUP = 32,            /* vectors whose digests are scored together */
+    CALL = 4,              /* vectors that a hash function takes at once */
+};
+
+/* Some outer messages: one for each lane, of 32 or of 64 bits as the hash's words. Of the block that the
+ * first varying symbol is in. */
+struct outers {
+    words chain[STATE];    /* the state before the block */
+    words state[STATE];    /* the state before the first varying word */
+    words known[7];        /* what SHA-1's next rounds need, see sha1.h */
+    words message[ROUNDS]; /* the words, expanded */
+    words sum[ROUNDS];     /* the same, plus the rounds' constants */
+};
+
+/* A vector to hash: LANES candidates in order. */
+struct unit {
+    const words *lanes;    /* its part of the table */
+    unsigned outer;        /* the lane of its outer message */
+};
+
+struct kernel_plan;
+
+/* A hash algorithm. Digests of vectors lie GROUP vectors apart for each word of the state; where words have
+ * 64 bits, 2 * GROUP: those of the even candidates and of the odd ones take turns. */
+struct hash {
+    unsigned word_bytes;   /* 4 or 8; a block has 16 words */
+    unsigned state;        /* words */
+    unsigned rounds;
+    unsigned table;        /* lane vectors for a unit and block */
+    uint64_t (*initial)(unsigned word);
+    /* Expand the 16 words of each lane's message. */
+    void (*expand)(words message[ROUNDS]);
+    void (*add_constants)(words message[ROUNDS]);
+    /* Do the rounds `from` up to, not including, `to`, on the expanded words plus constants. */
+    void (*run)(words state[STATE], const words sum[ROUNDS], unsigned from, unsigned to);
+    /* Set `known`; NULL for none. */
+    void (*prepare)(const struct kernel_plan *plan, struct outers *outers);
+    /* Hash the block of the first varying symbol. */
+    void (*first)(const struct kernel_plan *plan, const struct outers *outers,
+                  const struct unit units[CALL], words *digest);
+    /* Hash one more block, where the varying symbols end in it: `lanes` leads to its part of the table. */
+    void (*second)(const struct kernel_plan *plan, const struct unit units[CALL], words *digest);
+    /* Hash one more block that all candidates share, given by its expanded words plus constants. */
+    void (*constant)(const void *sum, words *digest);
+};
+
+struct pattern;
+
+struct kernel_plan {
+    const struct kernel_query *query;
+    const struct hash *hash;
+    struct pattern *pattern;    /* see matcher.h */
+    unsigned length;            /* symbols of the secret that may change */
+    unsigned inner;             /* those of them that tell lanes apart */
+    uint32_t combinations;
+    uint32_t units;             /* vectors for an outer message */
+    unsigned begin;             /* the first byte of the secret in `head` */
+    unsigned outer_blocks;      /* blocks before that of the first varying symbol, with other symbols: 0, 1 */
+    unsigned first_word;        /* where the varying symbols begin in their block */
+    unsigned last_word;         /* and end, if not in the next block */
+    bool straddles;             /* they end in the next block */
+    unsigned constant_blocks;   /* after those */
+    size_t table_size;          /* vectors, of one block */
+    words *table;               /* of the first block, and then of the second */
+    uint8_t *sums;              /* of the constant blocks */
+    uint8_t head[2 * BLOCK];    /* the message from the block of the secret's first byte on, zeros for it */
+    words chain[STATE];         /* the state before `head` */
+    words second[ROUNDS];       /* the outer message of the second block, expanded, the same in all lanes */
+};
+
+INLINE words add_words(unsigned word_bytes, words x, words y)
+{
+    return word_bytes == 4 ? x + y : (words)((longs)x + (longs)y);
+}
+
+static uint64_t read_word(const uint8_t *bytes, unsigned size)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < size; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+/* Write the 16 words of a block into one lane of vectors that are `step` apart. */
+static void set_lane(unsigned word_bytes, words *vectors, unsigned step, unsigned lane,
+                     const uint8_t *block)
+{
+    for (unsigned t = 0; t < 16; t++)
+        if (word_bytes == 4)
+            ((uint32_t *)(vectors + t * step))[lane] = (uint32_t)read_word(block + 4 * t, 4);
+        else
+            ((uint64_t *)(vectors + t * step))[lane] = read_word(block + 8 * t, 8);
+}
+
+/* Write the 16 words of a block into all lanes. */
+static void set_lanes(unsigned word_bytes, words *vectors, const uint8_t *block)
+{
+    for (unsigned lane = 0; lane < VECTOR_BYTES / word_bytes; lane++)
+        set_lane(word_bytes, vectors, 1, lane, block);
+}
+
+/* Hash a block of each lane's message; `message` becomes what the rounds added. */
+static void compress(const struct hash *hash, words chain[STATE], words message[ROUNDS])
+{
+    words state[STATE];
+
+    memcpy(state, chain, sizeof state);
+    hash->expand(message);
+    hash->add_constants(message);
+    hash->run(state, message, 0, hash->rounds);
+    for (unsigned i = 0; i < hash->state; i++)
+        chain[i] = add_words(hash->word_bytes, chain[i], state[i]);
+}
+
+/* Return the number of outer messages that a vector holds. */
+INLINE unsigned outer_lanes(const struct kernel_plan *plan)
+{
+    return VECTOR_BYTES / plan->hash->word_bytes;
+}
+
+/* Prepare the outer messages from the number `first` on. */
+static void make_outers(const struct kernel_plan *plan, uint64_t first, struct outers *outers)
+{
+    const struct hash *hash = plan->hash;
+    const struct kernel_query *query = plan->query;
+    unsigned places = plan->length - plan->inner, block = 16 * hash->word_bytes;
+    uint8_t head[2 * BLOCK], *symbols = head + plan->begin;
+    unsigned digits[PLACES];
+    words before[ROUNDS];
+
+    memcpy(head, plan->head, sizeof head);
+    for (unsigned place = places; place-- > 0; first /= query->alphabet_size) {
+        digits[place] = first % query->alphabet_size;
+        symbols[place] = query->alphabet[digits[place]];
+    }
+    for (unsigned lane = 0; lane < outer_lanes(plan); lane++) {
+        if (plan->outer_blocks)
+            set_lane(hash->word_bytes, before, 1, lane, head);
+        set_lane(hash->word_bytes, outers->message, 1, lane, head + plan->outer_blocks * block);
+        for (unsigned place = places; place-- > 0;) {  /* the next secret's symbols */
+            digits[place] = (digits[place] + 1) % query->alphabet_size;
+            symbols[place] = query->alphabet[digits[place]];
+            if (digits[place])
+                break;
+        }
+    }
+    memcpy(outers->chain, plan->chain, sizeof outers->chain);
+    if (plan->outer_blocks)
+        compress(hash, outers->chain, before);
+    hash->expand(outers->message);
+    memcpy(outers->sum, outers->message, sizeof outers->sum);
+    hash->add_constants(outers->sum);
+    memcpy(outers->state, outers->chain, sizeof outers->state);
+    hash->run(outers->state, outers->sum, 0, plan->first_word);
+    if (hash->prepare)
+        hash->prepare(plan, outers);
+}
+
+/* Choose how many symbols tell lanes apart: as few lanes as possible stay idle. */
+static void choose_inner(struct kernel_plan *plan)
+{
+    unsigned size = plan->query->alphabet_size;
+    uint32_t combinations = 1;
+
+    for (unsigned inner = 0; inner <= plan->length && combinations <= COMBINATIONS; inner++) {
+        uint32_t units = (combinations + LANES - 1) / LANES;
+        /* That is, combinations / units is not below what it was. */
+        if (!inner || combinations * plan->units >= plan->combinations * units) {
+            plan->inner = inner;
+            plan->combinations = combinations;
+            plan->units = units;
+        }
+        combinations *= size;
+    }
+}
+
+/* Fill the table of lane vectors. Padding lanes repeat the last combination. */
+static void fill_table(struct kernel_plan *plan)
+{
+    const struct kernel_query *query = plan->query;
+    const struct hash *hash = plan->hash;
+    unsigned block = 16 * hash->word_bytes, begin = plan->begin + plan->length - plan->inner;
+
+    for (uint32_t i = 0; i < plan->units * LANES; i++) {
+        uint8_t head[2 * BLOCK] = {0};
+        uint32_t rest = i < plan->combinations ? i : plan->combinations - 1;
+        for (unsigned place = plan->inner; place-- > 0; rest /= query->alphabet_size)
+            head[begin + place] = query->alphabet[rest % query->alphabet_size];
+        for (unsigned k = 0; k <= plan->straddles; k++) {
+            words *unit = plan->table + k * plan->table_size + i / LANES * hash->table;
+            const uint8_t *bytes = head + (plan->outer_blocks + k) * block;
+            if (hash->word_bytes == 4)
+                set_lane(4, unit, 1, i % LANES, bytes);
+            else
+                set_lane(8, unit + i % 2, 2, i % LANES / 2, bytes);
+        }
+    }
+    if (hash->table == ROUNDS)  /* linear: the parts of a message can be expanded one by one */
+        for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
+            hash->expand(plan->table + i * ROUNDS);
+}
+
+/* Write prefix, zeros for the secret, suffix, and the padding of the hash; return the number of blocks. */
+static size_t write_message(const struct kernel_plan *plan, unsigned leading, uint8_t *message)
+{
+    const struct kernel_query *query = plan->query;
+    unsigned block = 16 * plan->hash->word_bytes, tail = 2 * plan->hash->word_bytes;
+    size_t secret = query->prefix_length + leading;
+    size_t length = secret + plan->length + query->suffix_length;
+    size_t blocks = (length + 1 + tail + block - 1) / block;
+
+    memset(message, 0, blocks * block);
+    if (query->prefix_length)
+        memcpy(message, query->prefix, query->prefix_length);
+    memset(message + query->prefix_length, query->alphabet[0], leading);
+    if (query->suffix_length)
+        memcpy(message + secret + plan->length, query->suffix, query->suffix_length);
+    message[length] = 0x80;
+    for (unsigned i = 0; i < 8; i++)  /* in bits */
+        message[blocks * block - 1 - i] = (uint8_t)((uint64_t)8 * length >> 8 * i);
+    return blocks;
+}
+
+/* Lay out the message around the secret. `message` has room for all of it. */
+static bool lay_out(struct kernel_plan *plan, unsigned leading, uint8_t *message)
+{
+    const struct hash *hash = plan->hash;
+    unsigned block = 16 * hash->word_bytes;
+    size_t blocks = write_message(plan, leading, message);
+    size_t secret = plan->query->prefix_length + leading, next = secret / block;
+    words w[ROUNDS];
+
+    plan->begin = secret % block;
+    unsigned begin = plan->begin + plan->length - plan->inner;
+    unsigned end = plan->inner ? begin + plan->inner - 1 : begin;
+    plan->outer_blocks = plan->inner ? begin / block : 0;
+    plan->straddles = end / block > plan->outer_blocks;
+    plan->first_word = plan->inner ? begin % block / hash->word_bytes : 0;
+    plan->last_word = plan->straddles ? 15 : end % block / hash->word_bytes;
+    for (size_t i = 0; i < STATE; i++)
+        for (unsigned lane = 0; lane < outer_lanes(plan); lane++)
+            if (hash->word_bytes == 4)
+                ((uint32_t *)&plan->chain[i])[lane] = (uint32_t)hash->initial(i % hash->state);
+            else
+                ((uint64_t *)&plan->chain[i])[lane] = hash->initial(i);
+    for (size_t i = 0; i < next; i++) {
+        set_lanes(hash->word_bytes, w, message + i * block);
+        compress(hash, plan->chain, w);
+    }
+    for (size_t i = 0; i < 2 && next + i < blocks; i++)
+        memcpy(plan->head + i * block, message + (next + i) * block, block);
+    next += plan->outer_blocks + 1;
+    if (plan->straddles) {
+        set_lanes(hash->word_bytes, plan->second, message + next++ * block);
+        hash->expand(plan->second);
+    }
+    plan->constant_blocks = (unsigned)(blocks - next);
+    plan->sums = malloc(plan->constant_blocks * hash->rounds * hash->word_bytes + 1);
+    for (size_t i = 0; plan->sums && i < plan->constant_blocks; i++) {
+        set_lanes(hash->word_bytes, w, message + (next + i) * block);
+        hash->expand(w);
+        hash->add_constants(w);
+        for (unsigned t = 0; t < hash->rounds; t++)
+            memcpy(plan->sums + (i * hash->rounds + t) * hash->word_bytes, &w[t], hash->word_bytes);
+    }
+    return plan->sums;
+}
+
+#endif

@@ -1,0 +1,234 @@
+/* Where the name stands in the texts of a group, within a distance. The texts are never made: what follows is
+ * logic on planes. For each place in the text and each different character of the name a *match* plane
+ * says whose symbol is one that the character allows. For each offset the matches are added up, bit by
+ * bit, and compared with how many the distance needs. */
+
+#ifndef HASHFINDER_MATCHER_H
+#define HASHFINDER_MATCHER_H
+
+#include "layout.h"
+
+enum { STEP = 7 };  /* as many matches as make a number of three bits */
+
+/* A different character of the name that matches one or two symbols. A symbol's upper bits have one value and
+ * its lower ones another: these are the numbers of their planes. */
+struct letter {
+    uint32_t start;  /* of its match planes */
+    uint8_t high[2], low[2];
+};
+
+/* The name and where it may stand, made for a plan. */
+struct pattern {
+    unsigned length;
+    unsigned bits;                  /* of a symbol */
+    unsigned offsets;
+    unsigned first_place, places;   /* in the text: those that the name can reach */
+    unsigned symbols;               /* in the text: the places before any padding */
+    uint64_t all;                   /* values of a symbol */
+    uint32_t touched;               /* the 32-bit words of the digest that these places are in */
+    unsigned classes;               /* different characters; the first, of the fill, matches nothing */
+    struct kernel_symbols class[KERNEL_TEXT_LENGTH + 1];
+    uint32_t start[KERNEL_TEXT_LENGTH + STEP - 1]; /* of a character's match planes, at the first offset */
+    unsigned letters;
+    struct letter letter[KERNEL_TEXT_LENGTH];
+};
+
+enum { NO_VALUE = 8 };  /* the number of a plane of zeros */
+
+/* Return the number of the character's class, which is added if it is new. */
+static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbols)
+{
+    unsigned low = pattern->bits == 1 ? 0 : (pattern->bits + 1) / 2, c = 0;
+
+    symbols.values &= pattern->all;
+    while (c < pattern->classes
+           && (pattern->class[c].values != symbols.values
+               || pattern->class[c].padding != symbols.padding))
+        c++;
+    if (c < pattern->classes)
+        return c;
+    pattern->class[pattern->classes++] = symbols;
+    if (symbols.values && symbols.values != pattern->all) {
+        struct letter *letter = &pattern->letter[pattern->letters++];
+        *letter = (struct letter){c * pattern->places, {0, NO_VALUE}, {0, NO_VALUE}};
+        for (unsigned i = 0; symbols.values; i++, symbols.values &= symbols.values - 1) {
+            unsigned value = (unsigned)__builtin_ctzll(symbols.values);
+            letter->high[i] = (uint8_t)(value >> low);
+            letter->low[i] = (uint8_t)(value & ((1u << low) - 1));
+        }
+    }
+    return c;
+}
+
+static struct pattern *make_pattern(const struct kernel_query *query, unsigned digest_bits)
+{
+    struct pattern *pattern = calloc(1, sizeof *pattern);
+
+    if (!pattern)
+        return NULL;
+    pattern->length = query->length;
+    pattern->bits = query->symbol_bits;
+    pattern->offsets = query->last_offset - query->first_offset + 1;
+    pattern->first_place = query->first_offset;
+    pattern->places = query->last_offset + query->length - query->first_offset;
+    pattern->symbols = (digest_bits + query->symbol_bits - 1) / query->symbol_bits;
+    pattern->all = kernel_all_values(query->symbol_bits);
+    pattern->classes = 1;
+    for (unsigned i = 0; i < query->length; i++)
+        pattern->start[i] = find_class(pattern, query->name[i]) * pattern->places + i;
+    for (unsigned place = 0; place < pattern->places; place++) {
+        unsigned bit = (pattern->first_place + place) * pattern->bits;
+        for (unsigned i = bit; i < bit + pattern->bits && i < digest_bits; i++)
+            pattern->touched |= (uint32_t)1 << i / 32;
+    }
+    return pattern;
+}
+
+/* The size of the match planes. */
+static size_t match_size(const struct pattern *pattern)
+{
+    return pattern->classes * pattern->places * sizeof(words);
+}
+
+/* Set the match planes that are the same for all groups: of characters that match anything or nothing, and
+ * at the padding's places. */
+static void set_constant_matches(const struct pattern *pattern, words *match)
+{
+    const words zero = {0};
+
+    for (unsigned c = 0; c < pattern->classes; c++)
+        for (unsigned place = 0; place < pattern->places; place++) {
+            const struct kernel_symbols *symbols = &pattern->class[c];
+            bool padding = pattern->first_place + place >= pattern->symbols;
+            bool matches = padding ? symbols->padding : symbols->values;
+            match[c * pattern->places + place] = matches ? ~zero : zero;
+        }
+}
+
+/* Make a plane for each value of a number of 0 to 3 bits, its most significant bit first. */
+INLINE void decode(const words *bits, int count, words values[NO_VALUE + 1])
+{
+    const words zero = {0};
+
+    values[NO_VALUE] = zero;
+    if (count == 0)
+        values[0] = ~zero;
+    else if (count == 1)
+        values[0] = ~bits[0], values[1] = bits[0];
+    else {
+        words x = count == 3 ? bits[0] : zero, y = bits[count - 2], z = bits[count - 1];
+#ifdef __AVX512F__
+        values[0] = TERNARY(1 << 0, x, y, z);
+        values[1] = TERNARY(1 << 1, x, y, z);
+        values[2] = TERNARY(1 << 2, x, y, z);
+        values[3] = TERNARY(1 << 3, x, y, z);
+        if (count == 3) {
+            values[4] = TERNARY(1 << 4, x, y, z);
+            values[5] = TERNARY(1 << 5, x, y, z);
+            values[6] = TERNARY(1 << 6, x, y, z);
+            values[7] = TERNARY(1 << 7, x, y, z);
+        }
+#else
+        words low[4] = {~(y | z), ~y & z, y & ~z, y & z};
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            values[i] = low[i] & ~x;
+            if (count == 3)
+                values[i + 4] = low[i] & x;
+        }
+#endif
+    }
+}
+
+/* Set the match planes of a group. The numbers of bits are literals. */
+INLINE void match_symbols(const struct pattern *pattern, const words *planes, words *match,
+                          int high_bits, int low_bits)
+{
+    unsigned end = pattern->first_place + pattern->places;
+
+    for (unsigned place = pattern->first_place; place < end && place < pattern->symbols; place++) {
+        const words *bits = planes + place * (unsigned)(high_bits + low_bits);
+        words high[NO_VALUE + 1], low[NO_VALUE + 1], *at = match + (place - pattern->first_place);
+        decode(bits, high_bits, high);
+        decode(bits + high_bits, low_bits, low);
+        for (const struct letter *letter = pattern->letter, *last = letter + pattern->letters;
+             letter < last; letter++)
+            at[letter->start] = join(high[letter->high[0]] & low[letter->low[0]],
+                                     high[letter->high[1]], low[letter->low[1]]);
+    }
+}
+
+OUTLINE void match_group(const struct pattern *pattern, const words *planes, words *match)
+{
+    switch (pattern->bits) {
+    case 1: match_symbols(pattern, planes, match, 1, 0); break;
+    case 4: match_symbols(pattern, planes, match, 2, 2); break;
+    case 5: match_symbols(pattern, planes, match, 2, 3); break;
+    default: match_symbols(pattern, planes, match, 3, 3);
+    }
+}
+
+/* Add three bits: return the sum's lower bit, set the upper one. */
+INLINE words add(words x, words y, words z, words *carry)
+{
+    *carry = majority(x, y, z);
+    return parity(x, y, z);
+}
+
+/* Add up matches of characters `from` to `from + 6` of the name, the lowest bit of the sum first. */
+INLINE void count_step(const struct pattern *pattern, const words *match, unsigned from, words sum[3])
+{
+    words x[STEP], carry_0, carry_1, carry_2;
+
+    UNROLL
+    for (unsigned i = 0; i < STEP; i++)
+        x[i] = match[pattern->start[from + i]];
+    words s = add(x[0], x[1], x[2], &carry_0);
+    s = add(s, x[3], x[4], &carry_1);
+    sum[0] = add(s, x[5], x[6], &carry_2);
+    sum[1] = add(carry_0, carry_1, carry_2, &sum[2]);
+}
+
+/* Return whose text has the name within `distance`. `digits`, a literal, is how many bits the length has. */
+INLINE words count(const struct pattern *pattern, const words *match, unsigned distance, int digits)
+{
+    const words zero = {0};
+    unsigned need = pattern->length - distance;
+    words hits = zero, skip[10];
+
+    for (int k = 0; k < digits; k++)
+        skip[k] = zero - !(need >> k & 1);
+    for (unsigned offset = 0; offset < pattern->offsets; offset++, match++) {
+        words sum[10] = {zero}, enough = ~zero;
+        count_step(pattern, match, 0, sum);
+        UNROLL
+        for (int k = 3; k < digits; k++)
+            sum[k] = zero;
+        if (digits > 3)
+            for (unsigned from = STEP; from < pattern->length; from += STEP) {
+                words more[3], carry = zero;
+                count_step(pattern, match, from, more);
+                UNROLL
+                for (int k = 0; k < digits; k++)
+                    sum[k] = add(sum[k], k < 3 ? more[k] : zero, carry, &carry);
+            }
+        /* Compare with `need` from the lowest bit up: a bit that is needed must be there as well,
+         * one that is not is enough by itself. */
+        UNROLL
+        for (int k = 0; k < digits; k++)
+            enough = majority(sum[k], enough, skip[k]);
+        hits |= enough;
+    }
+    return hits;
+}
+
+OUTLINE words find_hits(const struct pattern *pattern, const words *match, unsigned distance)
+{
+    if (pattern->length <= STEP)
+        return count(pattern, match, distance, 3);
+    if (pattern->length < 32)
+        return count(pattern, match, distance, 5);
+    return count(pattern, match, distance, 10);
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* Vectors in the extension that GCC and Clang share. `kernel.c` includes this once for each instruction
+ * set, with VECTOR_BYTES, the size of a register: 16, 32 or 64. */
+
+#ifndef HASHFINDER_SIMD_H
+#define HASHFINDER_SIMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the order of the candidates in a vector needs a little-endian CPU"
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+/* For the long functions: inlined into one another, the compiler would keep too much at once. */
+#define OUTLINE static __attribute__((noinline))
+
+/* Before a loop whose counter has to be a constant in each pass. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 80")
+#endif
+
+enum { LANES = VECTOR_BYTES / 4, LONG_LANES = VECTOR_BYTES / 8 };
+
+/* One register, of words of 32 or of 64 bits. The same memory is read as both, and word by word: compiled
+ * with -fno-strict-aliasing. */
+typedef uint32_t words __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t longs __attribute__((vector_size(VECTOR_BYTES)));
+
+INLINE words rotate(words x, int n) { return x << n | x >> (32 - n); }
+
+#ifdef __AVX512F__
+/* One instruction for any function of three bits, given by its table: GCC does not see it in all. */
+#define TERNARY(table, x, y, z)                                                                    \
+    (words) _mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table)
+#endif
+
+/* The bits of x where mask has ones, those of y elsewhere. */
+INLINE words blend(words mask, words x, words y)
+{
+#ifdef __AVX512F__
+    return TERNARY(0xd8, y, x, mask);
+#else
+    return y ^ (mask & (x ^ y));
+#endif
+}
+
+/* The bits that at least two of the three have. */
+INLINE words majority(words x, words y, words z)
+{
+#ifdef __AVX512F__
+    return TERNARY(0xe8, x, y, z);
+#else
+    return blend(x ^ y, z, y);
+#endif
+}
+
+/* The bits that one or all of the three have. */
+INLINE words parity(words x, words y, words z)
+{
+#ifdef __AVX512F__
+    return TERNARY(0x96, x, y, z);
+#else
+    return x ^ y ^ z;
+#endif
+}
+
+/* x, and also the bits that both y and z have. */
+INLINE words join(words x, words y, words z)
+{
+#ifdef __AVX512F__
+    return TERNARY(0xf8, x, y, z);
+#else
+    return x | (y & z);
+#endif
+}
+
+#endif
