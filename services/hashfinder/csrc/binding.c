@@ -94,6 +94,11 @@ static const char *refusal(const struct kernel_query *query)
         return "the distances must not be above the length of the name";
     if (query->ideal_distance > query->result_distance)
         return "the ideal distance must not be above the result distance";
+    for (unsigned i = 0; i < query->length; i++) {
+        uint64_t values = query->name[i].values;
+        if (values != kernel_all_values(query->symbol_bits) && __builtin_popcountll(values) > 2)
+            return "a character must match no symbol, one, two or all";
+    }
     return NULL;
 }
 
@@ -116,17 +121,17 @@ static PyObject *prepare_query(const char *variant_name, struct kernel_query *qu
         PyErr_SetString(PyExc_ValueError, "a character must have 8 bytes of values and one of padding");
         return NULL;
     }
+    query->name = name;
     query->length = padding->len <= KERNEL_TEXT_LENGTH ? (unsigned)padding->len : UINT_MAX;
+    for (unsigned i = 0; i < query->length && i < KERNEL_TEXT_LENGTH; i++) {
+        memcpy(&name[i].values, (const char *)values->buf + i * sizeof(uint64_t), sizeof(uint64_t));
+        name[i].padding = ((const char *)padding->buf)[i];
+    }
     const char *reason = refusal(query);
     if (reason) {
         PyErr_SetString(PyExc_ValueError, reason);
         return NULL;
     }
-    for (unsigned i = 0; i < query->length; i++) {
-        memcpy(&name[i].values, (const char *)values->buf + i * sizeof(uint64_t), sizeof(uint64_t));
-        name[i].padding = ((const char *)padding->buf)[i];
-    }
-    query->name = name;
     struct kernel_scanner *scanner = kernel_prepare(variant, query);
     if (!scanner)
         return PyErr_NoMemory();

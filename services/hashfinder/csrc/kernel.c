@@ -88,8 +88,8 @@ struct group {
     uint64_t origin;
     unsigned size;                         /* in vectors */
     struct unit units[GROUP];
-    uint64_t secret[GROUP];                /* the number of each vector's first candidate */
-    struct set searched;                   /* the candidates that are in the scan's range */
+    uint64_t message[GROUP];               /* the number of each vector's outer message */
+    uint64_t first, last;                  /* the secrets to search */
     words match[];
 };
 
@@ -158,9 +158,36 @@ static void cut(struct set *set, struct place last)
         set->lanes[v] = 0;
 }
 
+/* Return the number of the vector's first secret. */
+static uint64_t secret_of(const struct group *group, unsigned v)
+{
+    return group->message[v] * group->plan->combinations + group->units[v].number * LANES;
+}
+
 static uint64_t position(const struct group *group, struct place place)
 {
-    return group->origin + group->secret[place.vector] + place.lane;
+    return group->origin + secret_of(group, place.vector) + place.lane;
+}
+
+/* Return the candidates of the group that are to be searched. */
+static struct set searched(const struct group *group)
+{
+    struct set set = {{0}};
+
+    for (unsigned v = 0; v < group->size; v++) {
+        uint64_t secret = secret_of(group, v);
+        uint32_t begin = group->units[v].number * LANES, lanes = ~(uint32_t)0 >> (32 - LANES);
+        if (begin >= group->plan->combinations)
+            continue;
+        if (group->plan->combinations - begin < LANES)
+            lanes >>= LANES - (group->plan->combinations - begin);
+        if (secret < group->first)
+            lanes &= ~(uint32_t)0 << (group->first - secret);
+        if (group->last - secret < LANES)
+            lanes &= ~(uint32_t)0 >> (31 - (group->last - secret));
+        set.lanes[v] = lanes;
+    }
+    return set;
 }
 
 /* Write the results; return the last one if there is no room for more, else `last`. */
@@ -185,7 +212,7 @@ OUTLINE void record(struct group *group)
 {
     struct kernel_scan *scan = group->scan;
     const struct kernel_query *query = group->plan->query;
-    struct set allowed = group->searched, set;
+    struct set allowed = searched(group), set;
     struct place last = last_of(&allowed);
 
     if (within(group, query->ideal_distance, &allowed, &set)) {
@@ -214,7 +241,7 @@ static words *digest(struct group *group, unsigned v)
     return group->plan->hash->word_bytes == 4 ? group->planes + v : group->halves + 2 * v;
 }
 
-/* Hash the last blocks of the group's vectors, score them, record what matters; the group is empty then. */
+/* Hash the last blocks of the group's vectors, score them, record what matters. */
 static void finish(struct group *group)
 {
     const struct kernel_plan *plan = group->plan;
@@ -236,60 +263,47 @@ static void finish(struct group *group)
     match_group(plan->pattern, group->planes, group->match);
     if (any(find_hits(plan->pattern, group->match, limit(group))))
         record(group);
-    group->size = 0;
-    memset(&group->searched, 0, sizeof group->searched);
 }
 
-/* Add a vector whose first candidate is the secret `secret`, and which has `lanes` of them. */
-INLINE void add_unit(struct group *group, uint64_t secret, unsigned outer, uint32_t number, uint32_t lanes)
-{
-    unsigned v = group->size++;
-
-    group->units[v].lanes = group->plan->table + number * group->plan->hash->table;
-    group->units[v].outer = outer;
-    group->secret[v] = secret;
-    group->searched.lanes[v] = lanes;
-}
-
-/* Search the secrets `first` to `last`. */
-static void search(struct group *group, uint64_t first, uint64_t last)
+/* Search the secrets from the first one on. */
+static void search(struct group *group)
 {
     const struct kernel_plan *plan = group->plan;
     struct kernel_scan *scan = group->scan;
-    unsigned outers = outer_lanes(plan), outer = 0;
-    uint64_t message = first / plan->combinations;
-    uint32_t unit = (uint32_t)(first % plan->combinations) / LANES;
+    const size_t stride = plan->hash->table;
+    const unsigned outers = outer_lanes(plan);
+    const uint64_t last = group->last / plan->combinations;
+    const uint32_t last_number = (uint32_t)(group->last % plan->combinations) / LANES;
+    uint64_t message = group->first / plan->combinations;
+    uint32_t number = (uint32_t)(group->first % plan->combinations) / LANES, outer = 0;
+    bool done;
 
     make_outers(plan, message, &group->outers);
-    for (;;) {
-        uint64_t secret = message * plan->combinations + unit * LANES;
-        uint32_t count = plan->combinations - unit * LANES, lanes = ~(uint32_t)0;
-        if (count > LANES)
-            count = LANES;
-        bool done = last - secret < count;
-        lanes >>= 32 - (done ? (uint32_t)(last - secret) + 1 : count);
-        lanes &= ~(uint32_t)0 << (secret < first ? first - secret : 0);
-        add_unit(group, secret, outer, unit, lanes);
-        if (++unit == plan->units)
-            unit = 0, message++, outer++;
-        while ((done || outer == outers) && group->size % CALL)
-            add_unit(group, secret, 0, 0, 0);  /* fill the call with candidates that do not count */
+    do {
+        group->units[group->size] = (struct unit){plan->table + number * stride, outer, number};
+        group->message[group->size++] = message;
+        done = message == last && number == last_number;
+        if (++number == plan->units)
+            number = 0, message++, outer++;
+        while ((done || outer == outers) && group->size % CALL) {
+            group->units[group->size] = (struct unit){plan->table, 0, plan->units};
+            group->message[group->size++] = 0;
+        }
         if (group->size % CALL == 0)
             plan->hash->first(plan, &group->outers, group->units + group->size - CALL,
                               digest(group, group->size - CALL));
         if (outer == outers && !done)
             make_outers(plan, message, &group->outers), outer = 0;
-        if (!done && group->size < GROUP)
+        if (group->size < GROUP && !done)
             continue;
         finish(group);
-        if (done || scan->ended)
-            return;
-        if (scan->halt && __atomic_load_n(scan->halt, __ATOMIC_RELAXED)) {
-            scan->searched = group->origin + secret + count - 1;
+        if (!done && !scan->ended && scan->halt && __atomic_load_n(scan->halt, __ATOMIC_RELAXED)) {
+            struct set all = searched(group);
+            scan->searched = position(group, last_of(&all));
             scan->ended = true;
-            return;
         }
-    }
+        group->size = 0;
+    } while (!done && !scan->ended);
 }
 
 bool KERNEL_SCAN(const struct kernel_plan *plan, struct kernel_scan *scan, uint64_t origin,
@@ -303,10 +317,11 @@ bool KERNEL_SCAN(const struct kernel_plan *plan, struct kernel_scan *scan, uint6
     group->plan = plan;
     group->scan = scan;
     group->origin = origin;
+    group->first = first;
+    group->last = last;
     group->size = 0;
-    memset(&group->searched, 0, sizeof group->searched);
     set_constant_matches(plan->pattern, group->match);
-    search(group, first, last);
+    search(group);
     free(group);
     return true;
 }

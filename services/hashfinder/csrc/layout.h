@@ -38,7 +38,8 @@ struct outers {
 /* A vector to hash: LANES candidates in order. */
 struct unit {
     const words *lanes;    /* its part of the table */
-    unsigned outer;        /* the lane of its outer message */
+    uint32_t outer;        /* the lane of its outer message */
+    uint32_t number;       /* among the units of that message; a fill, which does not count, is after them */
 };
 
 struct kernel_plan;
@@ -96,24 +97,22 @@ INLINE words add_words(unsigned word_bytes, words x, words y)
     return word_bytes == 4 ? x + y : (words)((longs)x + (longs)y);
 }
 
-static uint64_t read_word(const uint8_t *bytes, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size; i++)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
 /* Write the 16 words of a block into one lane of vectors that are `step` apart. */
-static void set_lane(unsigned word_bytes, words *vectors, unsigned step, unsigned lane,
+INLINE void set_lane(unsigned word_bytes, words *vectors, unsigned step, unsigned lane,
                      const uint8_t *block)
 {
-    for (unsigned t = 0; t < 16; t++)
-        if (word_bytes == 4)
-            ((uint32_t *)(vectors + t * step))[lane] = (uint32_t)read_word(block + 4 * t, 4);
-        else
-            ((uint64_t *)(vectors + t * step))[lane] = read_word(block + 8 * t, 8);
+    for (unsigned t = 0; t < 16; t++) {
+        uint32_t upper, lower;
+        memcpy(&upper, block + t * word_bytes, 4);
+        memcpy(&lower, block + t * word_bytes + word_bytes - 4, 4);
+        uint32_t *lanes = (uint32_t *)(vectors + t * step);
+        if (word_bytes == 4) {
+            lanes[lane] = __builtin_bswap32(upper);
+        } else {
+            lanes[2 * lane] = __builtin_bswap32(lower);
+            lanes[2 * lane + 1] = __builtin_bswap32(upper);
+        }
+    }
 }
 
 /* Write the 16 words of a block into all lanes. */

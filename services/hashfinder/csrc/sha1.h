@@ -82,11 +82,13 @@ INLINE words sha1_addend(const struct sha1_words *w, int s, unsigned t, int phas
     return (w->lanes[s][t] ^ w->message[s][t * LANES]) + SHA1_CONSTANTS[phase];
 }
 
-INLINE void sha1_loops(words x[SHA1_LOOP_STREAMS][SHA1_STATE], const struct sha1_words *w, unsigned t,
-                       bool constant)
+INLINE void sha1_loops(words state[SHA1_LOOP_STREAMS][SHA1_STATE], const struct sha1_words *w,
+                       unsigned t, bool constant)
 {
     enum { N = SHA1_LOOP_STREAMS };
+    words x[N][SHA1_STATE];
 
+    memcpy(x, state, sizeof x);
     for (; t % 5; t++)  /* all words of messages are in the first 20 rounds */
         UNROLL
         for (int s = 0; s < N; s++) {
@@ -104,6 +106,12 @@ INLINE void sha1_loops(words x[SHA1_LOOP_STREAMS][SHA1_STATE], const struct sha1
                     sha1_round(phase, sha1_addend(w, s, t + k, phase, constant), x[s][(5 - k) % 5],
                                &x[s][(6 - k) % 5], x[s][(7 - k) % 5], x[s][(8 - k) % 5],
                                &x[s][(9 - k) % 5]);
+    memcpy(state, x, sizeof x);
+}
+
+OUTLINE void sha1_vary(words state[SHA1_LOOP_STREAMS][SHA1_STATE], const struct sha1_words *w, unsigned t)
+{
+    sha1_loops(state, w, t, false);
 }
 
 /* Hash one more block of the digests. */
@@ -114,7 +122,10 @@ INLINE void sha1_more(const struct sha1_words *w, words *digest, bool constant)
     for (int s = 0; s < SHA1_LOOP_STREAMS; s++)
         for (int i = 0; i < SHA1_STATE; i++)
             x[s][i] = digest[i * GROUP + s];
-    sha1_loops(x, w, 0, constant);
+    if (constant)
+        sha1_loops(x, w, 0, true);
+    else
+        sha1_vary(x, w, 0);
     for (int s = 0; s < SHA1_LOOP_STREAMS; s++)
         for (int i = 0; i < SHA1_STATE; i++)
             digest[i * GROUP + s] += x[s][i];
@@ -154,7 +165,7 @@ OUTLINE void sha1_first_any(const struct kernel_plan *plan, const struct outers 
         for (int i = 0; i < SHA1_STATE; i++)
             x[s][i] = zero + ((const uint32_t *)&outers->state[i])[units[s].outer];
     }
-    sha1_loops(x, &w, plan->first_word, false);
+    sha1_vary(x, &w, plan->first_word);
     for (int s = 0; s < SHA1_LOOP_STREAMS; s++)
         for (int i = 0; i < SHA1_STATE; i++)
             digest[i * GROUP + s] = x[s][i] + ((const uint32_t *)&outers->chain[i])[units[s].outer];

@@ -139,8 +139,12 @@ INLINE void NAME(pass_round)(VECTOR x[SHA2_STATE], VECTOR addend, unsigned k)
 
 /* Do the rounds from t on, t below 16, with the messages' words in w. The compiler must not keep the ring of
  * words in registers, which are too few: each word is stored where it is made. */
-INLINE void NAME(rounds)(VECTOR x[SHA2_STREAMS][SHA2_STATE], VECTOR w[SHA2_STREAMS][16], unsigned t)
+OUTLINE void NAME(rounds)(VECTOR state[SHA2_STREAMS][SHA2_STATE], VECTOR w[SHA2_STREAMS][16],
+                          unsigned t)
 {
+    VECTOR x[SHA2_STREAMS][SHA2_STATE];
+
+    memcpy(x, state, sizeof x);
     for (; t % 8; t++)
         UNROLL
         for (int s = 0; s < SHA2_STREAMS; s++)
@@ -162,6 +166,7 @@ INLINE void NAME(rounds)(VECTOR x[SHA2_STREAMS][SHA2_STATE], VECTOR w[SHA2_STREA
                 __asm__("" : "+m"(w[s][k]));
                 NAME(pass_round)(x[s], next + NAME(k)(t + k), k);
             }
+    memcpy(state, x, sizeof x);
 }
 
 OUTLINE void NAME(first)(const struct kernel_plan *plan, const struct outers *outers,

@@ -32,6 +32,7 @@ def test_a_compiler_is_there() -> None:
     assert COMPILERS or available_backends() == ("python",)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_compiles_without_warnings(tmp_path: Path, compiler: str) -> None:
     """The binding and the kernel for every instruction set are clean with all warnings on."""

@@ -89,25 +89,101 @@ def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
     assert expected == [scan.result().results for scan in scans]
 
 
+PREPARE: dict[str, Any] = {
+    "variant": "baseline",
+    "algorithm": 0,
+    "prefix": b"",
+    "suffix": b"",
+    "alphabet": bytes(range(256)),
+    "secret_length": -1,
+    "symbol_bits": 6,
+    "text_length": 28,
+    "symbols": array("Q", [1, 2]),
+    "padding": b"\0\0",
+    "first_offset": 0,
+    "last_offset": 26,
+    "ideal_distance": 0,
+    "result_distance": 2,
+}
+"""Arguments that the binding takes."""
+
+
+def prepare(**changes: Any) -> object:
+    """Call the binding as `NativeKernel` does, with some arguments changed."""
+    return native._native.prepare(*{**PREPARE, **changes}.values())  # noqa: SLF001
+
+
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("changes", "error"),
     [
-        (("sse9", b"a", 0, 0, 0, 9, 2, 1), "this CPU cannot run the kernel variant 'sse9'"),
-        (("baseline", b"", 0, 0, 0, 9, 2, 1), "the pattern must have 1 to 28 bytes"),
-        (("baseline", b"a" * 29, 0, 0, 0, 9, 2, 1), "the pattern must have 1 to 28 bytes"),
-        (("baseline", b"a", 0, 0, 9, 8, 2, 1), "the first position must not be above the last"),
-        (("baseline", b"a", 0, 0, 0, 9, 2, 0), "the buffer must have room for one position"),
-        (("baseline", b"a", 1, 0, 0, 9, 2, 1), "the ideal distance must not be above the result"),
+        ({"variant": "sse9"}, "this CPU cannot run the kernel variant 'sse9'"),
+        ({"algorithm": 3}, "the hash must be 0, 1 or 2"),
+        ({"algorithm": -1}, "the hash must be 0, 1 or 2"),
+        ({"prefix": bytes(49000), "suffix": bytes(153)}, "not have more than 49152 bytes"),
+        ({"suffix": bytes(49153)}, "prefix and suffix must not have more than 49152 bytes"),
+        ({"alphabet": b"a"}, "the alphabet must have 2 to 256 bytes"),
+        ({"alphabet": bytes(257)}, "the alphabet must have 2 to 256 bytes"),
+        ({"alphabet": b"aba"}, "the alphabet must not have a byte twice"),
+        ({"secret_length": 1025}, "the secret's length must be 0 to 1024, or -1"),
+        ({"symbol_bits": 0}, "a symbol must have 1, 4, 5 or 6 bits"),
+        ({"symbol_bits": -1}, "a symbol must have 1, 4, 5 or 6 bits"),
+        ({"symbol_bits": 2}, "a symbol must have 1, 4, 5 or 6 bits"),
+        ({"symbol_bits": 7}, "a symbol must have 1, 4, 5 or 6 bits"),
+        ({"text_length": 26}, "the text's length must be that of a digest"),
+        ({"text_length": 513}, "the text's length must be that of a digest, and at most 512"),
+        ({"symbols": array("Q"), "padding": b""}, "the name must have 1 character"),
+        ({"symbols": array("Q", [1] * 29), "padding": bytes(29)}, "at most as many as the text"),
+        ({"symbols": array("Q", [1] * 600), "padding": bytes(600)}, "at most as many as the text"),
+        ({"symbols": array("Q", [1])}, "8 bytes of values and one of padding"),
+        ({"symbols": array("Q", [7, 1])}, "a character must match no symbol, one, two or all"),
+        ({"first_offset": 27}, "the offsets must be in order"),
+        ({"last_offset": 27}, "leave room for the name in the text"),
+        ({"last_offset": -1}, "leave room for the name in the text"),
+        ({"result_distance": 3}, "the distances must not be above the length of the name"),
+        ({"ideal_distance": 3, "result_distance": 3}, "not be above the length of the name"),
+        ({"ideal_distance": 1, "result_distance": 0}, "the ideal distance must not be above"),
     ],
 )
-def test_the_binding_checks_its_arguments(arguments: tuple[Any, ...], error: str) -> None:
+def test_the_binding_checks_a_query(changes: dict[str, Any], error: str) -> None:
     """What would make the C code read or write astray is refused, by name."""
+    assert prepare()
+
     with pytest.raises(ValueError, match=error):
-        native._native.scan(*arguments[:-1], array("Q", [0] * arguments[-1]), None)  # noqa: SLF001 - what `NativeKernel` stands on
+        prepare(**changes)
+
+
+@pytest.mark.parametrize("value", [-2, 2**31, 2**64, -(2**64)])
+def test_the_binding_takes_numbers_that_fit(value: int) -> None:
+    """A number is refused rather than cut to its lower bits."""
+    for name in ("algorithm", "secret_length", "symbol_bits", "first_offset", "result_distance"):
+        with pytest.raises(OverflowError):
+            prepare(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "room", "error"),
+    [
+        (9, 8, 1, "the positions must be in order, and at most 15"),
+        (0, 16, 1, "the positions must be in order, and at most 15"),
+        (0, 9, 0, "the buffer must have room for one position"),
+    ],
+)
+def test_the_binding_checks_a_scan(first: int, last: int, room: int, error: str) -> None:
+    """A range outside the keyspace and a buffer without room are refused."""
+    scanner = prepare(alphabet=b"ab", secret_length=4)
+
+    with pytest.raises(ValueError, match=error):
+        native._native.scan(scanner, first, last, 2, array("Q", [0] * room), None)  # noqa: SLF001
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 9), (0, END)])
 def test_the_binding_takes_positions_of_64_bits(first: int, last: int) -> None:
     """A position outside the keyspace is refused, not cut to 64 bits."""
     with pytest.raises(OverflowError):
-        native._native.scan("baseline", b"a", 0, 0, first, last, 2, array("Q", [0]), None)  # noqa: SLF001
+        native._native.scan(prepare(), first, last, 2, array("Q", [0]), None)  # noqa: SLF001
+
+
+def test_the_binding_takes_its_own_scanners() -> None:
+    """Something else in the place of a scanner is refused."""
+    with pytest.raises(ValueError, match="scanner"):
+        native._native.scan(object(), 0, 9, 2, array("Q", [0]), None)  # noqa: SLF001

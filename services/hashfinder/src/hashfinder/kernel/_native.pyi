@@ -1,13 +1,10 @@
 """The C kernel's binding. Use it through `hashfinder.kernel.native`."""
 
 from array import array
-from typing import Final, NewType
+from typing import Final
 
 VARIANTS: Final[tuple[tuple[str, tuple[str, ...]], ...]]
 """Each compiled instruction set with the CPU features it needs, the fastest first."""
-
-Scanner = NewType("Scanner", object)
-"""A capsule of a prepared query. Any number of threads may scan with it at once."""
 
 def cpu_features() -> frozenset[str]:
     """Return which of the features named in `VARIANTS` this CPU and this kernel of the OS have."""
@@ -28,8 +25,8 @@ def prepare(
     ideal_distance: int,
     result_distance: int,
     /,
-) -> Scanner:
-    """Return a scanner for a query.
+) -> object:
+    """Return a scanner for a query: a capsule. Any number of threads may scan with it at once.
 
     Args:
         variant: the instruction set, one of `VARIANTS` that the CPU can run.
@@ -40,12 +37,14 @@ def prepare(
         secret_length: of each secret, 0 to 1024; -1 for all lengths, one after the other.
         symbol_bits: how many bits of the digest are a character of its text: 1, 4, 5 or 6.
         text_length: of the digest's text with its padding, at most 512.
-        symbols: for each character of the name, 64 bits: bit v if it matches the symbol of the value v.
+        symbols: for each character of the name, 64 bits: bit v if it matches the symbol of the
+            value v. None, one, two or all symbols may match.
         padding: for each character of the name, a byte: 1 if it matches the padding.
         first_offset: where in the text the name may begin at the earliest.
         last_offset: and at the latest.
         ideal_distance: the first candidate within it ends a scan.
-        result_distance: a candidate within it is a result. From `ideal_distance` to the name's length.
+        result_distance: a candidate within it is a result. From `ideal_distance` to the name's
+            length.
 
     Raises:
         OverflowError: a number does not fit 31 bits.
@@ -53,7 +52,7 @@ def prepare(
     """
 
 def scan(
-    scanner: Scanner,
+    scanner: object,
     start: int,
     last: int,
     best_distance: int,

@@ -4,32 +4,40 @@ from array import array
 from collections.abc import Set as AbstractSet
 
 from hashfinder.kernel import _native
-from hashfinder.kernel.interface import Scan, Scanner
-from hashfinder.kernel.python import PythonScanner
+from hashfinder.kernel.interface import Scan
 from hashfinder_rules.query import Query
-
-_BLOCK = 256
-"""The values of the last byte: the unit of work."""
+from hashfinder_rules.scheme import PADDING, Scheme
 
 
 class NativeScanner:
     """A `Scanner` in C for one instruction set. Scans with the GIL released."""
 
     def __init__(self, variant: str, query: Query) -> None:
-        """Take the kernel compiled as `variant`, and a query of the classic kind."""
+        """Prepare `query`, a valid one, for the kernel compiled as `variant`."""
+        scheme, keyspace = query.scheme, query.keyspace
+        offsets = scheme.offsets(len(query.name))
+        matches = [_matches(character, scheme) for character in query.name]
         self.backend = f"native-{variant}"
-        self._variant = variant
-        self._query = query
-        scheme = query.scheme
-        self._pattern = bytes(
-            ord(character) if scheme.is_symbol(character) else 0
-            for character in scheme.fold(query.name)
+        self._scanner = _native.prepare(
+            variant,
+            scheme.algorithm.value - 1,
+            query.secret_prefix,
+            query.secret_suffix,
+            keyspace.alphabet,
+            -1 if keyspace.length is None else keyspace.length,
+            scheme.encoding.bits,
+            scheme.text_length,
+            array("Q", (symbols for symbols, _ in matches)),
+            bytes(padding for _, padding in matches),
+            offsets[0],
+            offsets[-1],
+            query.ideal_distance,
+            query.result_distance,
         )
 
     def border(self, position: int) -> int:
-        """Return the next position at which the last byte begins again. See `Scanner.border`."""
-        # The first position of every length above 0 is 1 modulo 256.
-        return position + (1 - position) % _BLOCK
+        """Return `position`: an end anywhere costs at most one vector. See `Scanner.border`."""
+        return position
 
     def scan(
         self,
@@ -44,10 +52,7 @@ class NativeScanner:
         if start == stop:
             return Scan(stop, results[:0])
         last, count, found, distance, position = _native.scan(
-            self._variant,
-            self._pattern,
-            self._query.ideal_distance,
-            self._query.result_distance,
+            self._scanner,
             start,
             stop - 1,  # 2^64 itself does not fit the 64 bits of a position
             best_distance,
@@ -71,10 +76,19 @@ class NativeKernel:
         """The implementation and instruction set, as in ``native-avx512``."""
         return f"native-{self._variant}"
 
-    def prepare(self, query: Query) -> Scanner:
-        """Return what scans for `query`: in C for the classic search, in Python for any other."""
-        classic = Query(query.name, query.ideal_distance, query.interesting_distance)
-        return NativeScanner(self._variant, query) if query == classic else PythonScanner(query)
+    def prepare(self, query: Query) -> NativeScanner:
+        """Return what scans for `query`. See `Kernel.prepare`."""
+        return NativeScanner(self._variant, query)
+
+
+def _matches(character: str, scheme: Scheme) -> tuple[int, bool]:
+    """Return which symbols `character` matches, a bit for each, and whether it matches padding."""
+    symbols = scheme.encoding.symbols
+    if character == scheme.wildcard:
+        return (1 << len(symbols)) - 1, True
+    folded = scheme.fold(character)
+    values = (scheme.fold(symbol) == folded for symbol in symbols)
+    return sum(matches << value for value, matches in enumerate(values)), character == PADDING
 
 
 def supported_variants(features: AbstractSet[str] | None = None) -> list[str]:
