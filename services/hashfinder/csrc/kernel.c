@@ -248,11 +248,11 @@ static void finish(struct group *group)
     const struct hash *hash = plan->hash;
     uint32_t touched = plan->pattern->touched;
 
-    for (unsigned v = 0; plan->straddles && v < group->size; v += CALL)
-        hash->second(plan, group->units + v, digest(group, v));
+    if (plan->straddles)
+        hash->second(plan, group->units, group->size, digest(group, 0));
     for (size_t i = 0; i < plan->constant_blocks; i++)
-        for (unsigned v = 0; v < group->size; v += CALL)
-            hash->constant(plan->sums + i * hash->rounds * hash->word_bytes, digest(group, v));
+        hash->constant(plan->sums + i * hash->rounds * hash->word_bytes, group->size,
+                       digest(group, 0));
     if (hash->word_bytes == 8)
         for (unsigned i = 0; i < STATE; i++)
             if (touched >> 2 * i & 3)
@@ -280,18 +280,20 @@ static void search(struct group *group)
 
     make_outers(plan, message, &group->outers);
     do {
-        group->units[group->size] = (struct unit){plan->table + number * stride, outer, number};
-        group->message[group->size++] = message;
-        done = message == last && number == last_number;
-        if (++number == plan->units)
-            number = 0, message++, outer++;
-        while ((done || outer == outers) && group->size % CALL) {
+        const unsigned begin = group->size;
+        do {
+            group->units[group->size] = (struct unit){plan->table + number * stride, outer, number};
+            group->message[group->size++] = message;
+            done = message == last && number == last_number;
+            if (++number == plan->units)
+                number = 0, message++, outer++;
+        } while (!done && outer < outers && group->size < GROUP);
+        while (group->size % CALL) {
             group->units[group->size] = (struct unit){plan->table, 0, plan->units};
             group->message[group->size++] = 0;
         }
-        if (group->size % CALL == 0)
-            plan->hash->first(plan, &group->outers, group->units + group->size - CALL,
-                              digest(group, group->size - CALL));
+        plan->hash->first(plan, &group->outers, group->units + begin, group->size - begin,
+                          digest(group, begin));
         if (outer == outers && !done)
             make_outers(plan, message, &group->outers), outer = 0;
         if (group->size < GROUP && !done)

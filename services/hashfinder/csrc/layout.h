@@ -22,7 +22,7 @@ enum {
     PLACES = 64,           /* the most symbols of a secret that change below 2^64 positions */
     COMBINATIONS = 1104,   /* the most of them: more would not fit the CPU's cache */
     GROUP = 32,            /* vectors whose digests are scored together */
-    CALL = 4,              /* vectors that a hash function takes at once */
+    CALL = 4,              /* hash functions take as many vectors, or a multiple */
 };
 
 /* Some outer messages: one for each lane, of 32 or of 64 bits as the hash's words. Of the block that the
@@ -59,13 +59,14 @@ struct hash {
     void (*run)(words state[STATE], const words sum[ROUNDS], unsigned from, unsigned to);
     /* Set `known`; NULL for none. */
     void (*prepare)(const struct kernel_plan *plan, struct outers *outers);
-    /* Hash the block of the first varying symbol. */
+    /* Of `count` vectors, a multiple of CALL, hash the block of the first varying symbol; */
     void (*first)(const struct kernel_plan *plan, const struct outers *outers,
-                  const struct unit units[CALL], words *digest);
-    /* Hash one more block, where the varying symbols end in it: `lanes` leads to its part of the table. */
-    void (*second)(const struct kernel_plan *plan, const struct unit units[CALL], words *digest);
-    /* Hash one more block that all candidates share, given by its expanded words plus constants. */
-    void (*constant)(const void *sum, words *digest);
+                  const struct unit *units, unsigned count, words *digest);
+    /* the block after it, where the varying symbols end in that; */
+    void (*second)(const struct kernel_plan *plan, const struct unit *units, unsigned count,
+                   words *digest);
+    /* one more block that all candidates share, given by its expanded words plus constants. */
+    void (*constant)(const void *sum, unsigned count, words *digest);
 };
 
 struct pattern;

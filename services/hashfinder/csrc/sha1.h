@@ -131,19 +131,20 @@ INLINE void sha1_more(const struct sha1_words *w, words *digest, bool constant)
             digest[i * GROUP + s] += x[s][i];
 }
 
-OUTLINE void sha1_constant(const void *sum, words *digest)
+OUTLINE void sha1_constant(const void *sum, unsigned count, words *digest)
 {
     struct sha1_words w = {.sum = sum};
 
-    for (int i = 0; i < CALL; i += SHA1_LOOP_STREAMS)
+    for (unsigned i = 0; i < count; i += SHA1_LOOP_STREAMS)
         sha1_more(&w, digest + i, true);
 }
 
-OUTLINE void sha1_second(const struct kernel_plan *plan, const struct unit *units, words *digest)
+OUTLINE void sha1_second(const struct kernel_plan *plan, const struct unit *units, unsigned count,
+                         words *digest)
 {
     struct sha1_words w;
 
-    for (int i = 0; i < CALL; i += SHA1_LOOP_STREAMS) {
+    for (unsigned i = 0; i < count; i += SHA1_LOOP_STREAMS) {
         for (int s = 0; s < SHA1_LOOP_STREAMS; s++) {
             w.lanes[s] = units[i + s].lanes + plan->table_size;
             w.message[s] = (const uint32_t *)plan->second;
@@ -153,22 +154,25 @@ OUTLINE void sha1_second(const struct kernel_plan *plan, const struct unit *unit
 }
 
 OUTLINE void sha1_first_any(const struct kernel_plan *plan, const struct outers *outers,
-                            const struct unit *units, words *digest)
+                            const struct unit *units, unsigned count, words *digest)
 {
     const words zero = {0};
     words x[SHA1_LOOP_STREAMS][SHA1_STATE];
     struct sha1_words w;
 
-    for (int s = 0; s < SHA1_LOOP_STREAMS; s++) {
-        w.lanes[s] = units[s].lanes;
-        w.message[s] = (const uint32_t *)outers->message + units[s].outer;
-        for (int i = 0; i < SHA1_STATE; i++)
-            x[s][i] = zero + ((const uint32_t *)&outers->state[i])[units[s].outer];
+    for (unsigned j = 0; j < count; j += SHA1_LOOP_STREAMS) {
+        for (unsigned s = 0; s < SHA1_LOOP_STREAMS; s++) {
+            w.lanes[s] = units[j + s].lanes;
+            w.message[s] = (const uint32_t *)outers->message + units[j + s].outer;
+            for (int i = 0; i < SHA1_STATE; i++)
+                x[s][i] = zero + ((const uint32_t *)&outers->state[i])[units[j + s].outer];
+        }
+        sha1_vary(x, &w, plan->first_word);
+        for (unsigned s = 0; s < SHA1_LOOP_STREAMS; s++)
+            for (int i = 0; i < SHA1_STATE; i++)
+                digest[i * GROUP + j + s] =
+                    x[s][i] + ((const uint32_t *)&outers->chain[i])[units[j + s].outer];
     }
-    sha1_vary(x, &w, plan->first_word);
-    for (int s = 0; s < SHA1_LOOP_STREAMS; s++)
-        for (int i = 0; i < SHA1_STATE; i++)
-            digest[i * GROUP + s] = x[s][i] + ((const uint32_t *)&outers->chain[i])[units[s].outer];
 }
 
 /* ---- Unrolled, where message word 0 or 1 alone varies ------------------------------------------ */
@@ -256,28 +260,29 @@ INLINE void sha1_unrolled(const struct outers *outers, const struct unit *units,
 #undef OUTER
 }
 
-OUTLINE void sha1_first_0(const struct outers *outers, const struct unit *units, words *digest)
+OUTLINE void sha1_first_0(const struct outers *outers, const struct unit *units, unsigned count,
+                          words *digest)
 {
-    sha1_unrolled(outers, units, 0, digest);
+    for (unsigned i = 0; i < count; i += STREAMS)
+        sha1_unrolled(outers, units + i, 0, digest + i);
 }
 
-OUTLINE void sha1_first_1(const struct outers *outers, const struct unit *units, words *digest)
+OUTLINE void sha1_first_1(const struct outers *outers, const struct unit *units, unsigned count,
+                          words *digest)
 {
-    sha1_unrolled(outers, units, 1, digest);
+    for (unsigned i = 0; i < count; i += STREAMS)
+        sha1_unrolled(outers, units + i, 1, digest + i);
 }
 
 static void sha1_first(const struct kernel_plan *plan, const struct outers *outers,
-                       const struct unit *units, words *digest)
+                       const struct unit *units, unsigned count, words *digest)
 {
-    bool unrolled = plan->last_word == plan->first_word && plan->first_word < 2;
-
-    for (int i = 0; i < CALL; i += unrolled ? STREAMS : SHA1_LOOP_STREAMS)
-        if (!unrolled)
-            sha1_first_any(plan, outers, units + i, digest + i);
-        else if (plan->first_word)
-            sha1_first_1(outers, units + i, digest + i);
-        else
-            sha1_first_0(outers, units + i, digest + i);
+    if (plan->last_word != plan->first_word || plan->first_word > 1)
+        sha1_first_any(plan, outers, units, count, digest);
+    else if (plan->first_word)
+        sha1_first_1(outers, units, count, digest);
+    else
+        sha1_first_0(outers, units, count, digest);
 }
 
 static const struct hash sha1 = {

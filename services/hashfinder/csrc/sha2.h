@@ -170,12 +170,13 @@ OUTLINE void NAME(rounds)(VECTOR state[SHA2_STREAMS][SHA2_STATE], VECTOR w[SHA2_
 }
 
 OUTLINE void NAME(first)(const struct kernel_plan *plan, const struct outers *outers,
-                         const struct unit *units, words *digest)
+                         const struct unit *units, unsigned count,
+                         words *digest)
 {
     enum { OUTERS = VECTOR_BYTES / sizeof(SCALAR) };
     VECTOR x[SHA2_STREAMS][SHA2_STATE], w[SHA2_STREAMS][16];
 
-    for (int j = 0; j < CALL * HALVES; j += SHA2_STREAMS) {
+    for (unsigned j = 0; j < count * HALVES; j += SHA2_STREAMS) {
         for (int s = 0; s < SHA2_STREAMS; s++) {
             const struct unit *unit = &units[(j + s) / HALVES];
             const VECTOR *lanes = (const VECTOR *)unit->lanes + (j + s) % HALVES;
@@ -195,11 +196,12 @@ OUTLINE void NAME(first)(const struct kernel_plan *plan, const struct outers *ou
     }
 }
 
-OUTLINE void NAME(second)(const struct kernel_plan *plan, const struct unit *units, words *digest)
+OUTLINE void NAME(second)(const struct kernel_plan *plan, const struct unit *units, unsigned count,
+                         words *digest)
 {
     VECTOR x[SHA2_STREAMS][SHA2_STATE], w[SHA2_STREAMS][16];
 
-    for (int j = 0; j < CALL * HALVES; j += SHA2_STREAMS) {
+    for (unsigned j = 0; j < count * HALVES; j += SHA2_STREAMS) {
         VECTOR *state = (VECTOR *)digest + j;
         for (int s = 0; s < SHA2_STREAMS; s++) {
             const words *lanes = units[(j + s) / HALVES].lanes + plan->table_size;
@@ -216,12 +218,12 @@ OUTLINE void NAME(second)(const struct kernel_plan *plan, const struct unit *uni
     }
 }
 
-OUTLINE void NAME(constant)(const void *sum, words *digest)
+OUTLINE void NAME(constant)(const void *sum, unsigned count, words *digest)
 {
     const SCALAR *sums = sum;
     VECTOR x[SHA2_STREAMS][SHA2_STATE];
 
-    for (int j = 0; j < CALL * HALVES; j += SHA2_STREAMS) {
+    for (unsigned j = 0; j < count * HALVES; j += SHA2_STREAMS) {
         VECTOR *state = (VECTOR *)digest + j;
         for (int s = 0; s < SHA2_STREAMS; s++)
             for (int i = 0; i < SHA2_STATE; i++)
