@@ -3,15 +3,24 @@
 
 #include "kernel.h"
 
-kernel_scan kernel_scan_1, kernel_scan_2, kernel_scan_4;
+#define DECLARE(name)                                                                              \
+    struct kernel_plan *kernel_plan_##name(const struct kernel_query *, unsigned, unsigned);       \
+    void kernel_free_##name(struct kernel_plan *);                                                 \
+    bool kernel_scan_##name(const struct kernel_plan *, struct kernel_scan *, uint64_t, uint64_t,  \
+                            uint64_t)
+#define VARIANT(name) {#name, nothing, kernel_plan_##name, kernel_free_##name, kernel_scan_##name}
+
+DECLARE(streams_1);
+DECLARE(streams_2);
+DECLARE(streams_4);
 
 static const char *const nothing[] = {NULL};
 
 const struct kernel_variant kernel_variants[] = {
-    {"1 stream", nothing, kernel_scan_1},
-    {"2 streams", nothing, kernel_scan_2},
-    {"4 streams", nothing, kernel_scan_4},
-    {NULL, NULL, NULL},
+    VARIANT(streams_1),
+    VARIANT(streams_2),
+    VARIANT(streams_4),
+    {0},
 };
 
 int kernel_cpu_has(const char *feature)

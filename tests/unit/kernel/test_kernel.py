@@ -198,6 +198,15 @@ def test_foreign_characters_match_nothing(kernel: Kernel, name: str) -> None:
     assert expected_scan(query, 0, 700, 0, 700) == kernel.prepare(query).scan(0, 700, 0, 700)
 
 
+@pytest.mark.parametrize(("ideal", "interesting"), [(7, 0), (0, 7), (7, 7), (100, 0)])
+def test_distances_above_the_length_of_the_name_are_refused(
+    kernel: Kernel, ideal: int, interesting: int
+) -> None:
+    """No candidate is that far away: the query is not one, whatever the backend."""
+    with pytest.raises(ValueError, match="distances must not be above the length of the name"):
+        kernel.prepare(Query("doctor", ideal, interesting))
+
+
 @st.composite
 def names(draw: st.DrawFn, near: int) -> str:
     """Draw a name: a part of the hash at a position near `near`, with a few characters changed."""

@@ -108,7 +108,7 @@ PREPARE: dict[str, Any] = {
 """Arguments that the binding takes."""
 
 
-def prepare(**changes: Any) -> object:
+def prepare(**changes: object) -> object:
     """Call the binding as `NativeKernel` does, with some arguments changed."""
     return native._native.prepare(*{**PREPARE, **changes}.values())  # noqa: SLF001
 
@@ -185,5 +185,5 @@ def test_the_binding_takes_positions_of_64_bits(first: int, last: int) -> None:
 
 def test_the_binding_takes_its_own_scanners() -> None:
     """Something else in the place of a scanner is refused."""
-    with pytest.raises(ValueError, match="scanner"):
+    with pytest.raises(ValueError, match="PyCapsule"):
         native._native.scan(object(), 0, 9, 2, array("Q", [0]), None)  # noqa: SLF001

@@ -67,4 +67,8 @@ class Kernel(Protocol):
         """The implementation and instruction set, as in ``native-avx512``."""
 
     def prepare(self, query: Query) -> Scanner:
-        """Return what scans for `query`, a valid one. Made once for each search, and kept."""
+        """Return what scans for `query`, a valid one. Made once for each search, and kept.
+
+        Raises:
+            ValueError: a distance is above the name's length.
+        """

@@ -58,5 +58,8 @@ class PythonKernel:
     backend = "python"
 
     def prepare(self, query: Query) -> PythonScanner:
-        """Return what scans for `query`."""
+        """Return what scans for `query`. See `Kernel.prepare`."""
+        if query.result_distance > len(query.name):
+            message = "the distances must not be above the length of the name"
+            raise ValueError(message)
         return PythonScanner(query)
