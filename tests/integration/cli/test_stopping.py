@@ -220,3 +220,20 @@ def test_reader_gone_before_there_is_a_result(
 
     assert 141 == process.wait(20)
     assert ended.wait(10)
+
+
+def test_one_press_that_arrives_twice(
+    start: Start, silent: str, began: threading.Event, ended: threading.Event
+) -> None:
+    """Ctrl-C that a wrapper forwards as well is one: the search still says where to resume."""
+    process = start("find", "doctor", "--show-inferior", "1", "--server", silent)
+    assert began.wait(20)
+    time.sleep(0.3)  # for the progress message to come through
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+
+    assert ended.wait(10)
+    assert (130, "") == (process.returncode, stdout)
+    assert "resume with --start-position 4711" in stderr
