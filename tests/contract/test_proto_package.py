@@ -117,18 +117,20 @@ def test_without_extras_the_bytes_are_those_of_the_classic_contract() -> None:
 
 
 def test_service_keeps_the_classic_method_names_and_kinds() -> None:
-    """Both RPCs are called by the names of the public example; only FindRange streams."""
+    """Find and FindRange have the names of the public example; only FindRange streams."""
     service = hash_name_pb2.DESCRIPTOR.services_by_name["HashFinder"]
 
     assert [
         ("hash_name.HashFinder.Find", False, False),
         ("hash_name.HashFinder.FindRange", False, True),
+        ("hash_name.HashFinder.Estimate", False, False),
     ] == [
         (method.full_name, method.client_streaming, method.server_streaming)
         for method in service.methods
     ]
 
 
+RULES = ROOT / "proto" / "src" / "hashfinder_rules"
 FOREIGN_FIRST = "import hash_name_pb2, hash_name_pb2_grpc"
 OURS_FIRST = "import hashfinder_proto.hash_name_pb2, hashfinder_proto.hash_name_pb2_grpc"
 USE_BOTH = """
@@ -227,4 +229,5 @@ def test_wheel_carries_the_modules_and_their_types(tmp_path: Path) -> None:
         "hashfinder_proto/hash_name_pb2_grpc.py",
         "hashfinder_proto/hash_name_pb2_grpc.pyi",
         "hashfinder_proto/py.typed",
+        *(f"hashfinder_rules/{path.name}" for path in RULES.iterdir() if path.is_file()),
     } == {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}

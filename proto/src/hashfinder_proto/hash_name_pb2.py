@@ -25,21 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0fhash_name.proto\x12\thash_name\x1a\x1egoogle/protobuf/duration.proto\"\x83\x02\n\x0fHashNameRequest\x12\x14\n\x0c\x64\x65sired_name\x18\x01 \x01(\t\x12\x1e\n\x16ideal_hamming_distance\x18\x02 \x01(\x05\x12$\n\x1cinteresting_hamming_distance\x18\x03 \x01(\x05\x12\x1b\n\x0estart_position\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0emaximum_hashes\x18\x05 \x01(\x04H\x01\x88\x01\x01\x12\x34\n\x11progress_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\n\x0f_start_positionB\x11\n\x0f_maximum_hashes\"\xa2\x01\n\x10HashNameResponse\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x13\n\x0bhashed_name\x18\x02 \x01(\t\x12\x18\n\x10hamming_distance\x18\x03 \x01(\x05\x12\x15\n\x08position\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12+\n\x08progress\x18\x05 \x01(\x0b\x32\x19.hash_name.SearchProgressB\x0b\n\t_position\"\xa0\x01\n\x0eSearchProgress\x12\x17\n\x0fhashes_computed\x18\x01 \x01(\x04\x12\x1a\n\rnext_position\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x19\n\x11hashes_per_second\x18\x03 \x01(\x01\x12,\n\x0e\x62\x65st_candidate\x18\x04 \x01(\x0b\x32\x14.hash_name.CandidateB\x10\n\x0e_next_position\"\\\n\tCandidate\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x13\n\x0bhashed_name\x18\x02 \x01(\t\x12\x18\n\x10hamming_distance\x18\x03 \x01(\x05\x12\x10\n\x08position\x18\x04 \x01(\x04\x32\x95\x01\n\nHashFinder\x12?\n\x04\x46ind\x12\x1a.hash_name.HashNameRequest\x1a\x1b.hash_name.HashNameResponse\x12\x46\n\tFindRange\x12\x1a.hash_name.HashNameRequest\x1a\x1b.hash_name.HashNameResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0fhash_name.proto\x12\thash_name\x1a\x1egoogle/protobuf/duration.proto\"\xb1\x04\n\x0fHashNameRequest\x12\x14\n\x0c\x64\x65sired_name\x18\x01 \x01(\t\x12\x1e\n\x16ideal_hamming_distance\x18\x02 \x01(\x05\x12$\n\x1cinteresting_hamming_distance\x18\x03 \x01(\x05\x12\x1b\n\x0estart_position\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0emaximum_hashes\x18\x05 \x01(\x04H\x01\x88\x01\x01\x12\x34\n\x11progress_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0ehash_algorithm\x18\x07 \x01(\x0e\x32\x18.hash_name.HashAlgorithm\x12\x32\n\x0f\x64igest_encoding\x18\x08 \x01(\x0e\x32\x19.hash_name.DigestEncoding\x12!\n\x06\x61nchor\x18\t \x01(\x0e\x32\x11.hash_name.Anchor\x12\x16\n\x0e\x63\x61se_sensitive\x18\n \x01(\x08\x12\x10\n\x08wildcard\x18\x0b \x01(\t\x12\x15\n\rsecret_prefix\x18\x0c \x01(\x0c\x12\x15\n\rsecret_suffix\x18\r \x01(\x0c\x12\x17\n\x0fsecret_alphabet\x18\x0e \x01(\x0c\x12\x1a\n\rsecret_length\x18\x0f \x01(\rH\x02\x88\x01\x01\x42\x11\n\x0f_start_positionB\x11\n\x0f_maximum_hashesB\x10\n\x0e_secret_lengthJ\x04\x08\x10\x10\x11\"\xa2\x01\n\x10HashNameResponse\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x13\n\x0bhashed_name\x18\x02 \x01(\t\x12\x18\n\x10hamming_distance\x18\x03 \x01(\x05\x12\x15\n\x08position\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12+\n\x08progress\x18\x05 \x01(\x0b\x32\x19.hash_name.SearchProgressB\x0b\n\t_position\"\xa0\x01\n\x0eSearchProgress\x12\x17\n\x0fhashes_computed\x18\x01 \x01(\x04\x12\x1a\n\rnext_position\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x19\n\x11hashes_per_second\x18\x03 \x01(\x01\x12,\n\x0e\x62\x65st_candidate\x18\x04 \x01(\x0b\x32\x14.hash_name.CandidateB\x10\n\x0e_next_position\"\\\n\tCandidate\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x13\n\x0bhashed_name\x18\x02 \x01(\t\x12\x18\n\x10hamming_distance\x18\x03 \x01(\x05\x12\x10\n\x08position\x18\x04 \x01(\x04\"\xcd\x01\n\x0eSearchEstimate\x12\x0e\n\x06\x63hance\x18\x01 \x01(\x01\x12\x1a\n\x12\x63hance_upper_bound\x18\x02 \x01(\x01\x12\x17\n\x0f\x65xpected_hashes\x18\x03 \x01(\x01\x12\x1d\n\x15hashes_for_50_percent\x18\x04 \x01(\x01\x12\x1d\n\x15hashes_for_90_percent\x18\x05 \x01(\x01\x12\x1d\n\x15hashes_for_99_percent\x18\x06 \x01(\x01\x12\x19\n\x11hashes_per_second\x18\x07 \x01(\x01*\x81\x01\n\rHashAlgorithm\x12\x1e\n\x1aHASH_ALGORITHM_UNSPECIFIED\x10\x00\x12\x18\n\x14HASH_ALGORITHM_SHA_1\x10\x01\x12\x1a\n\x16HASH_ALGORITHM_SHA_256\x10\x02\x12\x1a\n\x16HASH_ALGORITHM_SHA_512\x10\x03*\xbd\x01\n\x0e\x44igestEncoding\x12\x1f\n\x1b\x44IGEST_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44IGEST_ENCODING_BASE64\x10\x01\x12\x1d\n\x19\x44IGEST_ENCODING_BASE64URL\x10\x02\x12\x17\n\x13\x44IGEST_ENCODING_HEX\x10\x03\x12\x1a\n\x16\x44IGEST_ENCODING_BASE32\x10\x04\x12\x1a\n\x16\x44IGEST_ENCODING_BINARY\x10\x05*W\n\x06\x41nchor\x12\x16\n\x12\x41NCHOR_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41NCHOR_ANYWHERE\x10\x01\x12\x10\n\x0c\x41NCHOR_START\x10\x02\x12\x0e\n\nANCHOR_END\x10\x03\x32\xd8\x01\n\nHashFinder\x12?\n\x04\x46ind\x12\x1a.hash_name.HashNameRequest\x1a\x1b.hash_name.HashNameResponse\x12\x46\n\tFindRange\x12\x1a.hash_name.HashNameRequest\x1a\x1b.hash_name.HashNameResponse0\x01\x12\x41\n\x08\x45stimate\x12\x1a.hash_name.HashNameRequest\x1a\x19.hash_name.SearchEstimateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hash_name_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_HASHALGORITHM']._serialized_start=1257
+  _globals['_HASHALGORITHM']._serialized_end=1386
+  _globals['_DIGESTENCODING']._serialized_start=1389
+  _globals['_DIGESTENCODING']._serialized_end=1578
+  _globals['_ANCHOR']._serialized_start=1580
+  _globals['_ANCHOR']._serialized_end=1667
   _globals['_HASHNAMEREQUEST']._serialized_start=63
-  _globals['_HASHNAMEREQUEST']._serialized_end=322
-  _globals['_HASHNAMERESPONSE']._serialized_start=325
-  _globals['_HASHNAMERESPONSE']._serialized_end=487
-  _globals['_SEARCHPROGRESS']._serialized_start=490
-  _globals['_SEARCHPROGRESS']._serialized_end=650
-  _globals['_CANDIDATE']._serialized_start=652
-  _globals['_CANDIDATE']._serialized_end=744
-  _globals['_HASHFINDER']._serialized_start=747
-  _globals['_HASHFINDER']._serialized_end=896
+  _globals['_HASHNAMEREQUEST']._serialized_end=624
+  _globals['_HASHNAMERESPONSE']._serialized_start=627
+  _globals['_HASHNAMERESPONSE']._serialized_end=789
+  _globals['_SEARCHPROGRESS']._serialized_start=792
+  _globals['_SEARCHPROGRESS']._serialized_end=952
+  _globals['_CANDIDATE']._serialized_start=954
+  _globals['_CANDIDATE']._serialized_end=1046
+  _globals['_SEARCHESTIMATE']._serialized_start=1049
+  _globals['_SEARCHESTIMATE']._serialized_end=1254
+  _globals['_HASHFINDER']._serialized_start=1670
+  _globals['_HASHFINDER']._serialized_end=1886
 # @@protoc_insertion_point(module_scope)

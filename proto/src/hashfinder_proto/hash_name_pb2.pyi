@@ -11,11 +11,15 @@ THE KEYSPACE is all byte strings in order of increasing length, from the empty o
 lexicographic order, all 256 byte values. A *position* is the index of a byte string in that order:
 0 is b"", 1 is b"\\x00", 256 is b"\\xff", 257 is b"\\x00\\x00". The last position is 2^64 - 1.
 Resume, retry and shard are the same thing: a range of positions. They need no state on the server.
+A request may choose the byte values and their order (`secret_alphabet`), and one length
+(`secret_length`): position 0 is then the first byte string of that length, and the last position
+is that of the last one, if it is below 2^64 - 1.
 
-THE SCORE of a byte string is the smallest Hamming distance between the desired name and any
-equally long part of its hash's text. The hash is SHA-1; its text is base64, 28 characters of which
-the last is '='. The letters A-Z and a-z compare without case; every other character compares as
-it is.
+THE SCORE of a byte string, the *secret*, is the smallest Hamming distance between the desired name
+and any equally long part of its hash's text. The hash is SHA-1; its text is base64, 28 characters
+of which the last is '='. The letters A-Z and a-z compare without case; every other character
+compares as it is. A request may choose another hash and another text, where in it the name may
+stand, whether case counts, a wildcard, and what is hashed before and after the secret.
 
 THE RESULTS come in order of position and depend on the request alone: not on cores, load, or how
 the server divides the work.
@@ -24,6 +28,7 @@ the server divides the work.
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -34,6 +39,102 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _HashAlgorithm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HashAlgorithmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HashAlgorithm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HASH_ALGORITHM_UNSPECIFIED: _HashAlgorithm.ValueType  # 0
+    """SHA-1."""
+    HASH_ALGORITHM_SHA_1: _HashAlgorithm.ValueType  # 1
+    """SHA-1: 160 bits."""
+    HASH_ALGORITHM_SHA_256: _HashAlgorithm.ValueType  # 2
+    """SHA-256: 256 bits."""
+    HASH_ALGORITHM_SHA_512: _HashAlgorithm.ValueType  # 3
+    """SHA-512: 512 bits."""
+
+class HashAlgorithm(_HashAlgorithm, metaclass=_HashAlgorithmEnumTypeWrapper):
+    """A hash function."""
+
+HASH_ALGORITHM_UNSPECIFIED: HashAlgorithm.ValueType  # 0
+"""SHA-1."""
+HASH_ALGORITHM_SHA_1: HashAlgorithm.ValueType  # 1
+"""SHA-1: 160 bits."""
+HASH_ALGORITHM_SHA_256: HashAlgorithm.ValueType  # 2
+"""SHA-256: 256 bits."""
+HASH_ALGORITHM_SHA_512: HashAlgorithm.ValueType  # 3
+"""SHA-512: 512 bits."""
+Global___HashAlgorithm: _TypeAlias = HashAlgorithm  # noqa: Y015
+
+class _DigestEncoding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DigestEncodingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DigestEncoding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIGEST_ENCODING_UNSPECIFIED: _DigestEncoding.ValueType  # 0
+    """Base64."""
+    DIGEST_ENCODING_BASE64: _DigestEncoding.ValueType  # 1
+    """A-Z a-z 0-9 + /, padded with '=': 28, 44 or 88 characters."""
+    DIGEST_ENCODING_BASE64URL: _DigestEncoding.ValueType  # 2
+    """A-Z a-z 0-9 - _, not padded: 27, 43 or 86 characters."""
+    DIGEST_ENCODING_HEX: _DigestEncoding.ValueType  # 3
+    """0-9 a-f: 40, 64 or 128 characters."""
+    DIGEST_ENCODING_BASE32: _DigestEncoding.ValueType  # 4
+    """A-Z 2-7, padded with '=': 32, 56 or 104 characters."""
+    DIGEST_ENCODING_BINARY: _DigestEncoding.ValueType  # 5
+    """0 and 1: 160, 256 or 512 characters. It needs an anchor. A name of N zeros at the start is
+    N leading zero bits, a name with wildcards is a bit mask, and the distance counts bits.
+    """
+
+class DigestEncoding(_DigestEncoding, metaclass=_DigestEncodingEnumTypeWrapper):
+    """How a hash is written as text, the most significant bits first."""
+
+DIGEST_ENCODING_UNSPECIFIED: DigestEncoding.ValueType  # 0
+"""Base64."""
+DIGEST_ENCODING_BASE64: DigestEncoding.ValueType  # 1
+"""A-Z a-z 0-9 + /, padded with '=': 28, 44 or 88 characters."""
+DIGEST_ENCODING_BASE64URL: DigestEncoding.ValueType  # 2
+"""A-Z a-z 0-9 - _, not padded: 27, 43 or 86 characters."""
+DIGEST_ENCODING_HEX: DigestEncoding.ValueType  # 3
+"""0-9 a-f: 40, 64 or 128 characters."""
+DIGEST_ENCODING_BASE32: DigestEncoding.ValueType  # 4
+"""A-Z 2-7, padded with '=': 32, 56 or 104 characters."""
+DIGEST_ENCODING_BINARY: DigestEncoding.ValueType  # 5
+"""0 and 1: 160, 256 or 512 characters. It needs an anchor. A name of N zeros at the start is
+N leading zero bits, a name with wildcards is a bit mask, and the distance counts bits.
+"""
+Global___DigestEncoding: _TypeAlias = DigestEncoding  # noqa: Y015
+
+class _Anchor:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnchorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Anchor.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANCHOR_UNSPECIFIED: _Anchor.ValueType  # 0
+    """Anywhere."""
+    ANCHOR_ANYWHERE: _Anchor.ValueType  # 1
+    """At every place: the smallest distance counts."""
+    ANCHOR_START: _Anchor.ValueType  # 2
+    """At the start of the text."""
+    ANCHOR_END: _Anchor.ValueType  # 3
+    """At its end: the last character of the name is the last one before any '='."""
+
+class Anchor(_Anchor, metaclass=_AnchorEnumTypeWrapper):
+    """Where in the text the name may stand."""
+
+ANCHOR_UNSPECIFIED: Anchor.ValueType  # 0
+"""Anywhere."""
+ANCHOR_ANYWHERE: Anchor.ValueType  # 1
+"""At every place: the smallest distance counts."""
+ANCHOR_START: Anchor.ValueType  # 2
+"""At the start of the text."""
+ANCHOR_END: Anchor.ValueType  # 3
+"""At its end: the last character of the name is the last one before any '='."""
+Global___Anchor: _TypeAlias = Anchor  # noqa: Y015
 
 @_typing.final
 class HashNameRequest(_message.Message):
@@ -47,10 +148,20 @@ class HashNameRequest(_message.Message):
     START_POSITION_FIELD_NUMBER: _builtins.int
     MAXIMUM_HASHES_FIELD_NUMBER: _builtins.int
     PROGRESS_INTERVAL_FIELD_NUMBER: _builtins.int
+    HASH_ALGORITHM_FIELD_NUMBER: _builtins.int
+    DIGEST_ENCODING_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    CASE_SENSITIVE_FIELD_NUMBER: _builtins.int
+    WILDCARD_FIELD_NUMBER: _builtins.int
+    SECRET_PREFIX_FIELD_NUMBER: _builtins.int
+    SECRET_SUFFIX_FIELD_NUMBER: _builtins.int
+    SECRET_ALPHABET_FIELD_NUMBER: _builtins.int
+    SECRET_LENGTH_FIELD_NUMBER: _builtins.int
     desired_name: _builtins.str
-    """The name that the hash's text should contain: 1 to 28 characters. It must be reachable: a
-    character that cannot occur at its place in a base64 SHA-1 costs one unit of distance, and
-    a name whose smallest such cost is above `ideal_hamming_distance` is refused.
+    """The name that the hash's text should contain: 1 character to the length of that text, which is 28
+    for a SHA-1 in base64; with ANCHOR_END without its '='. It must be reachable: a character that
+    cannot occur at its place in such a text costs one unit of distance, and a name whose smallest
+    such cost is above `ideal_hamming_distance` is refused. So is a name of wildcards alone.
     """
     ideal_hamming_distance: _builtins.int
     """The search ends with the first candidate whose Hamming distance is at most this. 0 (an exact
@@ -61,11 +172,41 @@ class HashNameRequest(_message.Message):
     0 to the number of characters of `desired_name`.
     """
     start_position: _builtins.int
-    """The position to start from, inclusive. Absent: 0."""
+    """The position to start from, inclusive, up to the last one. Absent: 0."""
     maximum_hashes: _builtins.int
     """The budget: how many positions to search at the most, at least 1. Absent, or above the server's own
-    limit: the server's limit. A range that would pass the last position, 2^64 - 1, ends there.
+    limit: the server's limit. A range that would pass the last position ends there; the status is
+    that of a budget, HASH_BUDGET_EXHAUSTED, with a SearchProgress without `next_position`.
     """
+    hash_algorithm: Global___HashAlgorithm.ValueType
+    """The hash. Absent: SHA-1."""
+    digest_encoding: Global___DigestEncoding.ValueType
+    """How the hash is written as text. Absent: base64."""
+    anchor: Global___Anchor.ValueType
+    """Where in the text the name may stand. Absent: anywhere, which DIGEST_ENCODING_BINARY excludes."""
+    case_sensitive: _builtins.bool
+    """Whether A-Z and a-z compare as different, in every encoding that has letters. The text is as the
+    encoding writes it: hex in lower case, base32 in upper case. Absent: they compare as equal.
+    """
+    wildcard: _builtins.str
+    """One character that, in `desired_name`, matches any character at distance 0. None that belongs to
+    the encoding, nor, where case does not count, the same letter in the other case. Absent: none.
+    """
+    secret_prefix: _builtins.bytes
+    """What is hashed before the secret. It is no part of the secret, nor of its position. Prefix and
+    suffix have up to 49152 bytes together. Absent: nothing.
+    """
+    secret_suffix: _builtins.bytes
+    """What is hashed after the secret. Each candidate costs all blocks of the hash from the one with the
+    secret's last byte on, and quotas count these blocks: a long suffix is searched slowly. Absent:
+    nothing.
+    """
+    secret_alphabet: _builtins.bytes
+    """The bytes that a secret is made of, 2 to 256 distinct ones, in the order of the positions. Absent:
+    all 256, from 0 to 255.
+    """
+    secret_length: _builtins.int
+    """How many bytes a secret has, exactly: 0 to 1024. Absent: any number, the shortest first."""
     @_builtins.property
     def progress_interval(self) -> _duration_pb2.Duration:
         """How often FindRange sends progress, 0.05 s to 3600 s. Absent: never."""
@@ -79,17 +220,30 @@ class HashNameRequest(_message.Message):
         start_position: _builtins.int | None = ...,
         maximum_hashes: _builtins.int | None = ...,
         progress_interval: _duration_pb2.Duration | None = ...,
+        hash_algorithm: Global___HashAlgorithm.ValueType = ...,
+        digest_encoding: Global___DigestEncoding.ValueType = ...,
+        anchor: Global___Anchor.ValueType = ...,
+        case_sensitive: _builtins.bool = ...,
+        wildcard: _builtins.str = ...,
+        secret_prefix: _builtins.bytes = ...,
+        secret_suffix: _builtins.bytes = ...,
+        secret_alphabet: _builtins.bytes = ...,
+        secret_length: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum_hashes", b"_maximum_hashes", "_start_position", b"_start_position", "maximum_hashes", b"maximum_hashes", "progress_interval", b"progress_interval", "start_position", b"start_position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum_hashes", b"_maximum_hashes", "_secret_length", b"_secret_length", "_start_position", b"_start_position", "maximum_hashes", b"maximum_hashes", "progress_interval", b"progress_interval", "secret_length", b"secret_length", "start_position", b"start_position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum_hashes", b"_maximum_hashes", "_start_position", b"_start_position", "desired_name", b"desired_name", "ideal_hamming_distance", b"ideal_hamming_distance", "interesting_hamming_distance", b"interesting_hamming_distance", "maximum_hashes", b"maximum_hashes", "progress_interval", b"progress_interval", "start_position", b"start_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum_hashes", b"_maximum_hashes", "_secret_length", b"_secret_length", "_start_position", b"_start_position", "anchor", b"anchor", "case_sensitive", b"case_sensitive", "desired_name", b"desired_name", "digest_encoding", b"digest_encoding", "hash_algorithm", b"hash_algorithm", "ideal_hamming_distance", b"ideal_hamming_distance", "interesting_hamming_distance", b"interesting_hamming_distance", "maximum_hashes", b"maximum_hashes", "progress_interval", b"progress_interval", "secret_alphabet", b"secret_alphabet", "secret_length", b"secret_length", "secret_prefix", b"secret_prefix", "secret_suffix", b"secret_suffix", "start_position", b"start_position", "wildcard", b"wildcard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maximum_hashes: _TypeAlias = _typing.Literal["maximum_hashes"]  # noqa: Y015
     _WhichOneofArgType__maximum_hashes: _TypeAlias = _typing.Literal["_maximum_hashes", b"_maximum_hashes"]  # noqa: Y015
+    _WhichOneofReturnType__secret_length: _TypeAlias = _typing.Literal["secret_length"]  # noqa: Y015
+    _WhichOneofArgType__secret_length: _TypeAlias = _typing.Literal["_secret_length", b"_secret_length"]  # noqa: Y015
     _WhichOneofReturnType__start_position: _TypeAlias = _typing.Literal["start_position"]  # noqa: Y015
     _WhichOneofArgType__start_position: _TypeAlias = _typing.Literal["_start_position", b"_start_position"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum_hashes) -> _WhichOneofReturnType__maximum_hashes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__secret_length) -> _WhichOneofReturnType__secret_length | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__start_position) -> _WhichOneofReturnType__start_position | None: ...
 
@@ -107,9 +261,11 @@ class HashNameResponse(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """The byte string found, in base64. Empty in a report of progress."""
+    """The secret found, in base64, without prefix and suffix. Empty in a report of progress."""
     hashed_name: _builtins.str
-    """The base64 text of the secret's SHA-1, 28 characters. Empty in a report of progress."""
+    """The text of the hash of prefix, secret and suffix, in the encoding asked for. Empty in a report of
+    progress.
+    """
     hamming_distance: _builtins.int
     """The distance between the desired name and `hashed_name`."""
     position: _builtins.int
@@ -153,7 +309,7 @@ class SearchProgress(_message.Message):
     """The number of positions searched, all from the request's start without a gap."""
     next_position: _builtins.int
     """The first position not yet searched: start here to resume. Every result before it has been sent.
-    Absent when the last position, 2^64 - 1, has been searched, and nothing is left to resume.
+    Absent when the last position has been searched, and nothing is left to resume.
     """
     hashes_per_second: _builtins.float
     """The average rate since the search began, in positions per second, its waiting included."""
@@ -192,9 +348,9 @@ class Candidate(_message.Message):
     HAMMING_DISTANCE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """The byte string, in base64."""
+    """The secret, in base64, without prefix and suffix."""
     hashed_name: _builtins.str
-    """The base64 text of the secret's SHA-1, 28 characters."""
+    """The text of the hash of prefix, secret and suffix, in the encoding asked for."""
     hamming_distance: _builtins.int
     """The distance between the desired name and `hashed_name`."""
     position: _builtins.int
@@ -214,3 +370,56 @@ class Candidate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
+
+@_typing.final
+class SearchEstimate(_message.Message):
+    """How probable a result is, and how many hashes it takes. Hashes count candidates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANCE_FIELD_NUMBER: _builtins.int
+    CHANCE_UPPER_BOUND_FIELD_NUMBER: _builtins.int
+    EXPECTED_HASHES_FIELD_NUMBER: _builtins.int
+    HASHES_FOR_50_PERCENT_FIELD_NUMBER: _builtins.int
+    HASHES_FOR_90_PERCENT_FIELD_NUMBER: _builtins.int
+    HASHES_FOR_99_PERCENT_FIELD_NUMBER: _builtins.int
+    HASHES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    chance: _builtins.float
+    """The probability that one candidate is within `ideal_hamming_distance`. Exact for a name with an
+    anchor, and for an ideal distance of 0; else, and for exact names whose chance would take long to
+    compute, a lower bound. The numbers of hashes below are computed with it.
+    """
+    chance_upper_bound: _builtins.float
+    """Where `chance` is a lower bound, the upper one; else equal to it."""
+    expected_hashes: _builtins.float
+    """The mean number of hashes until the first such candidate. No search computes more hashes than
+    there are positions from `start_position` on: this and the following numbers are capped by that.
+    """
+    hashes_for_50_percent: _builtins.float
+    """After how many hashes half of such searches have found one, or have come to the last position."""
+    hashes_for_90_percent: _builtins.float
+    """The same for nine of ten searches."""
+    hashes_for_99_percent: _builtins.float
+    """The same for 99 of a hundred searches."""
+    hashes_per_second: _builtins.float
+    """How many hashes a second a new search of this kind would get here, now: the server's measured
+    rate, shared with the other clients and with this client's other searches.
+    """
+    def __init__(
+        self,
+        *,
+        chance: _builtins.float = ...,
+        chance_upper_bound: _builtins.float = ...,
+        expected_hashes: _builtins.float = ...,
+        hashes_for_50_percent: _builtins.float = ...,
+        hashes_for_90_percent: _builtins.float = ...,
+        hashes_for_99_percent: _builtins.float = ...,
+        hashes_per_second: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chance", b"chance", "chance_upper_bound", b"chance_upper_bound", "expected_hashes", b"expected_hashes", "hashes_for_50_percent", b"hashes_for_50_percent", "hashes_for_90_percent", b"hashes_for_90_percent", "hashes_for_99_percent", b"hashes_for_99_percent", "hashes_per_second", b"hashes_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchEstimate: _TypeAlias = SearchEstimate  # noqa: Y015

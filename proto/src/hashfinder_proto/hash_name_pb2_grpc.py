@@ -54,6 +54,11 @@ class HashFinderStub:
                 request_serializer=hash__name__pb2.HashNameRequest.SerializeToString,
                 response_deserializer=hash__name__pb2.HashNameResponse.FromString,
                 _registered_method=True)
+        self.Estimate = channel.unary_unary(
+                '/hash_name.HashFinder/Estimate',
+                request_serializer=hash__name__pb2.HashNameRequest.SerializeToString,
+                response_deserializer=hash__name__pb2.SearchEstimate.FromString,
+                _registered_method=True)
 
 
 class HashFinderServicer:
@@ -78,11 +83,12 @@ class HashFinderServicer:
         OK: found.
 
         INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-        UNDECODABLE_REQUEST. Mend the request; do not retry it.
+        UNDECODABLE_REQUEST. Fix the request; do not retry it.
 
         RESOURCE_EXHAUSTED:
         HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
-        The same request would end the same way; continue from `next_position`, or give up.
+        The same request would end the same way; continue from `next_position`, or give up. Without
+        `next_position`, the keyspace has ended: search for another name, or in another keyspace.
         TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
         nothing was found in the seconds that one search may take. Continue from `next_position`.
         CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
@@ -122,6 +128,28 @@ class HashFinderServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Estimate(self, request, context):
+        """Returns how probable a result is, and how many hashes it takes. Searches nothing.
+
+        A server that does not know this RPC does not know fields 7 to 15 of the request either, and
+        searches for something else where they are set: call this first, and take UNIMPLEMENTED for such
+        a server. `maximum_hashes` and `progress_interval` are checked but have no effect.
+
+        Status codes, and what the client should do:
+
+        OK: the estimate.
+
+        INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
+        UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+
+        UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
+
+        DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HashFinderServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -134,6 +162,11 @@ def add_HashFinderServicer_to_server(servicer, server):
                     servicer.FindRange,
                     request_deserializer=hash__name__pb2.HashNameRequest.FromString,
                     response_serializer=hash__name__pb2.HashNameResponse.SerializeToString,
+            ),
+            'Estimate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Estimate,
+                    request_deserializer=hash__name__pb2.HashNameRequest.FromString,
+                    response_serializer=hash__name__pb2.SearchEstimate.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -200,6 +233,33 @@ class HashFinder:
             '/hash_name.HashFinder/FindRange',
             hash__name__pb2.HashNameRequest.SerializeToString,
             hash__name__pb2.HashNameResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Estimate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hash_name.HashFinder/Estimate',
+            hash__name__pb2.HashNameRequest.SerializeToString,
+            hash__name__pb2.SearchEstimate.FromString,
             options,
             channel_credentials,
             insecure,

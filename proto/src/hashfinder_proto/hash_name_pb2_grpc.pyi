@@ -11,11 +11,15 @@ THE KEYSPACE is all byte strings in order of increasing length, from the empty o
 lexicographic order, all 256 byte values. A *position* is the index of a byte string in that order:
 0 is b"", 1 is b"\\x00", 256 is b"\\xff", 257 is b"\\x00\\x00". The last position is 2^64 - 1.
 Resume, retry and shard are the same thing: a range of positions. They need no state on the server.
+A request may choose the byte values and their order (`secret_alphabet`), and one length
+(`secret_length`): position 0 is then the first byte string of that length, and the last position
+is that of the last one, if it is below 2^64 - 1.
 
-THE SCORE of a byte string is the smallest Hamming distance between the desired name and any
-equally long part of its hash's text. The hash is SHA-1; its text is base64, 28 characters of which
-the last is '='. The letters A-Z and a-z compare without case; every other character compares as
-it is.
+THE SCORE of a byte string, the *secret*, is the smallest Hamming distance between the desired name
+and any equally long part of its hash's text. The hash is SHA-1; its text is base64, 28 characters
+of which the last is '='. The letters A-Z and a-z compare without case; every other character
+compares as it is. A request may choose another hash and another text, where in it the name may
+stand, whether case counts, a wildcard, and what is hashed before and after the secret.
 
 THE RESULTS come in order of position and depend on the request alone: not on cores, load, or how
 the server divides the work.
@@ -70,11 +74,12 @@ class HashFinderStub:
     OK: found.
 
     INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-      UNDECODABLE_REQUEST. Mend the request; do not retry it.
+      UNDECODABLE_REQUEST. Fix the request; do not retry it.
 
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
-        The same request would end the same way; continue from `next_position`, or give up.
+        The same request would end the same way; continue from `next_position`, or give up. Without
+        `next_position`, the keyspace has ended: search for another name, or in another keyspace.
       TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
         nothing was found in the seconds that one search may take. Continue from `next_position`.
       CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
@@ -106,6 +111,24 @@ class HashFinderStub:
 
     Status codes: those of Find. Messages sent before an error are valid results.
     """
+    Estimate: _grpc.UnaryUnaryMultiCallable[_hash_name_pb2.HashNameRequest, _hash_name_pb2.SearchEstimate]
+    """Returns how probable a result is, and how many hashes it takes. Searches nothing.
+
+    A server that does not know this RPC does not know fields 7 to 15 of the request either, and
+    searches for something else where they are set: call this first, and take UNIMPLEMENTED for such
+    a server. `maximum_hashes` and `progress_interval` are checked but have no effect.
+
+    Status codes, and what the client should do:
+
+    OK: the estimate.
+
+    INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
+      UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+
+    UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
+
+    DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+    """
 
 @_typing.type_check_only
 class HashFinderAsyncStub(HashFinderStub):
@@ -131,11 +154,12 @@ class HashFinderAsyncStub(HashFinderStub):
     OK: found.
 
     INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-      UNDECODABLE_REQUEST. Mend the request; do not retry it.
+      UNDECODABLE_REQUEST. Fix the request; do not retry it.
 
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
-        The same request would end the same way; continue from `next_position`, or give up.
+        The same request would end the same way; continue from `next_position`, or give up. Without
+        `next_position`, the keyspace has ended: search for another name, or in another keyspace.
       TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
         nothing was found in the seconds that one search may take. Continue from `next_position`.
       CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
@@ -167,6 +191,24 @@ class HashFinderAsyncStub(HashFinderStub):
 
     Status codes: those of Find. Messages sent before an error are valid results.
     """
+    Estimate: _aio.UnaryUnaryMultiCallable[_hash_name_pb2.HashNameRequest, _hash_name_pb2.SearchEstimate]  # type: ignore[assignment]
+    """Returns how probable a result is, and how many hashes it takes. Searches nothing.
+
+    A server that does not know this RPC does not know fields 7 to 15 of the request either, and
+    searches for something else where they are set: call this first, and take UNIMPLEMENTED for such
+    a server. `maximum_hashes` and `progress_interval` are checked but have no effect.
+
+    Status codes, and what the client should do:
+
+    OK: the estimate.
+
+    INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
+      UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+
+    UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
+
+    DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+    """
 
 class HashFinderServicer(metaclass=_abc_1.ABCMeta):
     """Searches for byte strings whose hash resembles a name.
@@ -195,11 +237,12 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
         OK: found.
 
         INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-          UNDECODABLE_REQUEST. Mend the request; do not retry it.
+          UNDECODABLE_REQUEST. Fix the request; do not retry it.
 
         RESOURCE_EXHAUSTED:
           HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
-            The same request would end the same way; continue from `next_position`, or give up.
+            The same request would end the same way; continue from `next_position`, or give up. Without
+            `next_position`, the keyspace has ended: search for another name, or in another keyspace.
           TIME_LIMIT_REACHED with QuotaFailure, RetryInfo and, unless results were left unsent, SearchProgress:
             nothing was found in the seconds that one search may take. Continue from `next_position`.
           CLIENT_QUOTA_EXHAUSTED with QuotaFailure, RetryInfo and, where the search had begun,
@@ -236,6 +279,30 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
         results, then stops searching until they are read.
 
         Status codes: those of Find. Messages sent before an error are valid results.
+        """
+
+    @_abc_1.abstractmethod
+    def Estimate(
+        self,
+        request: _hash_name_pb2.HashNameRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hash_name_pb2.SearchEstimate, _abc.Awaitable[_hash_name_pb2.SearchEstimate]]:
+        """Returns how probable a result is, and how many hashes it takes. Searches nothing.
+
+        A server that does not know this RPC does not know fields 7 to 15 of the request either, and
+        searches for something else where they are set: call this first, and take UNIMPLEMENTED for such
+        a server. `maximum_hashes` and `progress_interval` are checked but have no effect.
+
+        Status codes, and what the client should do:
+
+        OK: the estimate.
+
+        INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
+          UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+
+        UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
+
+        DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
         """
 
 def add_HashFinderServicer_to_server(servicer: HashFinderServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

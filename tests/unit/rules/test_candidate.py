@@ -7,7 +7,7 @@ from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm, Encoding, Scheme
 from hashfinder_rules.score import distance, match
-from tests.unit.rules import oracle
+from tests import oracle
 from tests.unit.rules.schemes import queries
 
 

@@ -10,7 +10,7 @@ from hashfinder_rules.chance import Chance
 from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
-from tests.unit.rules import oracle
+from tests import oracle
 
 _HASHES = 12_000
 _BITS = Scheme(encoding=Encoding.BINARY, anchor=Anchor.START)

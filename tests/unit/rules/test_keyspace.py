@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashfinder_rules.keyspace import Keyspace
-from tests.unit.rules import oracle
+from tests import oracle
 from tests.unit.rules.schemes import keyspaces
 
 

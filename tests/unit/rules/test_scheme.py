@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
-from tests.unit.rules import oracle
+from tests import oracle
 from tests.unit.rules.schemes import schemes
 
 EVERY = list(itertools.product(Algorithm, Encoding))

@@ -1,4 +1,6 @@
-"""How large a chunk is: so many positions as take about a given time."""
+"""How fast searches are scanned, and how large their chunks are: about a given time long."""
+
+import time
 
 from hashfinder.kernel import Scanner
 from hashfinder_rules.query import Query
@@ -7,6 +9,7 @@ from hashfinder_rules.scheme import Algorithm
 _FIRST_GUESS = 1e5
 """Blocks a second, before anything of the kind was measured."""
 _LARGEST_CHUNK = 2**24
+_MEASURE_SECONDS = 0.002
 _SMOOTHING = 0.5
 """The weight of the newest chunk in a search's estimated rate."""
 
@@ -44,18 +47,34 @@ class Rates:
     def known(self, scanner: Scanner, query: Query) -> float | None:
         """Return how many positions a second are likely; None if the kind was never measured."""
         blocks = self._blocks.get((scanner.backend, query.scheme.algorithm))
-        return blocks and blocks / _typical_blocks(query)
+        return blocks and blocks / typical_blocks(query)
 
     def guess(self, scanner: Scanner, query: Query) -> float:
         """Return how many positions a second are likely; few if the kind was never measured."""
-        return self.known(scanner, query) or _FIRST_GUESS / _typical_blocks(query)
+        return self.known(scanner, query) or _FIRST_GUESS / typical_blocks(query)
 
     def measured(self, scanner: Scanner, query: Query, rate: float) -> None:
         """Note that a search of `query` was scanned at `rate`, in positions a second."""
         kind = (scanner.backend, query.scheme.algorithm)
-        self._blocks[kind] = rate * _typical_blocks(query)
+        self._blocks[kind] = rate * typical_blocks(query)
 
 
-def _typical_blocks(query: Query) -> int:
+def typical_blocks(query: Query) -> int:
     """Return how many blocks one of the later candidates costs."""
     return query.blocks_per_candidate(query.keyspace.length_at(query.keyspace.end - 1))
+
+
+def measure(scanner: Scanner, query: Query) -> float:
+    """Return how many positions a second of CPU `scanner` scans, from some milliseconds of it."""
+    end = query.keyspace.end
+    position, size, spent = end // 2, 16, 0.0
+    while True:
+        began = time.thread_time()
+        stop = scanner.scan(position, min(position + size, end), 0, 1024).stop
+        seconds = max(time.thread_time() - began, 1e-9)
+        spent += seconds
+        # The last scan is the longest: what a call costs beside the hashes hardly counts.
+        if seconds >= _MEASURE_SECONDS or spent >= 5 * _MEASURE_SECONDS:
+            return (stop - position) / seconds
+        position = stop if stop < end else 0
+        size *= 2

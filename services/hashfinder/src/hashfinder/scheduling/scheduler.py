@@ -22,10 +22,11 @@ from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.fair_queue import FairQueue
 from hashfinder.scheduling.hooks import NO_HOOKS, WorkerHooks
 from hashfinder.scheduling.job import Job
-from hashfinder.scheduling.pace import Rates
+from hashfinder.scheduling.pace import Rates, measure, typical_blocks
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.statistics import SchedulerObserver, SchedulerStatistics
 from hashfinder.search.engine import Chunk, Search
+from hashfinder_rules.query import Query
 
 
 class _Done(NamedTuple):
@@ -142,6 +143,24 @@ class Scheduler:
             return 0.0
         with self._lock:
             return self._quota.delay(client)
+
+    def expected_rate(self, client: str, query: Query) -> float:
+        """Return about how many hashes a second a new search of `client` would get now.
+
+        That is a share of what the workers do: equal among clients, then among their searches, and
+        at most the client's quota. May scan for some milliseconds, on the calling thread.
+        """
+        scanner = self._kernel.prepare(query)
+        with self._lock:
+            rate = self._rates.known(scanner, query)
+        if rate is None:
+            rate = measure(scanner, query)
+        with self._lock:
+            self._rates.measured(scanner, query, rate)
+            clients = {job.client for job in self._jobs} | {client}
+            searches = sum(job.client == client for job in self._jobs) + 1
+        rate *= self.workers / (len(clients) * searches)
+        return min(rate, self._quota.rate / typical_blocks(query)) if self._quota.rate else rate
 
     def take(self, job: Job) -> SearchUpdate:
         """Take the results that wait, in order; a parked search goes on."""

@@ -17,6 +17,7 @@ from hashfinder.domain.update import SearchUpdate
 from hashfinder.scheduling.admission import Admission
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.search.engine import Bounds, Search
+from hashfinder_rules.query import Query
 
 
 class Session:
@@ -46,6 +47,11 @@ class Session:
         self._job = scheduler.submit(
             client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
         )
+
+    @property
+    def backend(self) -> str:
+        """The name of the kernel that searches."""
+        return self._job.scanner.backend
 
     async def take(self, patience: float | None = None) -> SearchUpdate:
         """Wait for results, or the search's end, or `patience` seconds, and take what there is.
@@ -132,6 +138,10 @@ class SearchService:
         self._maximum_seconds = maximum_seconds
         self._prompt_context = prompt_context
         self._bounds = Bounds(chunks=4 * scheduler.workers)
+
+    def expected_rate(self, client: str, query: Query) -> float:
+        """Return how many hashes a second a new search would get. See `Scheduler`."""
+        return self._scheduler.expected_rate(client, query)
 
     @asynccontextmanager
     async def open(

@@ -5,6 +5,7 @@ from base64 import b64encode
 from hashfinder.domain.progress import Progress
 from hashfinder_proto import hash_name_pb2 as pb
 from hashfinder_rules.candidate import Candidate
+from hashfinder_rules.chance import Chance
 
 
 def result_message(candidate: Candidate) -> pb.HashNameResponse:
@@ -39,3 +40,16 @@ def search_progress(progress: Progress) -> pb.SearchProgress:
             )
         )
     return message
+
+
+def estimate_message(chance: Chance, hashes_per_second: float) -> pb.SearchEstimate:
+    """Return the message that tells how probable a result is, and how long it takes."""
+    return pb.SearchEstimate(
+        chance=chance.lower,
+        chance_upper_bound=chance.upper,
+        expected_hashes=chance.expected_hashes,
+        hashes_for_50_percent=chance.hashes_for(0.5),
+        hashes_for_90_percent=chance.hashes_for(0.9),
+        hashes_for_99_percent=chance.hashes_for(0.99),
+        hashes_per_second=hashes_per_second,
+    )

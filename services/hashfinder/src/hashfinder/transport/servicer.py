@@ -1,19 +1,22 @@
 """The service: validate, delegate, map."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.adapt import RpcContext
-from hashfinder.transport.mapping import progress_message, result_message
+from hashfinder.transport.interceptor import KERNEL_KEY
+from hashfinder.transport.mapping import estimate_message, progress_message, result_message
 from hashfinder.transport.validation import parse_request, progress_interval
 from hashfinder_proto import hash_name_pb2 as pb
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderServicer
 from hashfinder_rules.candidate import Candidate
+from hashfinder_rules.chance import Chance
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HashFinder"].full_name
-METHODS = {"Find": "unary", "FindRange": "server_stream"}
+METHODS = {"Find": "unary", "FindRange": "server_stream", "Estimate": "unary"}
 """The service's methods with their types, as the metrics name them."""
 
 
@@ -43,6 +46,7 @@ class SearchServicer(HashFinderServicer):
         async with self._searches.open(
             client, replace(wanted, query=query), context.outcome
         ) as session:
+            _name_kernel(context, session.backend)
             while not (taken := await session.take()).results:
                 pass
         return result_message(Candidate.at(taken.results[0], query))
@@ -56,6 +60,7 @@ class SearchServicer(HashFinderServicer):
         due = self._clock() + interval if interval else None
         client = self._identify(context.peer())
         async with self._searches.open(client, wanted, context.outcome) as session:
+            _name_kernel(context, session.backend)
             best: Candidate | None = None
             found = False
             while not found:
@@ -72,3 +77,20 @@ class SearchServicer(HashFinderServicer):
                 if interval and due and not found and self._clock() >= due:
                     await context.write(progress_message(taken.progress))
                     due = self._clock() + interval
+
+    async def Estimate(  # type: ignore[override]  # as for Find
+        self, request: pb.HashNameRequest, context: RpcContext
+    ) -> pb.SearchEstimate:
+        """Return how probable an ideal candidate is, and how fast it would be searched for here."""
+        wanted = parse_request(request, self._maximum_hashes)
+        client = self._identify(context.peer())
+        # Some milliseconds each: too long for the event loop.
+        chance = await asyncio.to_thread(Chance.of, wanted.query, wanted.start)
+        rate = await asyncio.to_thread(self._searches.expected_rate, client, wanted.query)
+        return estimate_message(chance, rate)
+
+
+def _name_kernel(context: RpcContext, backend: str) -> None:
+    """Name in the trailer the kernel that searches, which may be slower than the server's own."""
+    trailer = dict(context.trailing_metadata())
+    context.set_trailing_metadata(tuple({**trailer, KERNEL_KEY: backend}.items()))

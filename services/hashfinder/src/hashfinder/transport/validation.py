@@ -1,37 +1,83 @@
 """From the wire to a search request, with every violation at once."""
 
+from enum import Enum
+from typing import TypeVar
+
 from google.protobuf.duration_pb2 import Duration
 
 from hashfinder.domain.errors import InvalidRequestError
 from hashfinder.domain.request import SearchRequest
-from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2 import Anchor, DigestEncoding, HashAlgorithm, HashNameRequest
+from hashfinder_rules import scheme
+from hashfinder_rules.keyspace import ALL_BYTES, Keyspace
 from hashfinder_rules.query import Query
 from hashfinder_rules.violations import Violation, violations
 
 SHORTEST_PROGRESS_INTERVAL = 0.05
 LONGEST_PROGRESS_INTERVAL = 3600.0
+_FIELDS = HashNameRequest.DESCRIPTOR.fields_by_name
+_NUMBERS = {"hash_algorithm": HashAlgorithm, "digest_encoding": DigestEncoding, "anchor": Anchor}
+
+_Member = TypeVar("_Member", bound=Enum)
 
 
 def parse_request(request: HashNameRequest, maximum_hashes: int) -> SearchRequest:
     """Return what `request` asks for, its budget cut to `maximum_hashes`, the server's own.
 
     Raises:
-        InvalidRequestError: with all violations.
+        InvalidRequestError: with all violations, in the order of the fields' numbers.
     """
-    query = Query(
-        request.desired_name,
-        request.ideal_hamming_distance,
-        request.interesting_hamming_distance,
-    )
+    query = _query(request)
     budget = request.maximum_hashes if request.HasField("maximum_hashes") else None
+    unknown = _unknown_numbers(request)
     found = [
-        *violations(query, start_position=request.start_position, maximum_hashes=budget),
+        *violations(
+            query,
+            start_position=request.start_position,
+            maximum_hashes=budget,
+            scheme_is_known=not unknown,
+        ),
+        *unknown,
         *_interval_violations(request),
     ]
     if found:
-        raise InvalidRequestError(found)
+        raise InvalidRequestError(sorted(found, key=lambda v: _FIELDS[v.field].number))
     budget = maximum_hashes if budget is None else min(budget, maximum_hashes)
     return SearchRequest(query, request.start_position, budget)
+
+
+def _query(request: HashNameRequest) -> Query:
+    """Return the query of `request`, valid or not; unknown numbers count as absent."""
+    return Query(
+        request.desired_name,
+        request.ideal_hamming_distance,
+        request.interesting_hamming_distance,
+        scheme.Scheme(
+            _member(scheme.Algorithm.SHA1, request.hash_algorithm),
+            _member(scheme.Encoding.BASE64, request.digest_encoding),
+            _member(scheme.Anchor.ANYWHERE, request.anchor),
+            request.case_sensitive,
+            request.wildcard,
+        ),
+        Keyspace(
+            request.secret_alphabet or ALL_BYTES,
+            request.secret_length if request.HasField("secret_length") else None,
+        ),
+        request.secret_prefix,
+        request.secret_suffix,
+    )
+
+
+def _member(default: _Member, number: int) -> _Member:
+    return next((member for member in type(default) if member.value == number), default)
+
+
+def _unknown_numbers(request: HashNameRequest) -> list[Violation]:
+    return [
+        Violation(field, f"must be one of {', '.join(numbers.keys())}, not {number}")
+        for field, numbers in _NUMBERS.items()
+        if (number := getattr(request, field)) not in numbers.values()
+    ]
 
 
 def progress_interval(request: HashNameRequest) -> float | None:
