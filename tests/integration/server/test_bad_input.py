@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +15,7 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server.endings import Ending, ending_of
 from tests.integration.server_process import ServerProcess
 
-METHODS = ("Find", "FindRange")
+METHODS = ("Find", "FindRange", "Estimate")
 
 INVALID: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "nothing at all": ({}, {"desired_name": "1 to 28"}),
@@ -76,6 +77,117 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"desired_name": "a", "progress_interval": Duration(seconds=1, nanos=-5)},
         {"progress_interval": "nanos of 0 to 999999999"},
     ),
+    "hash that is none": (
+        {"desired_name": "a", "hash_algorithm": 4},
+        {"hash_algorithm": "HASH_ALGORITHM_SHA_512"},
+    ),
+    "encoding that is none": (
+        {"desired_name": "a", "digest_encoding": -1},
+        {"digest_encoding": "DIGEST_ENCODING_BINARY"},
+    ),
+    "anchor that is none": ({"desired_name": "a", "anchor": 2**31 - 1}, {"anchor": "ANCHOR_END"}),
+    "no name, and a hash that is none": (
+        {"hash_algorithm": 9, "secret_length": 2000},
+        {
+            "desired_name": "at least 1 character",
+            "hash_algorithm": "HASH_ALGORITHM_SHA_1",
+            "secret_length": "0 to 1024",
+        },
+    ),
+    "no symbol of hex": (
+        {"desired_name": "doctor", "digest_encoding": 3},
+        {"desired_name": "distance of 4"},
+    ),
+    "upper case in hex": (
+        {"desired_name": "DEAD", "digest_encoding": 3, "case_sensitive": True},
+        {"desired_name": "distance of 4"},
+    ),
+    "lower case in base32": (
+        {"desired_name": "abc", "digest_encoding": 4, "case_sensitive": True},
+        {"desired_name": "distance of 3"},
+    ),
+    "padding at an anchored end": (
+        {"desired_name": "A=", "anchor": 3},
+        {"desired_name": "distance of 1"},
+    ),
+    "symbol that cannot be the last": (
+        {"desired_name": "ab", "anchor": 3},
+        {"desired_name": "distance of 1"},
+    ),
+    "name longer than hex": (
+        {"desired_name": "a" * 41, "digest_encoding": 3},
+        {"desired_name": "1 to 40"},
+    ),
+    "name longer than SHA-256 before its padding": (
+        {"desired_name": "a" * 44, "hash_algorithm": 2, "anchor": 3},
+        {"desired_name": "1 to 43"},
+    ),
+    "bits anywhere": (
+        {"desired_name": "0101", "digest_encoding": 5},
+        {"anchor": "ANCHOR_START or ANCHOR_END"},
+    ),
+    "wildcards": ({"desired_name": "ab", "wildcard": "??"}, {"wildcard": "one character"}),
+    "wildcard of the encoding": (
+        {"desired_name": "ab", "wildcard": "+"},
+        {"wildcard": "no character of base64"},
+    ),
+    "wildcard in the other case": (
+        {"desired_name": "ab", "digest_encoding": 3, "wildcard": "F"},
+        {"wildcard": "no character of hex"},
+    ),
+    "name of wildcards": (
+        {"desired_name": "??", "wildcard": "?"},
+        {"desired_name": "not the wildcard"},
+    ),
+    "prefix too long": (
+        {"desired_name": "a", "secret_prefix": bytes(49153)},
+        {"secret_prefix": "49152"},
+    ),
+    "prefix and suffix too long together": (
+        {"desired_name": "a", "secret_prefix": bytes(24577), "secret_suffix": bytes(24576)},
+        {"secret_prefix": "49152", "secret_suffix": "49152"},
+    ),
+    "byte twice": (
+        {"desired_name": "a", "secret_alphabet": b"abca"},
+        {"secret_alphabet": "0x61 occurs more than once"},
+    ),
+    "one byte": (
+        {"desired_name": "a", "secret_alphabet": b"a"},
+        {"secret_alphabet": "2 to 256 distinct bytes"},
+    ),
+    "secrets too long": (
+        {"desired_name": "a", "secret_length": 1025},
+        {"secret_length": "0 to 1024"},
+    ),
+    "start past a finite keyspace": (
+        {
+            "desired_name": "a",
+            "secret_alphabet": b"0123456789",
+            "secret_length": 3,
+            "start_position": 1000,
+        },
+        {"start_position": "0 to 999"},
+    ),
+    "everything new at once": (
+        {
+            "desired_name": "2",
+            "digest_encoding": 5,
+            "wildcard": "1",
+            "secret_prefix": bytes(49152),
+            "secret_suffix": b"-",
+            "secret_alphabet": b"aa",
+            "secret_length": 2**32 - 1,
+        },
+        {
+            "desired_name": "distance of 1",
+            "anchor": "ANCHOR_START",
+            "wildcard": "no character of binary",
+            "secret_prefix": "49152",
+            "secret_suffix": "49152",
+            "secret_alphabet": "0x61",
+            "secret_length": "0 to 1024",
+        },
+    ),
     "everything at once": (
         {
             "desired_name": "a" * 29,
@@ -97,8 +209,13 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 def ending(stub: HashFinderStub, method: str, request: HashNameRequest) -> Ending:
     """Return how an RPC ends that fails."""
+    calls: dict[str, Callable[[], object]] = {
+        "Find": lambda: stub.Find(request),
+        "FindRange": lambda: list(stub.FindRange(request)),
+        "Estimate": lambda: stub.Estimate(request),
+    }
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Find(request) if method == "Find" else list(stub.FindRange(request))
+        calls[method]()
     return ending_of(caught.value)
 
 

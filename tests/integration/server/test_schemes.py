@@ -281,7 +281,7 @@ def test_an_estimate_takes_the_share_of_a_new_search(server: ServerProcess) -> N
     """A client's second search gets half of what a lone one gets."""
     request = pb.HashNameRequest(desired_name="hopelessly")
     with server.stub() as stub:
-        list(stub.FindRange(pb.HashNameRequest(desired_name="ban4na")))  # measured
+        list(stub.FindRange(pb.HashNameRequest(desired_name="docto")))  # measured
         alone = stub.Estimate(request).hashes_per_second
         search = stub.Find.future(request)
         server.wait_for_searches(1)
