@@ -1,0 +1,1 @@
+"""Jobs as searches, and how to check their answers: commits, stamps, events."""

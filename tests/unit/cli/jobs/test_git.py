@@ -1,0 +1,240 @@
+"""What a vanity commit needs of Git, on real repositories."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hashfinder_cli.jobs.commit import Commit, Place, Template
+from hashfinder_cli.jobs.git import GitError, Repository, Tip
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
+
+
+def run(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
+    """Return what Git prints."""
+    command = ["git", "-C", str(folder), *arguments]
+    return (
+        subprocess.run(command, input=stdin, check=True, capture_output=True)
+        .stdout.decode()
+        .strip()
+    )
+
+
+@pytest.fixture(params=["sha1", "sha256"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Return a repository with two commits on ``main``."""
+    folder = tmp_path / "repository"
+    run(
+        tmp_path,
+        "init",
+        "--quiet",
+        f"--object-format={request.param}",
+        "--initial-branch=main",
+        str(folder),
+    )
+    for text in ("one", "two"):
+        (folder / "file").write_text(text)
+        run(folder, "add", "file")
+        run(folder, "commit", "--quiet", f"--message={text}")
+    return folder
+
+
+def some_content(repository: Repository, tip: Tip, place: Place = Place.HEADER) -> bytes:
+    """Return the tip's content with free bytes in it."""
+    template = template_of(repository, tip, place)
+    return template.content(template.alphabet[-1:] * template.length)
+
+
+def template_of(repository: Repository, tip: Tip, place: Place) -> Template:
+    """Return the tip's template."""
+    return Commit.parse(repository.read(tip.commit)).template(place)
+
+
+@pytest.mark.parametrize("place", Place)
+def test_branch_moves_to_an_object_that_git_accepts(folder: Path, place: Place) -> None:
+    """Author, dates, tree, parents and message are as before; the index and the files are too."""
+    shown = ("log", "-1", "--format=%an %ae %at %cn %ce %ct %T %P %B", "HEAD")
+    before = run(folder, *shown)
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    content = some_content(repository, tip, place)
+    verified = repository.verify(content)
+    assert tip.commit == run(folder, "rev-parse", "HEAD"), "verifying changes nothing"
+    assert verified == repository.apply(tip, content, "test")
+    assert verified == run(folder, "rev-parse", "main")
+    assert before == run(folder, *shown)
+    assert not run(folder, "status", "--porcelain")
+    run(folder, "fsck", "--strict")
+
+
+def test_undo_moves_the_branch_back(folder: Path) -> None:
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    undo = tip.undo(repository.apply(tip, some_content(repository, tip), "test"))
+    run(folder, *undo.split()[1:])
+    assert tip.commit == run(folder, "rev-parse", "main")
+
+
+def test_branch_that_moved_meanwhile_stays(folder: Path) -> None:
+    """Nobody else loses a commit."""
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    run(folder, "commit", "--quiet", "--allow-empty", "--message=three")
+    moved = run(folder, "rev-parse", "main")
+    with pytest.raises(GitError, match=r"refs/heads/main.*expected"):
+        repository.apply(tip, some_content(repository, tip), "test")
+    assert moved == run(folder, "rev-parse", "main")
+
+
+def test_detached_head_moves_alone(folder: Path) -> None:
+    """The branch that HEAD was on stays, and undoing moves HEAD back."""
+    run(folder, "checkout", "--quiet", "--detach")
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    assert tip.is_detached
+    new = repository.apply(tip, some_content(repository, tip), "test")
+    assert (new, tip.commit) == (run(folder, "rev-parse", "HEAD"), run(folder, "rev-parse", "main"))
+    run(folder, *tip.undo(new).split()[1:])
+    assert tip.commit == run(folder, "rev-parse", "HEAD")
+
+
+def test_tip_is_found_by_branch_and_by_commit(folder: Path) -> None:
+    """Either names the branch to move."""
+    run(folder, "branch", "other", "HEAD~1")
+    repository = Repository.open(folder)
+    other = Tip("refs/heads/other", run(folder, "rev-parse", "other"))
+    assert [other, other] == [repository.tip("other"), repository.tip(other.commit)]
+
+
+def test_commit_that_is_no_tip_is_refused(folder: Path) -> None:
+    """The commits after it would have to change as well."""
+    with pytest.raises(GitError, match="not the tip of a branch"):
+        Repository.open(folder).tip("HEAD~1")
+
+
+def test_tip_of_two_branches_is_refused_by_commit(folder: Path) -> None:
+    """Which one to move is the choice of the user."""
+    run(folder, "branch", "other")
+    with pytest.raises(GitError, match=r"several branches \(main, other\)"):
+        Repository.open(folder).tip(run(folder, "rev-parse", "main"))
+
+
+@pytest.mark.parametrize("revision", ["nothing", "--all", "", "-x"])
+def test_unknown_revision_is_refused(folder: Path, revision: str) -> None:
+    """Git says why; an option is no revision."""
+    with pytest.raises(GitError):
+        Repository.open(folder).tip(revision)
+
+
+def test_unborn_branch_is_refused(tmp_path: Path) -> None:
+    """There is nothing to rewrite."""
+    run(tmp_path, "init", "--quiet", "--initial-branch=main")
+    with pytest.raises(GitError, match="main has no commit yet"):
+        Repository.open(tmp_path).tip()
+
+
+def test_folder_without_repository_is_refused(tmp_path: Path) -> None:
+    """Git says which."""
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(GitError, match=r"not a git repository|cannot change to"):
+            Repository.open(folder)
+
+
+def test_missing_git_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a traceback."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match="git is not installed"):
+        Repository.open(tmp_path)
+
+
+def test_replace_ref_is_an_objection(folder: Path) -> None:
+    """Git would show the replacement, and rewrite what nobody sees."""
+    run(folder, "replace", "HEAD", "HEAD~1")
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    assert "replace ref" in " ".join(repository.objections(tip))
+    assert b"two" in repository.read(tip.commit)
+
+
+def test_edge_of_a_shallow_clone_is_an_objection(folder: Path, tmp_path: Path) -> None:
+    """Its parents are not there to be checked."""
+    clone = tmp_path / "clone"
+    run(tmp_path, "clone", "--quiet", "--depth=1", folder.as_uri(), str(clone))
+    repository = Repository.open(clone)
+    assert "shallow" in " ".join(repository.objections(repository.tip()))
+
+
+def test_submodule_is_an_objection(folder: Path, tmp_path: Path) -> None:
+    """The superproject records the old id."""
+    outer = tmp_path / "outer"
+    form = run(folder, "rev-parse", "--show-object-format")
+    run(tmp_path, "init", "--quiet", f"--object-format={form}", str(outer))
+    run(
+        outer,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(folder),
+        "inner",
+    )
+    repository = Repository.open(outer / "inner")
+    assert "superproject" in " ".join(repository.objections(repository.tip()))
+
+
+def test_plain_repository_has_no_objections(folder: Path) -> None:
+    """Nothing keeps a plain tip from another id."""
+    repository = Repository.open(folder)
+    assert [] == repository.objections(repository.tip())
+
+
+def test_bare_repository_and_linked_worktree_work(folder: Path, tmp_path: Path) -> None:
+    """Neither needs a working tree of its own."""
+    bare, linked = tmp_path / "bare", tmp_path / "linked"
+    run(tmp_path, "clone", "--quiet", "--bare", str(folder), str(bare))
+    run(folder, "worktree", "add", "--quiet", "-b", "side", str(linked))
+    for place in (bare, linked):
+        repository = Repository.open(place)
+        tip = repository.tip()
+        new = repository.apply(tip, some_content(repository, tip), "test")
+        assert new == run(place, "rev-parse", "HEAD")
+
+
+def test_hook_that_refuses_leaves_the_branch(folder: Path) -> None:
+    """Its refusal is the error."""
+    hook = folder / ".git" / "hooks" / "reference-transaction"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    with pytest.raises(GitError, match="hook"):
+        repository.apply(tip, some_content(repository, tip), "test")
+    assert tip.commit == run(folder, "rev-parse", "main")
+
+
+def test_object_that_git_refuses_is_never_stored(folder: Path) -> None:
+    """It is checked in a folder of its own."""
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    content = repository.read(tip.commit).replace(b"author A <", b"author A  <<", 1)
+    with pytest.raises(GitError):
+        repository.verify(content)
+    assert not run(folder, "fsck", "--strict")
+
+
+def test_tags_and_remote_branches_that_keep_the_old_id_are_listed(folder: Path) -> None:
+    """The user learns what still points to the old commit."""
+    run(folder, "tag", "v1")
+    repository = Repository.open(folder)
+    assert ["v1"] == repository.refs_at(repository.tip().commit)
