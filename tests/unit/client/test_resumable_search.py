@@ -19,12 +19,13 @@ from hashfinder_client.errors import (
 )
 from hashfinder_client.events import Pause, Progress
 from hashfinder_client.match import Match
-from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from hashfinder_rules.keyspace import POSITIONS_END
 from tests.unit.client.fake_server import (
     EXHAUSTED,
     LOST,
@@ -263,12 +264,12 @@ def test_result_told_twice() -> None:
 
 def test_last_position() -> None:
     """A range at the end of the keyspace is cut there."""
-    query = Query("doctor", start_position=KEYSPACE - 10, maximum_hashes=100)
+    query = Query("doctor", start_position=POSITIONS_END - 10, maximum_hashes=100)
     search = ResumableSearch(query, RetryPolicy())
     search.request()
-    search.take(HashNameResponse(progress=Told(hashes_computed=4, next_position=KEYSPACE - 6)))
+    search.take(HashNameResponse(progress=Told(hashes_computed=4, next_position=POSITIONS_END - 6)))
     search.end(LOST)
 
     request = search.request()
 
-    assert (KEYSPACE - 6, 6) == (request.start_position, request.maximum_hashes)
+    assert (POSITIONS_END - 6, 6) == (request.start_position, request.maximum_hashes)

@@ -19,13 +19,14 @@ from hashfinder_client.errors import (
 )
 from hashfinder_client.events import Pause, Progress, SearchEvent
 from hashfinder_client.match import Match
-from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.sharded_search import LEAD, RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from hashfinder_rules.keyspace import POSITIONS_END
 from tests.unit.client.fake_server import (
     EXHAUSTED,
     LOST,
@@ -77,7 +78,7 @@ class Client:
         self.told: dict[int, int] = {}
         """By where a range begins, up to where it is told to be searched."""
         self.most_at_once = 0
-        self.hit = KEYSPACE
+        self.hit = POSITIONS_END
         self._pick = pick
         self._legs: dict[int, RangeSearch] = {}
 
@@ -176,7 +177,7 @@ def test_as_one_server_would(
                 seen += results
                 if search.found is None:
                     position = search.next_position
-                    position = KEYSPACE if position is None else position
+                    position = POSITIONS_END if position is None else position
                     assert [each for each in expected if each < position] == seen
                 for each in news:
                     if isinstance(each, Progress):
@@ -361,12 +362,12 @@ def test_no_range_within_the_budget() -> None:
 
 def test_end_of_the_keyspace() -> None:
     """The last range ends with the last position, and then nothing is left to go on from."""
-    query = Query("doctor", start_position=KEYSPACE - 5)
+    query = Query("doctor", start_position=POSITIONS_END - 5)
     search = begin(query, Division(range_size=3, width=1), lambda: 0.0)
 
     (leg,) = search.begin()
-    assert (KEYSPACE - 5, 3) == (leg.part.first_position, leg.part.maximum_hashes)
-    told = Told(hashes_computed=3, next_position=KEYSPACE - 2)
+    assert (POSITIONS_END - 5, 3) == (leg.part.first_position, leg.part.maximum_hashes)
+    told = Told(hashes_computed=3, next_position=POSITIONS_END - 2)
     search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told))
     (leg,) = search.begin()
     assert 2 == leg.part.maximum_hashes

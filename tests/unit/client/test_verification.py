@@ -1,14 +1,16 @@
 """The check of results on the client's side."""
 
 from base64 import b64encode
-from hashlib import sha1
+from hashlib import sha1, sha256
 
 import pytest
 
 from hashfinder_client.errors import VerificationError
 from hashfinder_client.query import Query
-from hashfinder_client.verification import Verifier, check, position_of, score
+from hashfinder_client.verification import Verifier, check
 from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
+from hashfinder_rules.keyspace import Keyspace
+from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
 
 
 def true_response(secret: bytes, distance: int, position: int | None = None) -> HashNameResponse:
@@ -21,44 +23,9 @@ def true_response(secret: bytes, distance: int, position: int | None = None) -> 
     )
 
 
-# The hash of b"" is 2jmj7l5rSw0yVb/vlWAYkK/YBwk=.
-@pytest.mark.parametrize(
-    ("name", "distance", "offset"),
-    [
-        ("2jmj7l5rSw0yVb/vlWAYkK/YBwk=", 0, 0),
-        ("2JMJ", 0, 0),
-        ("BWK=", 0, 24),
-        ("5rs", 0, 6),
-        ("5r+", 1, 6),
-        ("---", 3, 0),
-        ("\N{KELVIN SIGN}=", 1, 26),
-        ("ybwk\N{FULLWIDTH EQUALS SIGN}", 1, 23),
-    ],
-)
-def test_score(name: str, distance: int, offset: int) -> None:
-    """The distance is the smallest of all places, letters compared without case, ASCII only."""
-    assert (distance, offset) == score(name, "2jmj7l5rSw0yVb/vlWAYkK/YBwk=")
-
-
-@pytest.mark.parametrize(
-    ("secret", "position"),
-    [
-        (b"", 0),
-        (b"\0", 1),
-        (b"\xff", 256),
-        (b"\0\0", 257),
-        (b"\xff\xff", 65792),
-        (b"\xff" * 7, (256**8 - 1) // 255 - 1),
-    ],
-)
-def test_position(secret: bytes, position: int) -> None:
-    """Positions count byte strings by length, then in lexicographic order."""
-    assert position == position_of(secret)
-
-
 def test_true_results() -> None:
     """What is true passes, with what follows from it."""
-    result = check("2JMX", true_response(b"", 1))
+    result = check(Query("2JMX"), true_response(b"", 1))
 
     assert (b"", "", 1, 0, 0) == (
         result.secret,
@@ -67,9 +34,9 @@ def test_true_results() -> None:
         result.position,
         result.offset,
     )
-    assert result == check("2jmx", true_response(b"", 1, position=0))
+    assert result == check(Query("2jmx"), true_response(b"", 1, position=0))
     hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
-    assert result == check("2jmx", Candidate(hashed_name=hashed_name, hamming_distance=1))
+    assert result == check(Query("2jmx"), Candidate(hashed_name=hashed_name, hamming_distance=1))
 
 
 @pytest.mark.parametrize(
@@ -83,28 +50,28 @@ def test_true_results() -> None:
 def test_lies(response: HashNameResponse, message: str) -> None:
     """What is not true is refused, with what is wrong."""
     with pytest.raises(VerificationError, match=message):
-        check("2jmx", response)
+        check(Query("2jmx"), response)
 
 
 @pytest.mark.parametrize("secret", ["AAAA AAAA", "AAA", "\N{SNOWMAN}"])
 def test_no_base64(secret: str) -> None:
     """A secret that is not base64 to the letter is refused, not read leniently."""
     with pytest.raises(VerificationError, match="is not base64"):
-        check("2jmx", HashNameResponse(secret=secret))
+        check(Query("2jmx"), HashNameResponse(secret=secret))
 
 
 @pytest.mark.parametrize("name", ["x" * 29, "x" * 10_000])
 def test_name_too_long(name: str) -> None:
     """No result can be true for a name that is longer than a hash."""
-    with pytest.raises(VerificationError, match="no hash can resemble"):
-        check(name, true_response(b"", 0))
+    with pytest.raises(VerificationError, match="no hash has more than 28"):
+        check(Query(name), true_response(b"", 0))
 
 
 @pytest.mark.parametrize(
     ("positions", "message"),
     [
         ([9], "before 10"),
-        ([30], "beyond the 20 hashes"),
+        ([30], "not below 30"),
         ([10, 10], "before 11"),
         ([29, 28], "before 30"),
     ],
@@ -145,3 +112,55 @@ def test_distance_asked_for(ideal: int, inferior: int | None, *, is_allowed: boo
     hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
     candidate = Candidate(hashed_name=hashed_name, hamming_distance=1)
     assert 1 == verifier.candidate(candidate).distance
+
+
+HEX_ZEROS = Query(
+    "0_",
+    scheme=Scheme(Algorithm.SHA256, Encoding.HEX, Anchor.START, wildcard="_"),
+    keyspace=Keyspace(b"0123456789", 4),
+    secret_prefix=b"challenge:",
+    secret_suffix=b"!",
+)
+
+
+def claim(secret: bytes, *, message: bytes, distance: int, position: int) -> HashNameResponse:
+    """Return a response whose hash is that of `message`."""
+    return HashNameResponse(
+        secret=b64encode(secret).decode(),
+        hashed_name=sha256(message).hexdigest(),
+        hamming_distance=distance,
+        position=position,
+    )
+
+
+def test_whole_request_is_verified() -> None:
+    """The hash is that of prefix, secret and suffix; the position is that of the keyspace."""
+    secret = next(
+        secret
+        for secret in (f"{number:04}".encode() for number in range(10_000))
+        if sha256(b"challenge:" + secret + b"!").hexdigest()[0] == "0"
+    )
+    response = claim(
+        secret, message=b"challenge:" + secret + b"!", distance=0, position=int(secret)
+    )
+    match = Verifier(HEX_ZEROS).result(response)
+    assert (secret, 0, int(secret), 0) == (
+        match.secret,
+        match.distance,
+        match.position,
+        match.offset,
+    )
+
+
+@pytest.mark.parametrize(
+    ("secret", "message", "reason"),
+    [
+        (b"0000", b"0000", "its hash is"),
+        (b"00000", b"challenge:00000!", "outside the keyspace"),
+        (b"000x", b"challenge:000x!", "not in the alphabet"),
+    ],
+)
+def test_answers_to_another_request_are_refused(secret: bytes, message: bytes, reason: str) -> None:
+    """A server that knows less than the request searches for something else."""
+    with pytest.raises(VerificationError, match=reason):
+        check(HEX_ZEROS, claim(secret, message=message, distance=0, position=0))

@@ -16,11 +16,10 @@ from collections.abc import Callable
 
 from grpc import StatusCode
 
-from hashfinder_client.chance import chance_of_hit, hit_probability
 from hashfinder_client.errors import BudgetSpentError, StoppedError, UnavailableError, stopped_error
 from hashfinder_client.events import Pause, Progress
 from hashfinder_client.match import Match
-from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy, rpc_timeout
 from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus, detail
 from hashfinder_client.verification import Verifier
@@ -69,7 +68,7 @@ class ResumableSearch:
     @property
     def next_position(self) -> int | None:
         """Where to go on; None where that is not known, or nothing is left."""
-        return self._next if self._is_told and self._next < KEYSPACE else None
+        return self._next if self._is_told and self._next < self._query.keyspace.end else None
 
     @property
     def reached(self) -> int:
@@ -139,15 +138,14 @@ class ResumableSearch:
         hashes = self._start - self._query.first_position + progress.hashes_computed
         self._hashes = max(self._hashes, hashes)
         is_left = progress.HasField("next_position")
-        self._reach(progress.next_position if is_left else KEYSPACE)
-        probability = hit_probability(self._query.name, self._query.ideal_distance)
+        self._reach(progress.next_position if is_left else self._query.keyspace.end)
         rate = progress.hashes_per_second
         return Progress(
             hashes=self._hashes,
             next_position=self.next_position,
             rate=rate if math.isfinite(rate) else 0.0,
             best=self._best,
-            chance=chance_of_hit(probability, self._hashes),
+            chance=self._query.chance.chance_by(self._hashes),
         )
 
     def _reach(self, position: int) -> None:

@@ -17,12 +17,11 @@ from enum import Enum, auto
 
 from grpc import StatusCode
 
-from hashfinder_client.chance import chance_of_hit, hit_probability
 from hashfinder_client.division import Division
 from hashfinder_client.errors import BudgetSpentError, StoppedError, VerificationError
 from hashfinder_client.events import Progress, SearchEvent
 from hashfinder_client.match import Match
-from hashfinder_client.query import KEYSPACE, Query
+from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.status import BUDGET_EXHAUSTED, TOO_MANY_SEARCHES, Details, RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
@@ -120,7 +119,7 @@ class ShardedSearch:
         if part and self._division:
             reached = first.search.reached if first else part.first_position
             position = self._division.resume_position(part, reached)
-        return position if position < KEYSPACE else None
+        return position if position < self._query.keyspace.end else None
 
     def begin(self) -> list[RangeSearch]:
         """Return the legs whose RPC is to begin now.
@@ -300,13 +299,12 @@ class ShardedSearch:
             return part
         hashes = self._all_hashes()
         seconds = self._clock() - self._began
-        probability = hit_probability(self._query.name, self._query.ideal_distance)
         return Progress(
             hashes=hashes,
             next_position=self.next_position,
             rate=hashes / seconds if seconds > 0 else 0.0,
             best=self._best,
-            chance=chance_of_hit(probability, hashes),
+            chance=self._query.chance.chance_by(hashes),
         )
 
     def _all_hashes(self) -> int:

@@ -1,68 +1,42 @@
-"""The verification of every result on this side: a match that is handed on is true.
+"""The verification of every result on this side: a match that is handed on is true."""
 
-The rules are those of the contract (``hash_name.proto``), written once more with `hashlib` and
-`base64` alone: the client shares no code with the server that it checks.
-"""
-
-from base64 import b64decode, b64encode
-from hashlib import sha1
-from string import ascii_lowercase, ascii_uppercase
+from base64 import b64decode
 
 from hashfinder_client.errors import VerificationError
 from hashfinder_client.match import Match
 from hashfinder_client.query import Query
-from hashfinder_proto.hash_name_pb2 import Candidate, HashNameResponse
-
-HASHED_NAME_LENGTH = 28
-_FOLD = str.maketrans(ascii_uppercase, ascii_lowercase)
-
-
-def fold(text: str) -> str:
-    """Return `text` with A-Z, and no other character, in lower case."""
-    return text.translate(_FOLD)
+from hashfinder_proto import hash_name_pb2
+from hashfinder_proto.hash_name_pb2 import HashNameResponse
+from hashfinder_rules.candidate import Candidate
 
 
-def score(name: str, hashed_name: str) -> tuple[int, int]:
-    """Return the smallest distance of `name` from a part of `hashed_name`, and where that begins.
-
-    Raises:
-        VerificationError: the name is longer than the text.
-    """
-    name, text = fold(name), fold(hashed_name)
-    alignments = range(len(text) - len(name) + 1)
-    if not alignments:
-        message = f"no hash can resemble a name of {len(name)} characters"
-        raise VerificationError(message)
-    return min((sum(a != b for a, b in zip(name, text[i:], strict=False)), i) for i in alignments)
-
-
-def position_of(secret: bytes) -> int:
-    """Return the position of `secret` in the keyspace: the shorter ones, then its rank."""
-    shorter: int = (256 ** len(secret) - 1) // 255
-    return shorter + int.from_bytes(secret)
-
-
-def check(name: str, claim: HashNameResponse | Candidate) -> Match:
-    """Return what the server claims of one byte string, computed anew.
+def check(query: Query, claim: HashNameResponse | hash_name_pb2.Candidate) -> Match:
+    """Return what the server claims of one secret, computed anew.
 
     A response without a position, as of a server that knows only the classic fields, gets it here.
 
     Raises:
         VerificationError: the claim differs from the truth.
     """
+    longest = query.scheme.longest_name
+    if len(query.name) > longest:
+        message = f"no hash has more than {longest} characters, and the name has {len(query.name)}"
+        raise VerificationError(message)
     try:
         secret = b64decode(claim.secret, validate=True)
     except ValueError as error:
         message = f"the secret {claim.secret!r:.100} is not base64"
         raise VerificationError(message) from error
-    hashed_name = b64encode(sha1(secret, usedforsecurity=False).digest()).decode()
-    _expect("hash", hashed_name, claim.hashed_name)
-    distance, offset = score(name, hashed_name)
-    _expect("distance", distance, claim.hamming_distance)
-    position = position_of(secret)
-    if isinstance(claim, Candidate) or claim.HasField("position"):
-        _expect("position", position, claim.position)
-    return Match(secret, hashed_name, distance, position, offset)
+    try:
+        truth = Candidate.of(secret, query.rules)
+    except ValueError as error:
+        message = f"the secret {claim.secret!r:.100} is not one that was asked for: {error}"
+        raise VerificationError(message) from error
+    _expect("hash", truth.hashed_name, claim.hashed_name)
+    _expect("distance", truth.distance, claim.hamming_distance)
+    if isinstance(claim, hash_name_pb2.Candidate) or claim.HasField("position"):
+        _expect("position", truth.position, claim.position)
+    return Match(secret, truth.hashed_name, truth.distance, truth.position, truth.offset)
 
 
 class Verifier:
@@ -79,7 +53,7 @@ class Verifier:
         Raises:
             VerificationError: it is not true, not close enough, outside the range or out of order.
         """
-        result = check(self._query.name, response)
+        result = check(self._query, response)
         if result.distance > self._query.result_distance:
             message = f"its distance, {result.distance}, is more than was asked for"
             raise VerificationError(message)
@@ -88,21 +62,20 @@ class Verifier:
             self._check_range(result.position)
         return result
 
-    def candidate(self, candidate: Candidate) -> Match:
+    def candidate(self, candidate: hash_name_pb2.Candidate) -> Match:
         """Return the checked `candidate`, which may be at any distance.
 
         Raises:
             VerificationError: it is not true.
         """
-        return check(self._query.name, candidate)
+        return check(self._query, candidate)
 
     def _check_range(self, position: int) -> None:
         if position < self._first:
             message = f"its position, {position}, is before {self._first}, where it may be"
             raise VerificationError(message)
         if position >= self._query.limit:
-            maximum = self._query.maximum_hashes
-            message = f"its position, {position}, is beyond the {maximum} hashes asked for"
+            message = f"its position, {position}, is not below {self._query.limit}, as it must be"
             raise VerificationError(message)
         self._first = position + 1
 

@@ -78,6 +78,7 @@ def test_branch_moves_to_an_object_that_git_accepts(folder: Path, place: Place) 
 
 
 def test_undo_moves_the_branch_back(folder: Path) -> None:
+    """The command that the tip names does it."""
     repository = Repository.open(folder)
     tip = repository.tip()
     undo = tip.undo(repository.apply(tip, some_content(repository, tip), "test"))

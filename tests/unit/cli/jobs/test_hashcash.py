@@ -42,6 +42,7 @@ def test_random_parts_differ() -> None:
 
 
 def test_date_is_today_in_utc() -> None:
+    """Receivers in every zone agree about it."""
     before = datetime.now(UTC).strftime("%y%m%d")
     date = blank("r", 20).date
     assert date in {before, datetime.now(UTC).strftime("%y%m%d")}
@@ -78,7 +79,7 @@ def test_invalid_stamp_is_refused_with_its_part(text: str, part: str) -> None:
 )
 def test_invalid_part_is_refused(resource: str, extension: str) -> None:
     """A stamp with it could not be parsed again."""
-    with pytest.raises(InvalidStampError, match="resource|extension"):
+    with pytest.raises(InvalidStampError, match=r"resource|extension"):
         blank(resource, 20, "261126", extension)
 
 
