@@ -3,6 +3,7 @@
 import pytest
 
 from hashfinder_client.query import Query
+from hashfinder_proto import hash_name_pb2
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_rules.keyspace import POSITIONS_END, Keyspace
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
@@ -34,9 +35,9 @@ def test_every_field_is_sent() -> None:
     assert (
         HashNameRequest(
             desired_name="0_",
-            hash_algorithm="HASH_ALGORITHM_SHA_256",
-            digest_encoding="DIGEST_ENCODING_HEX",
-            anchor="ANCHOR_END",
+            hash_algorithm=hash_name_pb2.HASH_ALGORITHM_SHA_256,
+            digest_encoding=hash_name_pb2.DIGEST_ENCODING_HEX,
+            anchor=hash_name_pb2.ANCHOR_END,
             case_sensitive=True,
             wildcard="_",
             secret_alphabet=b"ab",

@@ -50,12 +50,14 @@ class Event:
         if not isinstance(fields, dict):
             message = "the event must be a JSON object"
             raise InvalidEventError(message)
-        pubkey, tags, content = (fields.get(name) for name in ("pubkey", "tags", "content"))
+        pubkey: Any = fields.get("pubkey")
+        tags: Any = fields.get("tags")
+        content: Any = fields.get("content")
         _check(
             "pubkey", "64 hex digits in lower case", _is_text(pubkey) and _HEX_64.fullmatch(pubkey)
         )
         for name, largest in (("created_at", 2**53), ("kind", _LARGEST_KIND)):
-            number = fields.get(name)
+            number: Any = fields.get(name)
             is_number = isinstance(number, int) and not isinstance(number, bool)
             _check(
                 name, f"a whole number from 0 to {largest}", is_number and 0 <= number <= largest
