@@ -69,7 +69,7 @@ class ChunkedSearch:
     def scan_chunk(self) -> None:
         """Scan the next chunk."""
         search = self._search
-        chunk = search.claim(self._pace.chunk_size(CHUNK_SECONDS, FIRST_RATE), self._scanner.border)
+        chunk = search.claim(self._pace.chunk_size(CHUNK_SECONDS, FIRST_RATE))
         began = time.thread_time()
         scan = self._scanner.scan(
             chunk.start,

@@ -85,8 +85,6 @@ class AccountedScanner:
 
     def __init__(self, scanner: Scanner, name: str, ledger: Ledger) -> None:
         """Take the scanner that does the work, and the name that it searches for."""
-        self.backend = scanner.backend
-        self.border = scanner.border
         self._scanner = scanner
         self._name = name
         self._ledger = ledger

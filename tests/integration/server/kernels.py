@@ -12,10 +12,6 @@ class IdleScanner:
 
     backend = "idle"
 
-    def border(self, position: int) -> int:
-        """Return `position`."""
-        return position
-
     def scan(
         self,
         start: int,
@@ -79,7 +75,6 @@ class JitterScanner:
 
     def __init__(self, scanner: Scanner, numbers: random.Random) -> None:
         """Take what scans, and the source of the delays."""
-        self.border = scanner.border
         self._scanner = scanner
         self._random = numbers
 

@@ -198,10 +198,6 @@ class GateKernel:
         """Return itself."""
         return self
 
-    def border(self, position: int) -> int:
-        """Return `position`."""
-        return position
-
     def scan(
         self,
         start: int,

@@ -62,10 +62,6 @@ class GateScanner:
         self._query = query
         self._begin = begin
 
-    def border(self, position: int) -> int:
-        """Return the next position that is 1 modulo 256, as the kernel in C does."""
-        return position + (1 - position) % 256
-
     def scan(
         self,
         start: int,

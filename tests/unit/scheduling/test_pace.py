@@ -1,8 +1,12 @@
-"""The size of chunks."""
+"""The size of chunks, and the rates that they are guessed from."""
 
 import pytest
 
-from hashfinder.scheduling.pace import Pace
+from hashfinder.kernel import Scan, load_kernel
+from hashfinder.scheduling.pace import Pace, Rates, measure
+from hashfinder_rules.keyspace import Keyspace
+from hashfinder_rules.query import Query
+from hashfinder_rules.scheme import Algorithm, Scheme
 
 
 def test_chunks_last_about_as_long_as_asked_for() -> None:
@@ -30,3 +34,48 @@ def test_single_slow_chunk_does_not_upset_the_estimate() -> None:
     assert 1000 == pace.chunk_size(0.001, guess=1)
     pace.measured(50_000, 0.1)
     assert 750 == pace.chunk_size(0.001, guess=1)
+
+
+def test_a_rate_serves_for_every_search_with_the_same_hash() -> None:
+    """By the blocks of a candidate; another hash has a rate of its own."""
+    rates = Rates()
+    short, long = Query("a"), Query("b", secret_suffix=bytes(9 * 64))
+    other = Query("a", scheme=Scheme(Algorithm.SHA512))
+    assert rates.known(short) is None
+    assert rates.guess(short) == 10 * rates.guess(long)
+
+    rates.measured(long, 1_000_000.0)
+    assert 1_000_000 == rates.known(long) == rates.guess(long)
+    assert 10_000_000 == rates.known(short)
+    assert rates.known(other) is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query("doctor"),
+        Query("a", 1),  # every candidate ends a scan
+        Query("0", keyspace=Keyspace(b"01", 0)),
+        Query("a", secret_suffix=bytes(40_000)),
+    ],
+    ids=["usual", "hits", "one candidate", "long"],
+)
+def test_a_rate_is_measured_within_any_keyspace(query: Query) -> None:
+    """Whatever ends the scans early, and where the keyspace has one candidate alone."""
+    assert measure(load_kernel().prepare(query), query) > 0
+
+
+def test_a_rate_is_measured_in_the_keyspace_alone() -> None:
+    """No scan leaves it, also where it is shorter than a chunk."""
+    scanned: list[tuple[int, int]] = []
+
+    class Scanner:
+        def scan(
+            self, start: int, stop: int, best: int, capacity: int, halt: bytearray | None = None
+        ) -> Scan:
+            scanned.append((start, stop))
+            return Scan(stop, [])
+
+    measure(Scanner(), Query("a", keyspace=Keyspace(b"0123456789", 2)))
+    assert (50, 66) == scanned[0]
+    assert all(0 <= start < stop <= 100 for start, stop in scanned)

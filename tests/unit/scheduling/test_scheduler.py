@@ -511,6 +511,45 @@ def test_closed_job_tells_nobody(workshop: Callable[..., Workshop]) -> None:
     assert not job.search.found
 
 
+def test_a_quota_is_charged_by_blocks(workshop: Callable[..., Workshop]) -> None:
+    """A search with a long suffix costs its client what it costs the server."""
+    shop = workshop(rate=10, burst=100)
+    query = Query("--------", 8, secret_suffix=bytes(9 * 64))
+    assert 10 == query.blocks_per_candidate(8)
+    search = Search(query, 0, 10**6, bounds=Bounds(chunks=1), now=shop.clock())
+    stopped = threading.Event()
+    job = shop.scheduler.submit("c", search, stopped.set)
+    shop.start()
+    scanning = shop.kernel.next()
+    assert (0, 10) == (scanning.start, scanning.stop)  # as many as are thought to take the time
+    scanning.finish()
+    assert stopped.wait(PATIENCE_SECONDS)
+    taken = shop.scheduler.take(job)
+    assert isinstance(taken.error, ClientQuotaExhaustedError)
+    assert 10 == taken.progress.hashes
+
+
+def test_an_expected_rate_is_a_share(workshop: Callable[..., Workshop]) -> None:
+    """Equal among clients, then among a client's searches, and at most its quota."""
+    shop = workshop(workers=4)
+    shop.kernel.open()
+    query = Query("abcdefgh")
+    alone = shop.scheduler.expected_rate("a", query)
+    assert alone > 0
+    shop.submit("a1")
+    assert alone / 2 == pytest.approx(shop.scheduler.expected_rate("a", query))
+    assert alone / 2 == pytest.approx(shop.scheduler.expected_rate("b", query))
+    shop.submit("b1")
+    assert alone / 4 == pytest.approx(shop.scheduler.expected_rate("a", query))
+    assert alone / 3 == pytest.approx(shop.scheduler.expected_rate("c", query))
+
+    bounded = workshop(rate=7, burst=100)
+    bounded.kernel.open()
+    assert 7 == bounded.scheduler.expected_rate("a", query)
+    long = Query("abcdefgh", secret_suffix=bytes(6 * 64))
+    assert 1 == bounded.scheduler.expected_rate("a", long)
+
+
 def test_client_that_has_used_up_its_quota_is_stopped_and_others_are_not(
     workshop: Callable[..., Workshop],
 ) -> None:

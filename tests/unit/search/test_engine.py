@@ -20,12 +20,6 @@ from hashfinder_rules.query import Query
 NAMES = ("a", "ab", "7/Q", "doctor", "zz=")
 DENSE = Query("doctor", 0, 6)  # every position is a result
 LAST_START = POSITIONS_END - 2000
-BLOCK = 256
-
-
-def block_border(position: int) -> int:
-    """Return the next position that is 1 modulo 256, as the kernel in C does."""
-    return position + (1 - position) % BLOCK
 
 
 @cache
@@ -100,7 +94,7 @@ def run_alone(search: Search, size: int = 1000, capacity: int = 1024) -> list[in
     """Run a search to its end, one chunk at a time; return its results."""
     results = []
     while not search.ended:
-        chunk = search.claim(size, block_border)
+        chunk = search.claim(size)
         search.give_back(chunk, scan(search.query, chunk, capacity))
         results += search.take_results()
     return results
@@ -133,7 +127,7 @@ def test_outcome_is_the_sequential_one_whatever_comes_back_when(
     merged = start
     while not search.ended:
         if search.runnable and (not out or random.random() < 0.6):
-            chunk = search.claim(random.choice((1, 100, 256, 700)), block_border)
+            chunk = search.claim(random.choice((1, 100, 256, 700)))
             out.append(chunk)
             claimed.append(chunk)
         elif out:
@@ -195,7 +189,7 @@ def test_results_come_in_order_of_position_in_every_order_of_return(order: tuple
     """All ways to give back four chunks lead to the same results, none before its turn."""
     query = Query("ab", 0, 1)
     search = new_search(query, maximum=1024)
-    chunks = [search.claim(256, block_border) for _ in range(4)]
+    chunks = [search.claim(256) for _ in range(4)]
     expected = sequential(query, 0, 1024)
     returned: set[int] = set()
     results = []
@@ -255,7 +249,7 @@ def test_a_finite_keyspace_ends_the_search(maximum: int) -> None:
     """As a budget does, but with a text that says so, and with nothing to resume."""
     query = Query("-" * 9, keyspace=Keyspace(b"0123456789", 3))
     search = new_search(query, 300, maximum)
-    chunk = search.claim(5000, block_border)
+    chunk = search.claim(5000)
     assert (300, 1000) == (chunk.start, chunk.stop)
     search.give_back(chunk, Scan(chunk.stop, []))
 
@@ -266,18 +260,17 @@ def test_a_finite_keyspace_ends_the_search(maximum: int) -> None:
     assert (1000, 1000) == (progress.next_position, progress.end)
 
 
-def test_chunks_end_at_the_kernels_borders_and_have_about_the_size_asked_for() -> None:
-    """All but the first and the last are whole blocks, whose last byte runs through all values."""
+def test_chunks_follow_each_other_and_have_the_size_asked_for() -> None:
+    """All but the last, which the budget ends."""
     search = new_search(Query("doctor", 0), 1000, 10_000, chunks=100)
     chunks = []
     while search.runnable:
-        chunks.append(search.claim(512, block_border))
+        chunks.append(search.claim(512))
 
     assert 1000 == chunks[0].start
     assert 11_000 == chunks[-1].stop
     assert all(one.stop == other.start for one, other in pairwise(chunks))
-    assert {1} == {chunk.stop % BLOCK for chunk in chunks[:-1]}
-    assert all(512 <= chunk.stop - chunk.start < 512 + BLOCK for chunk in chunks[:-1])
+    assert {512} == {chunk.stop - chunk.start for chunk in chunks[:-1]}
 
 
 def test_ideal_candidate_in_the_middle_of_a_chunk_ends_the_search_there() -> None:
@@ -285,7 +278,7 @@ def test_ideal_candidate_in_the_middle_of_a_chunk_ends_the_search_there() -> Non
     where = position_with("ab", 0, 300)
     query = Query("ab", 0)
     search = new_search(query, 300, 10**6)
-    chunk = search.claim(where - 300 + 5000, block_border)
+    chunk = search.claim(where - 300 + 5000)
     assert chunk.stop > where + 1
     assert [0] == list(search.halt)
     search.give_back(chunk, scan(query, chunk, 1024))
@@ -316,10 +309,10 @@ def search_with_chunks_out() -> Ahead:
     where = position_with("abc", 0, start)
     search = new_search(Query("abc", 0, 2), start, 10**6, chunks=100)
     before = []
-    while (chunk := search.claim(256, block_border)).stop <= where:
+    while (chunk := search.claim(256)).stop <= where:
         before.append(chunk)
     assert len(before) >= 2
-    return Ahead(search, where, before, chunk, [search.claim(256, block_border) for _ in range(3)])
+    return Ahead(search, where, before, chunk, [search.claim(256) for _ in range(3)])
 
 
 def test_chunks_behind_an_ideal_candidate_are_thrown_away() -> None:
@@ -362,7 +355,7 @@ def test_rest_behind_an_ideal_candidate_is_not_handed_out(known: bool) -> None: 
     search.give_back(first, Scan(first.start + 5, []))
     assert RUNNABLE == state(search)
     assert (first.start + 5, first.stop) == (
-        (rest := search.claim(1, block_border)).start,
+        (rest := search.claim(1)).start,
         rest.stop,
     )
     assert STILL == state(search)
@@ -372,12 +365,12 @@ def test_scan_that_came_back_early_is_continued_without_a_gap() -> None:
     """The rest is handed out before anything new, the foremost rest first."""
     query = DENSE
     search = new_search(query, 1, 100_000)
-    one, two = search.claim(256, block_border), search.claim(256, block_border)
+    one, two = search.claim(256), search.claim(256)
     search.give_back(two, scan(query, two, 100))
     search.give_back(one, scan(query, one, 10))
 
     assert list(range(1, 11)) == search.take_results()
-    first, second, third = (search.claim(256, block_border) for _ in range(3))
+    first, second, third = (search.claim(256) for _ in range(3))
     assert (11, one.stop) == (first.start, first.stop)
     assert (two.start + 100, two.stop) == (second.start, second.stop)
     assert two.stop == third.start
@@ -389,7 +382,7 @@ def test_search_with_many_results_is_parked_until_they_are_taken() -> None:
     """It hands out nothing meanwhile; what is out still comes back, and loses nothing."""
     query = DENSE
     search = new_search(query, 1, 100_000, results=256)
-    one, two = search.claim(256, block_border), search.claim(256, block_border)
+    one, two = search.claim(256), search.claim(256)
     assert RUNNABLE == state(search)
     search.give_back(one, scan(query, one, 1024))
 
@@ -397,20 +390,20 @@ def test_search_with_many_results_is_parked_until_they_are_taken() -> None:
     search.give_back(two, scan(query, two, 1024))
     assert list(range(1, two.stop)) == search.take_results()
     assert RUNNABLE == state(search)
-    assert two.stop == search.claim(256, block_border).start
+    assert two.stop == search.claim(256).start
 
 
 def test_parked_search_keeps_its_rests() -> None:
     """A scan that came back early and parked the search is continued later."""
     query = DENSE
     search = new_search(query, 1, 100_000, results=100)
-    chunk = search.claim(256, block_border)
+    chunk = search.claim(256)
     search.give_back(chunk, scan(query, chunk, 100))
     assert PARKED == state(search)
 
     search.take_results()
     assert RUNNABLE == state(search)
-    assert (101, chunk.stop) == ((rest := search.claim(1, block_border)).start, rest.stop)
+    assert (101, chunk.stop) == ((rest := search.claim(1)).start, rest.stop)
 
 
 @pytest.mark.parametrize("window", [1, 2, 8])
@@ -418,10 +411,10 @@ def test_window_bounds_what_is_out_or_waits_to_be_merged(window: int) -> None:
     """While the foremost chunk is late, the others run ahead of it only so far."""
     query = Query("doctor", 0)
     search = new_search(query, 0, 10**6, chunks=window)
-    late = search.claim(256, block_border)
+    late = search.claim(256)
     ahead = 0
     while search.runnable:
-        chunk = search.claim(256, block_border)
+        chunk = search.claim(256)
         search.give_back(chunk, scan(query, chunk, 1024))
         ahead += 1
     assert window - 1 == ahead
@@ -436,10 +429,10 @@ def test_window_also_bounds_the_rests_of_early_scans() -> None:
     """However many hits there are, no more scans are held than the window has room for."""
     query = DENSE
     search = new_search(query, 1, 10**6, chunks=4)
-    search.claim(256, block_border)  # late
+    search.claim(256)  # late
     ahead = 0
     while search.runnable:
-        chunk = search.claim(256, block_border)
+        chunk = search.claim(256)
         search.give_back(chunk, scan(query, chunk, 10))
         ahead += 1
 
@@ -450,7 +443,7 @@ def test_window_also_bounds_the_rests_of_early_scans() -> None:
 def test_first_reason_to_stop_counts(early: bool) -> None:  # noqa: FBT001  # a case of the test
     """Later ones change nothing, whether chunks are out or not."""
     search = new_search(Query("doctor", 0))
-    chunk = search.claim(256, block_border)
+    chunk = search.claim(256)
     if early:
         search.give_back(chunk, scan(search.query, chunk, 1024))
     first, second = AbandonedError(), RuntimeError("broken")
@@ -481,7 +474,7 @@ def test_stopped_search_keeps_its_results_and_progress_and_ignores_what_comes_ba
     """What had been merged before can still be taken; the rest is as if never searched."""
     query = Query("doctor", 0, 4)
     search = new_search(query, 0, 10**6)
-    one, two, three = (search.claim(512, block_border) for _ in range(3))
+    one, two, three = (search.claim(512) for _ in range(3))
     search.give_back(three, scan(query, three, 1024))
     search.give_back(one, scan(query, one, 1024))
     search.stop(AbandonedError())
@@ -496,10 +489,10 @@ def test_best_distance_that_chunks_start_from_is_the_one_merged_so_far() -> None
     """Before the first position it is above every distance; later, kernels skip what is worse."""
     query = Query("doctor", 0)
     search = new_search(query, 0, 10**6)
-    first = search.claim(256, block_border)
+    first = search.claim(256)
     assert 7 == first.best_distance
     search.give_back(first, scan(query, first, 1024))
-    second = search.claim(256, block_border)
+    second = search.claim(256)
 
     best = first_smallest("doctor", range(first.stop))
     assert best is not None
@@ -510,7 +503,7 @@ def test_equal_distances_leave_the_first_candidate_the_best_one() -> None:
     """Also where a later chunk, which started without knowing it, comes back first."""
     query = Query("doctor", 0)
     search = new_search(query, 0, 10**6)
-    chunks = [search.claim(500, block_border) for _ in range(4)]
+    chunks = [search.claim(500) for _ in range(4)]
     for chunk in reversed(chunks):
         search.give_back(chunk, scan(query, chunk, 1024))
 

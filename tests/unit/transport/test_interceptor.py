@@ -56,10 +56,6 @@ class Context:
         """Take what goes with the status."""
         self.trailer = dict(trailer)
 
-    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return what goes with the status so far."""
-        return tuple(self.trailer.items())
-
     def time_remaining(self) -> float | None:
         """Return the next of the test's values."""
         return self._remaining.pop(0) if self._remaining else None

@@ -25,17 +25,6 @@ class Scan(NamedTuple):
 class Scanner(Protocol):
     """Scans ranges of positions for one query. Any number of threads may scan at once."""
 
-    @property
-    def backend(self) -> str:
-        """The implementation and instruction set, as in ``native-avx512``."""
-
-    def border(self, position: int) -> int:
-        """Return the first position, from `position` on, at which a range had best end.
-
-        A range that ends there divides no unit of the kernel's work. It is a little later at most,
-        and may be past the last position.
-        """
-
     def scan(
         self,
         start: int,

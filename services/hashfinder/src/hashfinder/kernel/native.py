@@ -17,7 +17,6 @@ class NativeScanner:
         scheme, keyspace = query.scheme, query.keyspace
         offsets = scheme.offsets(len(query.name))
         matches = [_matches(character, scheme) for character in query.name]
-        self.backend = f"native-{variant}"
         self._scanner = _native.prepare(
             variant,
             scheme.algorithm.value - 1,
@@ -34,10 +33,6 @@ class NativeScanner:
             query.ideal_distance,
             query.result_distance,
         )
-
-    def border(self, position: int) -> int:
-        """Return `position`: an end anywhere costs at most one vector. See `Scanner.border`."""
-        return position
 
     def scan(
         self,

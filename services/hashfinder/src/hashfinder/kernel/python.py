@@ -14,15 +14,9 @@ from hashfinder_rules.score import distance
 class PythonScanner:
     """The reference implementation of `Scanner`."""
 
-    backend = "python"
-
     def __init__(self, query: Query) -> None:
         """Take what to search for."""
         self._query = query
-
-    def border(self, position: int) -> int:
-        """Return `position`: every candidate is scanned alone."""
-        return position
 
     def scan(
         self,

@@ -7,7 +7,7 @@ from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm
 
 _FIRST_GUESS = 1e5
-"""Blocks a second, before anything of the kind was measured."""
+"""Blocks a second, before anything was measured."""
 _LARGEST_CHUNK = 2**24
 _MEASURE_SECONDS = 0.002
 _SMOOTHING = 0.5
@@ -34,29 +34,27 @@ class Pace:
 
 
 class Rates:
-    """How fast the newest chunks of each kind of search were scanned: guesses for the next search.
+    """How fast the newest chunks were scanned: guesses for the next search with the same hash.
 
-    A kind is a backend with a hash. Its rate is in blocks a second of CPU, so that it serves for
-    prefixes and suffixes of any length.
+    Kept in blocks a second of CPU, so that a rate serves for prefixes and suffixes of any length.
     """
 
     def __init__(self) -> None:
         """Begin with nothing measured."""
-        self._blocks: dict[tuple[str, Algorithm], float] = {}
+        self._blocks: dict[Algorithm, float] = {}
 
-    def known(self, scanner: Scanner, query: Query) -> float | None:
-        """Return how many positions a second are likely; None if the kind was never measured."""
-        blocks = self._blocks.get((scanner.backend, query.scheme.algorithm))
+    def known(self, query: Query) -> float | None:
+        """Return how many positions a second are likely; None if the hash was never measured."""
+        blocks = self._blocks.get(query.scheme.algorithm)
         return blocks and blocks / typical_blocks(query)
 
-    def guess(self, scanner: Scanner, query: Query) -> float:
-        """Return how many positions a second are likely; few if the kind was never measured."""
-        return self.known(scanner, query) or _FIRST_GUESS / typical_blocks(query)
+    def guess(self, query: Query) -> float:
+        """Return how many positions a second are likely; few if the hash was never measured."""
+        return self.known(query) or _FIRST_GUESS / typical_blocks(query)
 
-    def measured(self, scanner: Scanner, query: Query, rate: float) -> None:
+    def measured(self, query: Query, rate: float) -> None:
         """Note that a search of `query` was scanned at `rate`, in positions a second."""
-        kind = (scanner.backend, query.scheme.algorithm)
-        self._blocks[kind] = rate * typical_blocks(query)
+        self._blocks[query.scheme.algorithm] = rate * typical_blocks(query)
 
 
 def typical_blocks(query: Query) -> int:

@@ -150,13 +150,13 @@ class Scheduler:
         That is a share of what the workers do: equal among clients, then among their searches, and
         at most the client's quota. May scan for some milliseconds, on the calling thread.
         """
-        scanner = self._kernel.prepare(query)
         with self._lock:
-            rate = self._rates.known(scanner, query)
+            rate = self._rates.known(query)
         if rate is None:
-            rate = measure(scanner, query)
+            rate = measure(self._kernel.prepare(query), query)
+            with self._lock:
+                self._rates.measured(query, rate)
         with self._lock:
-            self._rates.measured(scanner, query, rate)
             clients = {job.client for job in self._jobs} | {client}
             searches = sum(job.client == client for job in self._jobs) + 1
         rate *= self.workers / (len(clients) * searches)
@@ -259,9 +259,9 @@ class Scheduler:
                     job.queued = False
                     if job.runnable:
                         self._hands[number] = job
-                        guess = self._rates.guess(job.scanner, job.search.query)
+                        guess = self._rates.guess(job.search.query)
                         size = job.pace.chunk_size(self._chunk_seconds, guess)
-                        chunk = job.search.claim(size, job.scanner.border)
+                        chunk = job.search.claim(size)
                         self._enqueue(job)
                         self._wake()
                         return job, chunk
@@ -286,7 +286,7 @@ class Scheduler:
         self._hashes += hashes
         job.pace.measured(hashes, done.seconds)
         if job.pace.rate:
-            self._rates.measured(job.scanner, job.search.query, job.pace.rate)
+            self._rates.measured(job.search.query, job.pace.rate)
         blocks = job.search.query.blocks_between(done.chunk.start, done.scan.stop)
         delay = self._quota.charge(job.client, blocks)
         if done.fault is not None:

@@ -48,11 +48,6 @@ class Session:
             client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
         )
 
-    @property
-    def backend(self) -> str:
-        """The name of the kernel that searches."""
-        return self._job.scanner.backend
-
     async def take(self, patience: float | None = None) -> SearchUpdate:
         """Wait for results, or the search's end, or `patience` seconds, and take what there is.
 

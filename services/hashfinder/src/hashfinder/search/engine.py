@@ -9,7 +9,6 @@ Not thread-safe: the scheduler's lock guards every call.
 
 from array import array
 from bisect import insort
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -109,16 +108,13 @@ class Search:
         has_room = self._claimed + len(self._scans) < self.bounds.chunks
         return has_room and (bool(self._returned) or self._unclaimed < self._limit)
 
-    def claim(self, size: int, border: Callable[[int], int]) -> Chunk:
-        """Hand out the next chunk. Only while `runnable`.
-
-        It has about `size` positions, at least 1, and ends at a `border` (see `Scanner`).
-        """
+    def claim(self, size: int) -> Chunk:
+        """Hand out the next chunk, of at most `size` positions. Only while `runnable`."""
         if self._returned:
             start, stop = self._returned.pop(0)
         else:
             start = self._unclaimed
-            stop = min(border(start + size), self._limit)
+            stop = min(start + size, self._limit)
             self._unclaimed = stop
         self._claimed += 1
         best = self._best.distance if self._best else len(self.query.name) + 1

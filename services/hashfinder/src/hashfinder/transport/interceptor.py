@@ -149,7 +149,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             _log.exception("no status for an error", request_id=call.request_id)
             context.outcome = Outcome(fault)
             status = to_status(fault, call.request_id)
-        trailer = (*status.trailing_metadata, *context.trailing_metadata())
+        trailer = (*status.trailing_metadata, *self._trailer(call))
         await context.abort(status.code, status.details, trailer)
 
     def _end(self, call: Call, ending: Ending) -> None:

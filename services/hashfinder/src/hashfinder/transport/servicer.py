@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.adapt import RpcContext
-from hashfinder.transport.interceptor import KERNEL_KEY
 from hashfinder.transport.mapping import estimate_message, progress_message, result_message
 from hashfinder.transport.validation import parse_request, progress_interval
 from hashfinder_proto import hash_name_pb2 as pb
@@ -46,7 +45,6 @@ class SearchServicer(HashFinderServicer):
         async with self._searches.open(
             client, replace(wanted, query=query), context.outcome
         ) as session:
-            _name_kernel(context, session.backend)
             while not (taken := await session.take()).results:
                 pass
         return result_message(Candidate.at(taken.results[0], query))
@@ -60,7 +58,6 @@ class SearchServicer(HashFinderServicer):
         due = self._clock() + interval if interval else None
         client = self._identify(context.peer())
         async with self._searches.open(client, wanted, context.outcome) as session:
-            _name_kernel(context, session.backend)
             best: Candidate | None = None
             found = False
             while not found:
@@ -88,9 +85,3 @@ class SearchServicer(HashFinderServicer):
         chance = await asyncio.to_thread(Chance.of, wanted.query, wanted.start)
         rate = await asyncio.to_thread(self._searches.expected_rate, client, wanted.query)
         return estimate_message(chance, rate)
-
-
-def _name_kernel(context: RpcContext, backend: str) -> None:
-    """Name in the trailer the kernel that searches, which may be slower than the server's own."""
-    trailer = dict(context.trailing_metadata())
-    context.set_trailing_metadata(tuple({**trailer, KERNEL_KEY: backend}.items()))
