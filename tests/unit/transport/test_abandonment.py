@@ -1,53 +1,43 @@
 """Whether the connection of a cancelled RPC outlived it."""
 
 import asyncio
+import socket
+import time
+from collections.abc import Iterator
 
+import grpc
 import pytest
-from grpc_channelz.v1 import channelz_pb2
-from grpc_channelz.v1.channelz import ChannelzServicer
 
 from hashfinder.transport.abandonment import Connections
-from tests.unit.virtual_time import run
+from hashfinder.transport.core import connected_peers
+from tests.http2 import PREFACE, SETTINGS, frame
+from tests.unit.virtual_time import now, run
 
 PEER = "ipv4:192.0.2.1:50000"
 STRANGER = "ipv4:192.0.2.1:50001"
 
 
 class Books:
-    """Stands for gRPC's own books: two servers, whose sockets come page by page."""
+    """Stands for gRPC's own books: pages of peers."""
 
-    page_size = 3
-
-    def __init__(self, peers: list[list[str]]) -> None:
-        """Take the peers of each server."""
-        self.peers = peers
+    def __init__(self, pages: list[list[str]]) -> None:
+        """Take the peers of each page."""
+        self.peers = pages
         self.asked = 0
+        self.read = 0
 
-    def servers(self, _request: object, _context: object) -> channelz_pb2.GetServersResponse:
-        """Answer ``GetServers``."""
+    def pages(self) -> Iterator[set[str]]:
+        """Stand for `connected_peers`."""
         self.asked += 1
-        response = channelz_pb2.GetServersResponse(end=True)
-        for number in range(len(self.peers)):
-            response.server.add().ref.server_id = 100 + number
-        return response
-
-    def sockets(
-        self, request: channelz_pb2.GetServerSocketsRequest, _context: object
-    ) -> channelz_pb2.GetServerSocketsResponse:
-        """Answer ``GetServerSockets``: every other number is a socket, from the one asked for."""
-        peers = list(enumerate(self.peers[request.server_id - 100]))
-        left = [(2 * n + 2, peer) for n, peer in peers if 2 * n + 2 >= request.start_socket_id]
-        response = channelz_pb2.GetServerSocketsResponse(end=len(left) <= self.page_size)
-        for number, peer in left[: self.page_size]:
-            response.socket_ref.add(socket_id=number, name=f"chttp2 {peer}")
-        return response
+        for page in self.peers:
+            self.read += 1
+            yield set(page)
 
 
 def books(monkeypatch: pytest.MonkeyPatch, *peers: list[str]) -> Books:
     """Replace gRPC's books."""
     replaced = Books(list(peers))
-    monkeypatch.setattr(ChannelzServicer, "GetServers", replaced.servers)
-    monkeypatch.setattr(ChannelzServicer, "GetServerSockets", replaced.sockets)
+    monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", replaced.pages)
     return replaced
 
 
@@ -62,10 +52,11 @@ async def answer(connections: Connections, peer: str) -> bool:
 def test_peer_is_connected_while_any_server_has_its_socket(
     monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
-    """Whichever page it is on."""
-    others = [f"ipv4:198.51.100.1:{n}" for n in range(before)]
-    books(monkeypatch, [], [*others, PEER])
+    """Whichever page it is on; the pages after it are not read."""
+    others = [[f"ipv4:198.51.100.1:{n}"] for n in range(before)]
+    replaced = books(monkeypatch, *others, [PEER], ["ipv4:198.51.100.2:1"])
     assert run(answer(Connections(), PEER))
+    assert before + 1 == replaced.read
     assert not run(answer(Connections(), STRANGER))
 
 
@@ -166,10 +157,10 @@ def test_everybody_is_answered_also_where_the_books_cannot_be_read(
 ) -> None:
     """A lost connection then counts as a cancel, and no drain waits for ever."""
 
-    def broken(_request: object, _context: object) -> channelz_pb2.GetServersResponse:
+    def broken() -> Iterator[set[str]]:
         raise RuntimeError
 
-    monkeypatch.setattr(ChannelzServicer, "GetServers", broken)
+    monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", broken)
 
     async def scenario() -> None:
         connections = Connections()
@@ -177,3 +168,52 @@ def test_everybody_is_answered_also_where_the_books_cannot_be_read(
         assert [True] * 2 == await asyncio.gather(*(answer(connections, peer) for peer in peers))
 
     run(scenario())
+
+
+def test_looks_that_take_long_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With thousands of connections and steady cancels, looking takes a twentieth of the loop."""
+    replaced = books(monkeypatch, [PEER])
+    cost = 0.02
+
+    def slow() -> Iterator[set[str]]:
+        began = time.perf_counter()
+        while time.perf_counter() - began < cost:
+            pass
+        yield from replaced.pages()
+
+    monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", slow)
+
+    async def scenario() -> None:
+        connections = Connections()
+        end = now() + 10
+        while now() < end:
+            connections.ask(PEER, lambda _: None)
+            await asyncio.sleep(0.01)
+
+    run(scenario())
+    assert 10 <= replaced.asked <= 10 / (20 * cost) + 2
+
+
+async def test_open_connections_are_those_that_grpc_knows() -> None:
+    """This uses gRPC's private parts: if it fails, they have changed; see `transport.core`.
+
+    More connections than fit one page, which come and go.
+    """
+    server = grpc.aio.server(options=[("grpc.enable_channelz", 1)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(600)]
+    wanted = {f"ipv4:127.0.0.1:{each.getsockname()[1]}" for each in opened}
+    for each in opened:
+        each.sendall(PREFACE + frame(SETTINGS, 0, 0))
+
+    async def eventually(expected: set[str]) -> None:
+        async with asyncio.timeout(20):
+            while expected != wanted & set().union(*connected_peers()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    await eventually(wanted)
+    for each in opened:
+        each.close()
+    await eventually(set())
+    await server.stop(None)

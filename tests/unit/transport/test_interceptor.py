@@ -9,8 +9,6 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from grpc_channelz.v1 import channelz_pb2
-from grpc_channelz.v1.channelz import ChannelzServicer
 from structlog.testing import capture_logs
 
 from hashfinder.domain.errors import (
@@ -189,13 +187,9 @@ def answering(answer: object) -> Handle:
 
 def connected(monkeypatch: pytest.MonkeyPatch, *peers: str) -> None:
     """Let gRPC's books tell of these connections."""
-    servers = channelz_pb2.GetServersResponse(end=True)
-    servers.server.add().ref.server_id = 1
-    sockets = channelz_pb2.GetServerSocketsResponse(end=True)
-    for number, peer in enumerate(peers):
-        sockets.socket_ref.add(socket_id=number + 1, name=f"chttp2 {peer}")
-    monkeypatch.setattr(ChannelzServicer, "GetServers", lambda *_: servers)
-    monkeypatch.setattr(ChannelzServicer, "GetServerSockets", lambda *_: sockets)
+    monkeypatch.setattr(
+        "hashfinder.transport.abandonment.connected_peers", lambda: iter([set(peers)])
+    )
 
 
 def test_answer_passes_and_is_counted() -> None:

@@ -15,22 +15,22 @@ as a disconnect.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from grpc_channelz.v1 import channelz_pb2
-from grpc_channelz.v1.channelz import ChannelzServicer
+
+from hashfinder.transport.core import connected_peers
 
 _SETTLE_SECONDS = 0.05
 """How long a lost connection may take to vanish from channelz."""
+_WAIT_FOR_COST = 20
+"""How many times as long as a look took the next one waits: it takes a twentieth of the loop."""
+_LONGEST_WAIT_SECONDS = 1.0
 _ANSWERS_IN_A_TURN = 10
 """After how many answers other work has its turn on the loop."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-
-# The servicer needs a context only to refuse what we do not ask.
-_NO_CONTEXT: Any = None
 
 
 class Connections:
@@ -58,38 +58,34 @@ class Connections:
 
     async def _answer(self) -> None:
         # All that ask within the time to settle share one look; a storm costs little more than one.
+        wait = _SETTLE_SECONDS
         while asked := self._asked:
             self._asked = []
-            await asyncio.sleep(_SETTLE_SECONDS)
-            connected = self._peers()
+            await asyncio.sleep(wait)
+            missing, cost = await self._missing({peer for peer, _ in asked})
+            wait = min(max(_SETTLE_SECONDS, _WAIT_FOR_COST * cost), _LONGEST_WAIT_SECONDS)
             for number, (peer, answer) in enumerate(asked, 1):
-                answer(self._hanging_up or connected is None or peer in connected)
+                answer(self._hanging_up or peer not in missing)
                 if not number % _ANSWERS_IN_A_TURN:
                     await asyncio.sleep(0)
         self._answering = None
 
-    def _peers(self) -> set[str] | None:
-        """Return the connected peers; None where gRPC does not tell."""
+    async def _missing(self, peers: set[str]) -> tuple[set[str], float]:
+        """Return which of `peers` have no connection, and what looking took, in seconds.
+
+        Where gRPC does not say, none of them.
+        """
+        cost = 0.0
+        began = time.perf_counter()
         try:
-            # A socket's name is its transport and its peer: "chttp2 ipv4:192.0.2.1:50000".
-            sockets = (socket for server in _servers() for socket in _sockets(server))
-            return {socket.name.rpartition(" ")[2] for socket in sockets}
+            for connected in connected_peers():
+                peers = peers - connected
+                cost += time.perf_counter() - began
+                if not peers:
+                    break
+                await asyncio.sleep(0)  # between two pages, others have their turn
+                began = time.perf_counter()
         except Exception:  # noqa: BLE001  # whatever it is, every RPC is concluded
             _log.exception("channelz cannot be read: lost connections count as cancels")
-            return None
-
-
-def _servers() -> list[int]:
-    response = ChannelzServicer.GetServers(channelz_pb2.GetServersRequest(), _NO_CONTEXT)
-    return [server.ref.server_id for server in response.server]
-
-
-def _sockets(server_id: int) -> list[channelz_pb2.SocketRef]:
-    sockets: list[channelz_pb2.SocketRef] = []
-    while True:
-        next_id = sockets[-1].socket_id + 1 if sockets else 0
-        request = channelz_pb2.GetServerSocketsRequest(server_id=server_id, start_socket_id=next_id)
-        page = ChannelzServicer.GetServerSockets(request, _NO_CONTEXT)
-        sockets.extend(page.socket_ref)
-        if page.end or not page.socket_ref:
-            return sockets
+            return set(), cost
+        return peers, cost

@@ -1,17 +1,21 @@
-"""A gRPC server whose accept loop survives any request path. The one user of gRPC's private parts.
+"""The one user of gRPC's private parts: a guarded accept loop, and the open connections.
 
-grpc.aio decodes the path of every request for an unregistered method as UTF-8, in its accept loop.
-One path that is not UTF-8 ends that loop, and with it the server, for everybody. All our methods
-are registered with the core, which compares bytes, so every other request is answered UNIMPLEMENTED
-here, before its path is decoded.
+**The accept loop.** grpc.aio decodes the path of every request for an unregistered method as UTF-8,
+in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for everybody.
+All our methods are registered with the core, which compares bytes, so every other request is
+answered UNIMPLEMENTED here, before its path is decoded.
+
+**The open connections** are those of channelz, in pages of JSON: grpcio-channelz makes messages of
+them, which takes ten times as long.
 
 A later gRPC may lack these parts. The server is then a plain one, and `Listener` replaces it when
-its loop ends.
+its loop ends; lost connections then count as cancels.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, cast
@@ -24,6 +28,9 @@ _REFUSALS = 64
 
 A peer that does not read holds up other unknown methods alone.
 """
+
+_PAGE = 250
+"""Connections in a page: some milliseconds."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -66,6 +73,27 @@ def guarded_server(
         None,
     )
     return cast("grpc.aio.Server", server)
+
+
+def connected_peers() -> Iterator[set[str]]:
+    """Yield the peers of all servers' open connections, a few hundred at a time.
+
+    Raises:
+        ImportError, AttributeError, TypeError, ValueError, KeyError: gRPC has changed.
+    """
+    from grpc._cython import cygrpc  # noqa: PLC0415
+
+    for server in json.loads(cygrpc.channelz_get_servers(0)).get("server", ()):
+        server_id = int(server["ref"]["serverId"])
+        first = 0
+        while True:
+            page = json.loads(cygrpc.channelz_get_server_sockets(server_id, first, _PAGE))
+            sockets = page.get("socketRef", ())
+            # A socket's name is its transport and its peer: "chttp2 ipv4:192.0.2.1:50000".
+            yield {socket["name"].rpartition(" ")[2] for socket in sockets}
+            if page.get("end") or not sockets:
+                break
+            first = int(sockets[-1]["socketId"]) + 1
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

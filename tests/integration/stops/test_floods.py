@@ -1,0 +1,232 @@
+"""One hostile peer, a few seconds each: others stay served, and memory stays bounded."""
+
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    PING,
+    RST_STREAM,
+    SETTINGS,
+    Connection,
+    connections,
+    encode,
+    frame,
+    message,
+    request_headers,
+    setting,
+)
+from tests.integration.server_process import ServerProcess, eventually, run_server
+
+FIND = b"/hash_name.HashFinder/Find"
+CHECK = b"/grpc.health.v1.Health/Check"
+WATCH = b"/grpc.health.v1.Health/Watch"
+SEARCHING = health_pb2.HealthCheckRequest(service="hash_name.HashFinder")
+STREAMS = 20_000
+MEMORY_MB = 200
+HEALTH_SECONDS = 1.0
+MAX_CONCURRENT_STREAMS = 3
+
+
+def headers_and_reset(stream: int) -> bytes:
+    """Open a stream, and cancel it at once."""
+    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
+    return opened + frame(RST_STREAM, 0, stream, (8).to_bytes(4))
+
+
+def headers_alone(stream: int) -> bytes:
+    """Open a stream whose message never comes."""
+    return frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
+
+
+def health_check(stream: int) -> bytes:
+    """Check the health, without waiting for the answer."""
+    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(CHECK)))
+    return opened + frame(DATA, END_STREAM, stream, message(b""))
+
+
+def unknown_method(stream: int) -> bytes:
+    """Call a method that there is not."""
+    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(b"/a.B/C\xff")))
+    return opened + frame(DATA, END_STREAM, stream, message(b""))
+
+
+@pytest.fixture(scope="module")
+def attacked() -> Iterator[ServerProcess]:
+    """A server of its own for the attacks."""
+    with run_server("--workers", "2") as server:
+        yield server
+
+
+def peak_memory_mb(server: ServerProcess) -> int:
+    """Return the most memory that the server has had, in MB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+
+def health_while(server: ServerProcess, attack: Callable[[], None]) -> list[float]:
+    """Return how long health checks took while `attack` ran on a thread of its own."""
+    thread = threading.Thread(target=attack)
+    took = []
+    with server.channel() as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        thread.start()
+        while thread.is_alive():
+            began = time.monotonic()
+            stub.Check(SEARCHING, timeout=20)
+            took.append(time.monotonic() - began)
+            time.sleep(0.02)
+    thread.join()
+    return took
+
+
+@pytest.mark.parametrize("attack", [headers_and_reset, headers_alone, health_check, unknown_method])
+def test_flood_of_streams_harms_nobody(
+    attacked: ServerProcess, attack: Callable[[int], bytes]
+) -> None:
+    """Health answers meanwhile, memory is bounded, and a search afterwards is served at once."""
+
+    def flood() -> None:
+        with Connection(attacked.address) as connection:
+            reader = threading.Thread(target=lambda: list(connection.frames(2.0)))
+            reader.start()
+            for first in range(1, 2 * STREAMS, 200):
+                try:
+                    connection.send(b"".join(attack(n) for n in range(first, first + 200, 2)))
+                except OSError:
+                    break
+            reader.join()
+
+    took = health_while(attacked, flood)
+    assert statistics.median(took) < HEALTH_SECONDS
+    assert peak_memory_mb(attacked) < MEMORY_MB
+    began = time.monotonic()
+    with attacked.stub() as stub:
+        stub.Find(HashNameRequest(desired_name="a"), timeout=20)
+    assert time.monotonic() - began < 5
+    assert 0 == attacked.metric("hashfinder_accept_loops_replaced_total")
+
+
+def test_streams_of_a_connection_are_as_many_as_a_client_may_have_and_some_more(
+    server_with_few_searches: ServerProcess,
+) -> None:
+    """The server announces it; a client beyond its searches still gets its refusals."""
+    with Connection(server_with_few_searches.address) as connection:
+        [settings] = [each for each in connection.frames(0.5) if each.type == SETTINGS][:1]
+    entries = [settings.payload[n : n + 6] for n in range(0, len(settings.payload), 6)]
+    announced = {int.from_bytes(e[:2]): int.from_bytes(e[2:]) for e in entries}
+    assert 5 + 100 == announced[MAX_CONCURRENT_STREAMS]
+    with server_with_few_searches.stub() as stub:
+        hopeless = HashNameRequest(desired_name="hopelesshopeless")
+        calls = [stub.Find.future(hopeless, timeout=30) for _ in range(400)]
+        eventually(lambda: sum(call.done() for call in calls) == 395, "395 refused")
+        refused = {call.code() for call in calls if call.done()}
+        for call in calls:
+            call.cancel()
+    assert {grpc.StatusCode.RESOURCE_EXHAUSTED} == refused
+
+
+@pytest.fixture
+def server_with_few_searches() -> Iterator[ServerProcess]:
+    """A server on which one client has five searches at the most."""
+    with run_server("--workers", "1", "--maximum-searches-per-client", "5") as server:
+        yield server
+
+
+def test_peer_that_pings_too_often_is_sent_away(attacked: ServerProcess) -> None:
+    """With ENHANCE_YOUR_CALM, after a few."""
+    with Connection(attacked.address) as connection:
+        for _ in range(20):
+            connection.send(frame(PING, 0, 0, bytes(8)))
+        goaways = [each for each in connection.frames(5.0) if each.type == GOAWAY]
+    assert ENHANCE_YOUR_CALM in {int.from_bytes(each.payload[4:8]) for each in goaways}
+
+
+def test_connection_that_says_nothing_is_closed(attacked: ServerProcess) -> None:
+    """Where even the preface does not come."""
+    with connections(attacked.address, 50) as opened:
+        began = time.monotonic()
+        for each in opened:
+            each.settimeout(20)
+            try:
+                while each.recv(1000):
+                    pass
+            except ConnectionError:
+                pass
+        assert time.monotonic() - began < 15
+
+
+def test_connections_are_bounded() -> None:
+    """The next one is closed; room is made when one goes."""
+    with run_server("--workers", "1", "--maximum-connections", "10") as server:
+        opened = [Connection(server.address) for _ in range(10)]
+        assert all(next(iter(each.frames(5.0))).type == SETTINGS for each in opened)
+        with Connection(server.address) as surplus:
+            assert surplus.is_closed()
+        opened.pop().socket.close()
+        with server.stub() as stub:
+            stub.Find(HashNameRequest(desired_name="a"), timeout=20, wait_for_ready=True)
+        for each in opened:
+            each.socket.close()
+
+
+def test_watcher_that_does_not_read_holds_up_nobody() -> None:
+    """Others learn of the drain, `Check` does so at once, and the server exits in time."""
+    with run_server("--workers", "1", "--drain-delay", "1.5") as server:
+        window = setting(INITIAL_WINDOW_SIZE, 0)
+        with Connection(server.address, window) as blocked, server.channel() as channel:
+            for _ in range(20):
+                blocked.request(request_headers(WATCH), SEARCHING.SerializeToString())
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            watcher = stub.Watch(SEARCHING, timeout=20)
+            assert health_pb2.HealthCheckResponse.SERVING == next(watcher).status
+            server.send(signal.SIGTERM)
+            assert health_pb2.HealthCheckResponse.NOT_SERVING == next(watcher).status
+            answer = stub.Check(SEARCHING, timeout=5)
+            assert health_pb2.HealthCheckResponse.NOT_SERVING == answer.status
+            watcher.cancel()
+            assert 0 == server.wait()
+
+
+def test_drain_does_not_fail_for_a_peer_that_pings_and_does_not_read() -> None:
+    """The process exits 0, within its usual time."""
+    with run_server("--workers", "1") as server, Connection(server.address) as connection:
+        connection.socket.settimeout(0.5)
+        stopped = threading.Event()
+
+        def flood() -> None:
+            pings = frame(PING, 0, 0, bytes(8)) * 1000
+            while not stopped.is_set():
+                try:
+                    connection.send(pings)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        time.sleep(0.3)
+        server.send(signal.SIGTERM)
+        try:
+            assert 0 == server.wait(10)
+        finally:
+            stopped.set()
+            thread.join()
