@@ -1,9 +1,9 @@
 """The one user of gRPC's private parts: a guarded accept loop, and the open connections.
 
 **The accept loop.** grpc.aio decodes the path of every request for an unregistered method as UTF-8,
-in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for everybody.
-All our methods are registered with the core, which compares bytes, so every other request is
-answered UNIMPLEMENTED here, before its path is decoded.
+in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for all. Our
+methods are registered with the core, which compares bytes, so every other request is answered
+UNIMPLEMENTED here, before its path is decoded.
 
 **The open connections** are those of channelz, in pages of JSON: grpcio-channelz makes messages of
 them, which takes ten times as long.
