@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from hashfinder.transport.abandonment import Connections
-from hashfinder.transport.core import connected_peers
+from hashfinder.transport.core import connected_peers, server_ids
 from tests.http2 import PREFACE, SETTINGS, frame
 from tests.unit.virtual_time import now, run
 
@@ -26,7 +26,7 @@ class Books:
         self.asked = 0
         self.read = 0
 
-    def pages(self) -> Iterator[set[str]]:
+    def pages(self, _servers: object) -> Iterator[set[str]]:
         """Stand for `connected_peers`."""
         self.asked += 1
         for page in self.peers:
@@ -157,7 +157,7 @@ def test_everybody_is_answered_also_where_the_books_cannot_be_read(
 ) -> None:
     """A lost connection then counts as a cancel, and no drain waits for ever."""
 
-    def broken() -> Iterator[set[str]]:
+    def broken(_servers: object) -> Iterator[set[str]]:
         raise RuntimeError
 
     monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", broken)
@@ -170,16 +170,30 @@ def test_everybody_is_answered_also_where_the_books_cannot_be_read(
     run(scenario())
 
 
+def test_everybody_is_answered_also_where_the_servers_are_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lost connection then counts as a cancel."""
+
+    def broken() -> list[int]:
+        raise AttributeError
+
+    monkeypatch.setattr("hashfinder.transport.abandonment.server_ids", broken)
+    connections = Connections()
+    connections.watch_servers()
+    assert run(answer(connections, PEER))
+
+
 def test_looks_that_take_long_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """With thousands of connections and steady cancels, looking takes a twentieth of the loop."""
     replaced = books(monkeypatch, [PEER])
     cost = 0.02
 
-    def slow() -> Iterator[set[str]]:
+    def slow(servers: object) -> Iterator[set[str]]:
         began = time.perf_counter()
         while time.perf_counter() - began < cost:
             pass
-        yield from replaced.pages()
+        yield from replaced.pages(servers)
 
     monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", slow)
 
@@ -209,11 +223,13 @@ async def test_open_connections_are_those_that_grpc_knows() -> None:
 
     async def eventually(expected: set[str]) -> None:
         async with asyncio.timeout(20):
-            while expected != wanted & set().union(*connected_peers()):  # noqa: ASYNC110
+            while expected != wanted & set().union(*connected_peers(server_ids())):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     await eventually(wanted)
     for each in opened:
         each.close()
     await eventually(set())
+    servers = server_ids()
     await server.stop(None)
+    assert set() == wanted & set().union(*connected_peers(servers))  # it has ended

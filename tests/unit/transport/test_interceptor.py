@@ -188,7 +188,7 @@ def answering(answer: object) -> Handle:
 def connected(monkeypatch: pytest.MonkeyPatch, *peers: str) -> None:
     """Let gRPC's books tell of these connections."""
     monkeypatch.setattr(
-        "hashfinder.transport.abandonment.connected_peers", lambda: iter([set(peers)])
+        "hashfinder.transport.abandonment.connected_peers", lambda _: iter([set(peers)])
     )
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import structlog
 
-from hashfinder.transport.core import connected_peers
+from hashfinder.transport.core import connected_peers, server_ids
 
 _SETTLE_SECONDS = 0.05
 """How long a lost connection may take to vanish from channelz."""
@@ -41,6 +41,16 @@ class Connections:
         self._asked: list[tuple[str, Callable[[bool], None]]] = []
         self._answering: asyncio.Task[None] | None = None
         self._hanging_up = False
+        self._servers: list[int] = []
+        self._readable = True
+
+    def watch_servers(self) -> None:
+        """Look into all servers of the process. To be called when there is a new one."""
+        try:
+            self._servers = server_ids()
+        except Exception:  # noqa: BLE001  # it serves all the same
+            self._readable = False
+            _log.exception("channelz cannot be read: lost connections count as cancels")
 
     def hang_up(self) -> None:
         """Take every peer for connected from now on: the server itself closes the connections."""
@@ -75,10 +85,12 @@ class Connections:
 
         Where gRPC does not say, none of them.
         """
+        if not self._readable:
+            return set(), 0.0
         cost = 0.0
         began = time.perf_counter()
         try:
-            for connected in connected_peers():
+            for connected in connected_peers(self._servers):
                 peers = peers - connected
                 cost += time.perf_counter() - began
                 if not peers:

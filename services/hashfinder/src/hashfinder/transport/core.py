@@ -15,7 +15,7 @@ its loop ends; lost connections then count as cancels.
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, cast
@@ -75,19 +75,35 @@ def guarded_server(
     return cast("grpc.aio.Server", server)
 
 
-def connected_peers() -> Iterator[set[str]]:
-    """Yield the peers of all servers' open connections, a few hundred at a time.
+def server_ids() -> list[int]:
+    """Return channelz's numbers of this process's servers.
+
+    It takes as long as all their connections are many: to be asked when a server is new.
 
     Raises:
         ImportError, AttributeError, TypeError, ValueError, KeyError: gRPC has changed.
     """
     from grpc._cython import cygrpc  # noqa: PLC0415
 
-    for server in json.loads(cygrpc.channelz_get_servers(0)).get("server", ()):
-        server_id = int(server["ref"]["serverId"])
+    servers = json.loads(cygrpc.channelz_get_servers(0)).get("server", ())
+    return [int(server["ref"]["serverId"]) for server in servers]
+
+
+def connected_peers(servers: Iterable[int]) -> Iterator[set[str]]:
+    """Yield the peers of the open connections of `servers`, a few hundred at a time.
+
+    Raises:
+        ImportError, AttributeError, TypeError, KeyError: gRPC has changed.
+    """
+    from grpc._cython import cygrpc  # noqa: PLC0415
+
+    for server_id in servers:
         first = 0
         while True:
-            page = json.loads(cygrpc.channelz_get_server_sockets(server_id, first, _PAGE))
+            try:
+                page = json.loads(cygrpc.channelz_get_server_sockets(server_id, first, _PAGE))
+            except ValueError:  # a server that has been replaced, and ended
+                break
             sockets = page.get("socketRef", ())
             # A socket's name is its transport and its peer: "chttp2 ipv4:192.0.2.1:50000".
             yield {socket["name"].rpartition(" ")[2] for socket in sockets}

@@ -68,6 +68,10 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """Return when no RPC of the searching service is under way."""
         await self._reports.searches_ended()
 
+    def watch_servers(self) -> None:
+        """Note that there is a new server, whose connections tell a cancel from a lost client."""
+        self._connections.watch_servers()
+
     def hang_up(self) -> None:
         """Note that the server closes its connections from now on."""
         self._connections.hang_up()

@@ -70,6 +70,7 @@ class Server:
 
     def _build(self) -> grpc.aio.Server:
         server = create_server([self._interceptor], channel_arguments(self._options))
+        self._interceptor.watch_servers()
         add_HashFinderServicer_to_server(self._servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         add_reflection(server, SERVICE, HEALTH_SERVICE)
