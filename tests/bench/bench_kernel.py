@@ -4,7 +4,7 @@ All rates are per second of CPU time on one thread. Everything is measured in tu
 turn of each counts: what others do on the machine slows down all alike, and the best turns are
 those that it slowed down least. Hashcat is measured as well where it is installed, and where there
 are AVX-512 and a C compiler, how many vector operations the CPU does: the limit of the kernel.
-Writes the numbers as JSON.
+The schemes of `kernel_jobs` are shown as ratios to the default job. Writes the numbers as JSON.
 
 Exit codes: 0; 1 where the fastest backend misses the ratio that `--at-least` asks for.
 """
@@ -29,7 +29,9 @@ from statistics import median
 from hashfinder.kernel import Kernel, available_backends, load_kernel
 from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.query import Query
+from tests.bench import kernel_jobs
 
+SCHEMES = (kernel_jobs.DEFAULT, *kernel_jobs.jobs())
 CHUNK = 2**17
 CAPACITY = 1024
 """Positions and hits of one scan, as the scheduler has them."""
@@ -38,7 +40,7 @@ NOISY = 0.1
 OPENSSL = "openssl speed, sha1, 16 bytes"
 HASHCAT = "hashcat, raw SHA-1, no score"
 LIMIT = "estimated limit with AVX-512"
-OPERATIONS = 624 / 16
+OPERATIONS = 646 / 16
 """Vector operations for a candidate, counted in the machine code: see docs/kernel.md."""
 
 
@@ -75,18 +77,67 @@ SHAPES = (
 )
 
 
-def scan_rate(kernel: Kernel, shape: Shape, seconds: float) -> float:
-    """Return the candidates of `shape` that `kernel` searches in a second of CPU time."""
-    scanner = kernel.prepare(Query(shape.name, 0, shape.distance))
-    first = Keyspace().first_position(shape.secret_length) + (1 << 8 * shape.secret_length) // 3
+def scan_rate(kernel: Kernel, query: Query, first: int, seconds: float) -> float:
+    """Return the candidates of `query`, from `first` on, searched in a second of CPU time."""
+    scanner = kernel.prepare(query)
     chunk = CHUNK if kernel.backend != "python" else 512
     position = first
+    scanner.scan(first, first + 1, 0, CAPACITY)  # what is made once for a search is not measured
     began = time.thread_time()
     while (elapsed := time.thread_time() - began) < seconds or position == first:
         stop = position + chunk
         while position < stop:
             position = scanner.scan(position, stop, 0, CAPACITY).stop
     return (position - first) / elapsed
+
+
+def cliffs(turns: int, seconds: float) -> dict[str, tuple[float, float, str]]:
+    """Return, for each kind of search, the slowest and the median of its rates, and which it is."""
+    kernel = load_kernel(available_backends()[0])
+    found = {}
+    for kind, members in kernel_jobs.kinds():
+        rates = {
+            job.label: max(
+                scan_rate(kernel, job.query, job.start, seconds / 4) for _ in range(turns)
+            )
+            for job in members
+        }
+        slowest = min(rates, key=lambda label: rates[label])
+        found[kind] = (rates[slowest], median(rates.values()), slowest)
+    return found
+
+
+def against(revision: str, turns: int, seconds: float) -> dict[str, float]:
+    """Return the rate of the default job over that of an earlier version, for each backend in C.
+
+    Builds that version in a temporary folder. Both are measured in turns by the same program.
+    """
+    root = Path(__file__).parents[2]
+    with tempfile.TemporaryDirectory() as folder:
+        archive = ["git", "archive", "--output", f"{folder}/before.tar", revision]
+        subprocess.run([*archive, "services/hashfinder", "proto"], cwd=root, check=True)
+        shutil.unpack_archive(f"{folder}/before.tar", folder, filter="data")
+        build = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
+        subprocess.run(build, cwd=Path(folder, "services/hashfinder"), check=True)
+        best: dict[tuple[str, Path], float] = {}
+        for _ in range(turns):
+            for backend in available_backends()[:-1]:
+                for base in (Path(folder), root):
+                    rate = _rate_of(base, backend, seconds)
+                    best[backend, base] = max(rate, best.get((backend, base), 0))
+        return {
+            backend: best[backend, root] / best[backend, Path(folder)]
+            for backend in available_backends()[:-1]
+        }
+
+
+def _rate_of(base: Path, backend: str, seconds: float) -> float:
+    """Return how fast the version in the folder `base` searches the default job."""
+    paths = os.pathsep.join(str(base / part / "src") for part in ("services/hashfinder", "proto"))
+    command = [sys.executable, str(Path(__file__).with_name("one_rate.py")), backend, str(seconds)]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(output.stdout)
 
 
 def openssl_rate() -> float:
@@ -166,6 +217,7 @@ def scaling(turns: int, seconds: float) -> dict[int, dict[str, float]]:
     times the workers, tells whether workers slow each other down.
     """
     kernel = load_kernel(available_backends()[0])
+    default = kernel_jobs.DEFAULT
     workers = range(1, (os.cpu_count() or 1) + 1)
     best = {count: {"clock": 0.0, "cpu": 0.0} for count in workers}
     for _ in range(turns):
@@ -173,7 +225,7 @@ def scaling(turns: int, seconds: float) -> dict[int, dict[str, float]]:
             cpu: list[float] = []
 
             def work(rates: list[float] = cpu) -> None:
-                rates.append(scan_rate(kernel, FULL_WORK[0], seconds))
+                rates.append(scan_rate(kernel, default.query, default.start, seconds))
 
             threads = [threading.Thread(target=work) for _ in range(count)]
             began = time.monotonic()
@@ -193,7 +245,14 @@ def measure(turns: int, seconds: float, limit: Path | None) -> dict[str, dict[st
     for backend in available_backends():
         kernel = load_kernel(backend)
         for shape in SHAPES:
-            jobs[shape.label, backend] = partial(scan_rate, kernel, shape, seconds)
+            first = Keyspace().first_position(shape.secret_length)
+            first += (1 << 8 * shape.secret_length) // 3
+            query = Query(shape.name, 0, shape.distance)
+            jobs[shape.label, backend] = partial(scan_rate, kernel, query, first, seconds)
+        for scheme in SCHEMES:
+            jobs[scheme.label, backend] = partial(
+                scan_rate, kernel, scheme.query, scheme.start, seconds
+            )
     if shutil.which("openssl"):
         jobs[OPENSSL, ""] = openssl_rate
     if has_hashcat():
@@ -223,11 +282,20 @@ def main() -> int:
     full_work = min(best[shape.label][fastest] for shape in FULL_WORK)
     ratios = {row: full_work / best[row][""] for row in (OPENSSL, HASHCAT, LIMIT) if row in best}
     print("\n".join(_table(best)))
+    print("\n".join(_ratios(best)))
     for row, ratio in ratios.items():
         print(f"{fastest}, name of 6, distance 0 to 2, worst of them: {ratio:.2f} times {row}")
     for count, workers in curve.items():
         by_clock, by_cpu = (workers[key] / curve[1][key] for key in ("clock", "cpu"))
         print(f"{count} workers: {by_clock:.2f} times one by the clock, {by_cpu:.2f} by CPU time")
+    slowest = cliffs(arguments.turns, arguments.seconds) if arguments.cliffs else {}
+    for kind, (low, middle, label) in slowest.items():
+        print(f"{kind}: slowest {low / 1e6:.3g} M/s ({label}), {low / middle:.2f} of the median")
+    before = {}
+    if arguments.against:
+        before = against(arguments.against, arguments.turns, 5 * arguments.seconds)
+    for backend, ratio in before.items():
+        print(f"{backend}, default job: {ratio:.3f} times {arguments.against}")
     verdict = "NOISY: take the ratios with care" if spread > NOISY else "quiet"
     print(f"Median spread between turns: {spread:.0%} ({verdict}); load {os.getloadavg()[0]:.1f}")
     results = {
@@ -237,6 +305,8 @@ def main() -> int:
         "rates": rates,
         "ratios": ratios,
         "scaling": curve,
+        "cliffs": slowest,
+        "against": before,
         "spread": spread,
         "noisy": spread > NOISY,
     }
@@ -263,6 +333,17 @@ def _table(best: dict[str, dict[str, float]]) -> list[str]:
     return lines
 
 
+def _ratios(best: dict[str, dict[str, float]]) -> list[str]:
+    """Return the lines of a table: the schemes, as ratios to the default job of each backend."""
+    backends = available_backends()
+    default = best[kernel_jobs.DEFAULT.label]
+    lines = [f"{'ratio to the default job':<44} " + " ".join(f"{b:>15}" for b in backends)]
+    for job in SCHEMES[1:]:
+        cells = (f"{best[job.label][b] / default[b]:>15.3f}" for b in backends)
+        lines.append(f"{job.label:<44} {' '.join(cells)}")
+    return lines
+
+
 def _cpu_name() -> str:
     """Return the CPU's name, where the system tells it."""
     try:
@@ -283,6 +364,8 @@ def _arguments() -> argparse.Namespace:
         default=Path(".cache/bench-kernel.json"),
         help="where to write the results",
     )
+    parser.add_argument("--cliffs", action="store_true", help="measure the worst of each kind, too")
+    parser.add_argument("--against", metavar="REVISION", help="measure that version, too")
     parser.add_argument("--at-least", type=float, help="the ratio to OpenSSL to insist on")
     return parser.parse_args()
 

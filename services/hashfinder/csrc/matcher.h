@@ -13,7 +13,8 @@ enum { STEP = 7 };  /* as many matches as make a number of three bits */
 /* A different character of the name that matches one or two symbols. A symbol's upper bits have one value and
  * its lower ones another: these are the numbers of their planes. */
 struct letter {
-    uint32_t start;  /* of its match planes */
+    uint32_t start;        /* of its match planes */
+    uint16_t first, last;  /* where it is in the name */
     uint8_t high[2], low[2];
 };
 
@@ -29,14 +30,14 @@ struct pattern {
     unsigned classes;               /* different characters; the first, of the fill, matches nothing */
     struct kernel_symbols class[KERNEL_TEXT_LENGTH + 1];
     uint32_t start[KERNEL_TEXT_LENGTH + STEP - 1]; /* of a character's match planes, at the first offset */
-    unsigned letters;
+    unsigned letters;               /* in the order of their first characters */
     struct letter letter[KERNEL_TEXT_LENGTH];
 };
 
 enum { NO_VALUE = 8 };  /* the number of a plane of zeros */
 
-/* Return the number of the character's class, which is added if it is new. */
-static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbols)
+/* Return the number of the class of the name's character i, which is added if it is new. */
+static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbols, unsigned i)
 {
     unsigned low = pattern->bits == 1 ? 0 : (pattern->bits + 1) / 2, c = 0;
 
@@ -45,16 +46,19 @@ static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbol
            && (pattern->class[c].values != symbols.values
                || pattern->class[c].padding != symbols.padding))
         c++;
+    for (unsigned k = 0; k < pattern->letters; k++)
+        if (pattern->letter[k].start == c * pattern->places)
+            pattern->letter[k].last = (uint16_t)i;
     if (c < pattern->classes)
         return c;
     pattern->class[pattern->classes++] = symbols;
     if (symbols.values && symbols.values != pattern->all) {
         struct letter *letter = &pattern->letter[pattern->letters++];
-        *letter = (struct letter){c * pattern->places, {0, NO_VALUE}, {0, NO_VALUE}};
-        for (unsigned i = 0; symbols.values; i++, symbols.values &= symbols.values - 1) {
+        *letter = (struct letter){c * pattern->places, (uint16_t)i, (uint16_t)i, {0, NO_VALUE}, {0, NO_VALUE}};
+        for (unsigned k = 0; symbols.values; k++, symbols.values &= symbols.values - 1) {
             unsigned value = (unsigned)__builtin_ctzll(symbols.values);
-            letter->high[i] = (uint8_t)(value >> low);
-            letter->low[i] = (uint8_t)(value & ((1u << low) - 1));
+            letter->high[k] = (uint8_t)(value >> low);
+            letter->low[k] = (uint8_t)(value & ((1u << low) - 1));
         }
     }
     return c;
@@ -75,7 +79,7 @@ static struct pattern *make_pattern(const struct kernel_query *query, unsigned d
     pattern->all = kernel_all_values(query->symbol_bits);
     pattern->classes = 1;
     for (unsigned i = 0; i < query->length; i++)
-        pattern->start[i] = find_class(pattern, query->name[i]) * pattern->places + i;
+        pattern->start[i] = find_class(pattern, query->name[i], i) * pattern->places + i;
     for (unsigned place = 0; place < pattern->places; place++) {
         unsigned bit = (pattern->first_place + place) * pattern->bits;
         for (unsigned i = bit; i < bit + pattern->bits && i < digest_bits; i++)
@@ -144,17 +148,22 @@ INLINE void decode(const words *bits, int count, words values[NO_VALUE + 1])
 INLINE void match_symbols(const struct pattern *pattern, const words *planes, words *match,
                           int high_bits, int low_bits)
 {
-    unsigned end = pattern->first_place + pattern->places;
+    const struct letter *begin = pattern->letter, *end = begin, *last = begin + pattern->letters;
 
-    for (unsigned place = pattern->first_place; place < end && place < pattern->symbols; place++) {
-        const words *bits = planes + place * (unsigned)(high_bits + low_bits);
-        words high[NO_VALUE + 1], low[NO_VALUE + 1], *at = match + (place - pattern->first_place);
-        decode(bits, high_bits, high);
-        decode(bits + high_bits, low_bits, low);
-        for (const struct letter *letter = pattern->letter, *last = letter + pattern->letters;
-             letter < last; letter++)
-            at[letter->start] = join(high[letter->high[0]] & low[letter->low[0]],
-                                     high[letter->high[1]], low[letter->low[1]]);
+    planes += pattern->first_place * (unsigned)(high_bits + low_bits);
+    for (unsigned place = 0; place < pattern->places; place++, planes += high_bits + low_bits) {
+        words high[NO_VALUE + 1], low[NO_VALUE + 1];
+        if (pattern->first_place + place >= pattern->symbols)
+            break;
+        while (end < last && end->first <= place)  /* letters that some offset brings here */
+            end++;
+        while (begin < end && begin->last + pattern->offsets <= place)
+            begin++;
+        decode(planes, high_bits, high);
+        decode(planes + high_bits, low_bits, low);
+        for (const struct letter *letter = begin; letter < end; letter++)
+            match[letter->start + place] = join(high[letter->high[0]] & low[letter->low[0]],
+                                                high[letter->high[1]], low[letter->low[1]]);
     }
 }
 
