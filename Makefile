@@ -68,7 +68,7 @@ test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the mani
 test-netns: setup ## Run the tests that break the network, in a namespace of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
 
-test-kernel: setup ## Run the kernel in C under sanitizers and valgrind (needs gcc, clang and valgrind)
+test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers and valgrind (needs gcc, clang, valgrind, qemu-user)
 	$(BIN)/pytest -m kernel -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
 bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
