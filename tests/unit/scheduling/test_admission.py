@@ -170,7 +170,7 @@ def test_search_is_turned_away_at_once_where_too_many_wait() -> None:
     async def scenario() -> None:
         admission = new_admission(searches=1, waiting=2)
         async with full(admission, 1):
-            tasks = [start(hold(admission, "a", 0)) for _ in range(2)]
+            tasks = [start(hold(admission, client, 0)) for client in ("a", "c")]
             await settle()
             error = await refused(admission, "b")
             assert isinstance(error, ServerOverloadedError)
@@ -444,5 +444,146 @@ def test_limits_hold_and_counts_return_to_zero_whatever_a_crowd_does(
         if closes is None:
             many = min(per_client, searches)
             await assert_nothing_is_held(admission, "a", "b", "c", per_client=many)
+
+    run(scenario())
+
+
+async def hold_until_revoked(
+    admission: Admission, client: str, gone: list[str], leaving: float
+) -> None:
+    """Hold a slot until it is needed; leave the client's name in `gone` then, and end later."""
+    async with admission.slot(client) as slot:
+        needed = asyncio.get_running_loop().create_future()
+        slot.on_revoked(needed.set_result)
+        error = await needed
+        gone.append(client)
+        await asyncio.sleep(leaving)
+        raise error
+
+
+@asynccontextmanager
+async def occupied(
+    admission: Admission, *clients: str, leaving: float = 0.0
+) -> AsyncIterator[list[str]]:
+    """Hold a slot for each of `clients`, in that order, a second apart; yield those revoked."""
+    gone: list[str] = []
+    tasks = []
+    for client in clients:
+        tasks.append(asyncio.create_task(hold_until_revoked(admission, client, gone, leaving)))
+        await asyncio.sleep(1)
+    yield gone
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_client_without_a_slot_gets_one_of_the_client_with_most() -> None:
+    """The one held for longest, after a moment in which none came back by itself."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=5)
+        async with occupied(admission, "two", "three", "two", "three", "three") as gone:
+            began = now()
+            assert 0.25 == pytest.approx(await hold(admission, "newcomer", 0) - began)
+            assert ["three"] == gone
+        assert (0, 0) == (admission.taken, admission.waiting)
+
+    run(scenario())
+
+
+def test_newcomer_gets_a_slot_also_where_nobody_may_wait() -> None:
+    """It does not wait in line: a slot is asked for at once."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=2, waiting=0, wait_seconds=0)
+        async with occupied(admission, "a", "a") as gone:
+            began = now()
+            assert began == await hold(admission, "newcomer", 0)
+            assert ["a"] == gone
+
+    run(scenario())
+
+
+def test_newcomer_that_asks_for_many_takes_one_from_the_others() -> None:
+    """Its other searches wait for what is given back by itself, as it has a slot then."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=6)
+        async with occupied(admission, *"aaaaaa") as gone:
+            work = [start(hold(admission, "newcomer", 30)) for _ in range(10)]
+            await asyncio.gather(*work, return_exceptions=True)
+            assert ["a"] == gone
+
+    run(scenario())
+
+
+def test_slot_that_comes_back_goes_to_the_client_with_fewest() -> None:
+    """Not to the one that has waited for longer."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=2)
+        first = start(hold(admission, "a", 0.2))
+        second = start(hold(admission, "a", 9))
+        await settle()
+        more = start(hold(admission, "a", 1))
+        await asyncio.sleep(0.1)
+        newcomer = start(hold(admission, "b", 1))
+        assert [0.0, 0.2] == [await first, pytest.approx(await newcomer)]
+        assert 1.2 == pytest.approx(await more)
+        await second
+
+    run(scenario())
+
+
+def test_clients_with_one_search_each_take_turns_of_a_minute() -> None:
+    """Many clients, or one with many identities, lock nobody out for longer."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=3)
+        async with occupied(admission, "a", "b", "c") as gone:
+            assert isinstance(await refused(admission, "newcomer"), ServerOverloadedError)
+            assert [] == gone
+            await asyncio.sleep(60)
+            await hold(admission, "newcomer", 0)
+            assert ["a"] == gone
+
+    run(scenario())
+
+
+def test_line_cannot_be_filled_by_one_client() -> None:
+    """The newest of the client with most makes room for a client with fewer."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, waiting=3)
+        async with occupied(admission, "holder"):
+            many = [asyncio.create_task(refused(admission, "many")) for _ in range(3)]
+            await settle()
+            one = asyncio.create_task(refused(admission, "one"))
+            await settle()
+            assert [False, False, True] == [task.done() for task in many]
+            assert isinstance(await many[2], ServerOverloadedError)
+            assert 3 == admission.waiting
+            two = asyncio.create_task(refused(admission, "two"))
+            three = asyncio.create_task(refused(admission, "three"))
+            await settle()
+            assert [False, True] == [two.done(), three.done()]
+            await asyncio.gather(*many, one, two, three)
+
+    run(scenario())
+
+
+def test_search_that_leaves_while_a_slot_is_asked_for_keeps_none() -> None:
+    """The slot is free for the next one."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=2)
+        async with occupied(admission, "a", "a", leaving=0.5) as gone:
+            newcomer = start(hold(admission, "b", 1))
+            await asyncio.sleep(0.5)
+            newcomer.cancel()
+            await asyncio.sleep(0.5)
+            assert (["a"], 1, 0) == (gone, admission.taken, admission.waiting)
+            began = now()
+            assert began == await hold(admission, "c", 0)
 
     run(scenario())

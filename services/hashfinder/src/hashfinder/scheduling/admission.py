@@ -13,11 +13,16 @@ from hashfinder.domain.errors import (
     TooManySearchesError,
 )
 from hashfinder.scheduling.fair_queue import FairQueue
+from hashfinder.scheduling.slots import Slot, SlotLedger
 
 DRAINING_RETRY_SECONDS = 1.0
 """What a draining server tells its clients to wait: another one is up, or starts."""
 _SHORTEST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 30.0
+_PATIENCE_SECONDS = 0.25
+"""How long a search waits for a slot to be given back before another is asked for its own."""
+_HANDOVER_SECONDS = 2.0
+"""How long it waits then, at least: a search that was asked ends within a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,17 @@ class Admission:
         self._quota_delay = quota_delay
         self._quota_rate = quota_rate
         self._clock = clock
-        self._taken = 0
+        self._slots = SlotLedger()
         self._clients: Counter[str] = Counter()
-        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
+        self._waiting: FairQueue[asyncio.Future[Slot]] = FairQueue()
+        self._promised: Counter[str] = Counter()  # slots asked back for the clients that wait
         self._mean_seconds = 1.0  # of holding a slot, exponentially smoothed
         self._closed = False
 
     @property
     def taken(self) -> int:
         """The number of slots in use."""
-        return self._taken
+        return self._slots.taken
 
     @property
     def waiting(self) -> int:
@@ -66,8 +72,11 @@ class Admission:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def slot(self, client: str) -> AsyncIterator[None]:
+    async def slot(self, client: str) -> AsyncIterator[Slot]:
         """Hold a slot for a search of `client`, which may have to wait for it.
+
+        Where slots are scarce, the client with the fewest gets the next one, and one that another
+        client holds may be asked for: see `SlotLedger.reclaim`. The holder sets `on_revoked`.
 
         Raises:
             TooManySearchesError: the client has as many as one may have.
@@ -78,13 +87,12 @@ class Admission:
         self._check(client)
         self._clients[client] += 1
         try:
-            await self._take(client)
-            began = self._clock()
+            slot = await self._take(client)
             try:
-                yield
+                yield slot
             finally:
-                self._mean_seconds += 0.1 * (self._clock() - began - self._mean_seconds)
-                self._release()
+                self._mean_seconds += 0.1 * (self._clock() - slot.since - self._mean_seconds)
+                self._release(slot)
         finally:
             self._clients[client] -= 1
             if not self._clients[client]:
@@ -108,32 +116,67 @@ class Admission:
         if delay := self._quota_delay(client):
             raise ClientQuotaExhaustedError(delay, self._quota_rate)
 
-    async def _take(self, client: str) -> None:
-        if self._taken < self._limits.searches:
-            self._taken += 1
-            return
-        if len(self._waiting) >= self._limits.waiting:
+    async def _take(self, client: str) -> Slot:
+        if self._slots.taken < self._limits.searches:
+            return self._slots.add(client, self._clock())
+        has_room = len(self._waiting) < self._limits.waiting or self._displace(client)
+        promised = not has_room and self._reclaim(client)
+        if not has_room and not promised:
             raise self._overloaded()
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._waiting.push(client, waiter)
         try:
-            async with asyncio.timeout(self._limits.wait_seconds):
-                await waiter
-        except BaseException as error:
-            self._waiting.discard(client, waiter)
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._release()  # the slot came in the same moment as the end of the wait
-            if isinstance(error, TimeoutError):
-                raise self._overloaded() from None
-            raise
-
-    def _release(self) -> None:
-        while self._waiting:
-            waiter = self._waiting.pop()
+            if not promised:
+                patience = min(_PATIENCE_SECONDS, self._limits.wait_seconds / 2)
+                await asyncio.wait({waiter}, timeout=patience)
+                promised = not waiter.done() and self._reclaim(client)
+                rest = self._limits.wait_seconds - patience
+            else:
+                rest = self._limits.wait_seconds
             if not waiter.done():
-                waiter.set_result(None)  # hands the slot on
-                return
-        self._taken -= 1
+                rest = max(rest, _HANDOVER_SECONDS) if promised else rest
+                await asyncio.wait({waiter}, timeout=rest)
+            if not waiter.done():
+                self._waiting.discard(client, waiter)
+                raise self._overloaded()
+            return waiter.result()
+        except asyncio.CancelledError:
+            if waiter.done() and waiter.exception() is None:
+                self._release(waiter.result())  # it came in the same moment as the cancel
+            raise
+        finally:
+            self._waiting.discard(client, waiter)
+            if promised:
+                self._promised[client] -= 1
+                self._promised += Counter()  # drops those without any
+
+    def _release(self, slot: Slot) -> None:
+        self._slots.remove(slot)
+        if not self._waiting:
+            return
+        # The first of those with the fewest: a client without a slot goes ahead of all others.
+        client = min(self._waiting.clients(), key=self._slots.count)
+        self._waiting.pop(client).set_result(self._slots.add(client, self._clock()))
+
+    def _reclaim(self, client: str) -> bool:
+        """Ask a search of another client for its slot, if that is fair; say whether."""
+        own = self._slots.count(client) + self._promised[client]
+        slot = self._slots.reclaim(own, self._clock())
+        if slot is None:
+            return False
+        self._promised[client] += 1
+        message = "the server needs the place of this search for another client: resume it later"
+        slot.revoke(ServerOverloadedError(message, self._retry_after(), self._limits.searches))
+        return True
+
+    def _displace(self, client: str) -> bool:
+        """Turn away the newest that waits of the client with most, for one with fewer."""
+        waiting = self._waiting.clients()
+        largest = max(waiting, key=self._waiting.count, default=client)
+        if self._waiting.count(largest) < self._waiting.count(client) + 2:
+            return False
+        self._waiting.pop_newest(largest).set_exception(self._overloaded())
+        return True
 
     def _overloaded(self) -> ServerOverloadedError:
         limit = self._limits.searches

@@ -1,6 +1,7 @@
 """Round robin over clients first, then over each client's items."""
 
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,16 +28,42 @@ class FairQueue(Generic[T]):
         self._clients.setdefault(client, deque()).append(item)
         self._length += 1
 
-    def pop(self) -> T:
+    def clients(self) -> Collection[str]:
+        """Return the clients with an item waiting, in the order of the round."""
+        return self._clients.keys()
+
+    def count(self, client: str) -> int:
+        """Return how many items of `client` wait."""
+        return len(self._clients.get(client, ()))
+
+    def pop(self, client: str | None = None) -> T:
         """Remove and return the next item, and send its client to the end of the round.
 
+        It is the next one of `client`, where that is given.
+
         Raises:
-            KeyError: the queue is empty.
+            KeyError: no item waits.
         """
-        client, items = self._clients.popitem(last=False)
+        if client is None:
+            client, items = self._clients.popitem(last=False)
+        else:
+            items = self._clients.pop(client)
         item = items.popleft()
         if items:
             self._clients[client] = items
+        self._length -= 1
+        return item
+
+    def pop_newest(self, client: str) -> T:
+        """Remove and return the item of `client` that was added last.
+
+        Raises:
+            KeyError: no item of the client waits.
+        """
+        items = self._clients[client]
+        item = items.pop()
+        if not items:
+            del self._clients[client]
         self._length -= 1
         return item
 

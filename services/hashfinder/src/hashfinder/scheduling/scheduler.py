@@ -116,6 +116,11 @@ class Scheduler:
             self._wake()
             return job
 
+    def stop(self, job: Job, error: StoppedError) -> None:
+        """Stop the search of a job for the reason `error`, if it has not ended."""
+        with self._lock:
+            self._stop(job, error)
+
     def stop_all(self, make_error: Callable[[], StoppedError]) -> None:
         """Stop every search, each for a reason of its own from `make_error`."""
         with self._lock:

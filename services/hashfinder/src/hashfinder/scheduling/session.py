@@ -1,6 +1,7 @@
 """Searches as the event loop sees them: admitted, awaited, and stopped on every way out."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
@@ -18,6 +19,9 @@ from hashfinder.scheduling.admission import Admission
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
+
+_LEAVE_SECONDS = 0.5
+"""How long a client may take to read what its search has found when its slot is needed."""
 
 
 class Session:
@@ -76,6 +80,17 @@ class Session:
             The error that it has ended with, an earlier one if there is; None if it found.
         """
         return self._close(AbandonedError())
+
+    def revoke(self, error: StoppedError) -> None:
+        """Stop the search for the reason `error`, since its slot is needed.
+
+        A client that reads gets its results and then the error. One that does not read loses the
+        slot after half a second, as if its time limit had passed.
+        """
+        self._scheduler.stop(self._job, error)
+        end = self._loop.time() + _LEAVE_SECONDS
+        if not self._limit.expired() and end < (self._limit.when() or math.inf):
+            self._limit.reschedule(end)
 
     def time_out(self, seconds: int) -> Exception:
         """Stop the search after `seconds`; return the error to tell, an earlier one if there is.
@@ -150,7 +165,7 @@ class SearchService:
         Raises:
             StoppedError: it was refused (see `Admission.slot`), or has reached the time limit.
         """
-        async with self._admission.slot(client):
+        async with self._admission.slot(client) as slot:
             search = Search(
                 request.query,
                 request.start,
@@ -162,6 +177,7 @@ class SearchService:
             session = Session(self._scheduler, client, search, limit, self._prompt_context)
             try:
                 async with limit:
+                    slot.on_revoked(session.revoke)
                     yield session
             except BaseException as error:
                 if limit.expired():

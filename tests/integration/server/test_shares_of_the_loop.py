@@ -1,0 +1,82 @@
+"""What the event loop delivers is shared by client, whatever the RPCs are."""
+
+import statistics
+import time
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.server.crowd import DENSE, crowd
+from tests.integration.server_process import ServerProcess, run_server
+
+
+@pytest.fixture(scope="module")
+def fair_server() -> Iterator[ServerProcess]:
+    """Run a server that tells clients apart by their connections."""
+    with run_server("--client-identity", "connection", "--workers", "2") as server:
+        yield server
+
+
+def results_per_second(channel: grpc.Channel, seconds: float = 1.5) -> float:
+    """Return how fast a dense stream is delivered."""
+    call = HashFinderStub(channel).FindRange(DENSE)
+    next(call)
+    began, results = time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        next(call)
+        results += 1
+    call.cancel()
+    return results / seconds
+
+
+def median_seconds(channel: grpc.Channel, calls: int = 60) -> tuple[float, float]:
+    """Return how long a cheap search and a health check take."""
+    search, health = HashFinderStub(channel), HealthStub(channel)
+    times: list[tuple[float, float]] = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        search.Find(HashNameRequest(desired_name="do"), timeout=20)
+        found = time.perf_counter()
+        health.Check(HealthCheckRequest(), timeout=20)
+        times.append((found - began, time.perf_counter() - found))
+    searches, checks = zip(*times, strict=True)
+    return statistics.median(searches), statistics.median(checks)
+
+
+def test_hundred_dense_streams_take_no_more_than_one(fair_server: ServerProcess) -> None:
+    """Another client's same stream keeps 40 % of what it gets beside one."""
+    with fair_server.channel() as channel:
+        with crowd(fair_server.address, "dense", 1):
+            beside_one = results_per_second(channel)
+        with crowd(fair_server.address, "dense", 100):
+            beside_many = results_per_second(channel)
+            found, checked = median_seconds(channel)
+    fair_server.wait_until_idle()
+
+    print(f"{beside_one:.0f}/s, then {beside_many:.0f}/s; {found:.4f} s, {checked:.4f} s")  # noqa: T201
+    assert beside_many >= 0.4 * beside_one
+    assert found < 0.1
+    assert checked < 0.1
+
+
+@pytest.mark.parametrize("kind", ["check", "reflection"])
+def test_floods_of_administration_leave_searches_their_share(
+    fair_server: ServerProcess, kind: str
+) -> None:
+    """And other clients' health checks are prompt."""
+    with fair_server.channel() as channel:
+        alone = results_per_second(channel)
+        with crowd(fair_server.address, kind, 100):
+            beside = results_per_second(channel)
+            found, checked = median_seconds(channel)
+    fair_server.wait_until_idle()
+
+    print(f"{alone:.0f}/s, then {beside:.0f}/s; {found:.4f} s, {checked:.4f} s")  # noqa: T201
+    assert beside >= 0.1 * alone
+    assert found < 0.2
+    assert checked < 0.1
