@@ -61,7 +61,7 @@ def test_hundred_dense_streams_take_no_more_than_one(fair_server: ServerProcess)
     print(f"{beside_one:.0f}/s, then {beside_many:.0f}/s; {found:.4f} s, {checked:.4f} s")  # noqa: T201
     assert beside_many >= 0.4 * beside_one
     assert found < 0.1
-    assert checked < 0.1
+    assert checked < 0.3
 
 
 @pytest.mark.parametrize("kind", ["check", "reflection"])
@@ -79,4 +79,4 @@ def test_floods_of_administration_leave_searches_their_share(
     print(f"{alone:.0f}/s, then {beside:.0f}/s; {found:.4f} s, {checked:.4f} s")  # noqa: T201
     assert beside >= 0.1 * alone
     assert found < 0.2
-    assert checked < 0.1
+    assert checked < 0.3
