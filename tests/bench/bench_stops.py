@@ -21,6 +21,7 @@ from pathlib import Path
 from hashfinder.kernel import load_kernel
 from hashfinder.runtime.cores import usable_cores
 from tests.bench.cells import Cell, Storm, Times, measure_cell, measure_storm
+from tests.bench.delivery import Delivery, measure_delivery
 from tests.bench.machine import bare_rate, cpu_name
 
 OURS = "fair-chunks"
@@ -54,6 +55,12 @@ async def main() -> int:
     for design in DESIGNS[:1] if arguments.quick else DESIGNS:
         storms.append(await measure_storm(design, storm, STORMS if design == OURS else 1))
         print(storm_line(storms[-1]), flush=True)
+    streams, seconds = (20, 1.5) if arguments.quick else (100, 5.0)
+    print(f"\nDelivery: a dense stream beside 1 and {streams} of another client\n{DELIVERY_HEAD}")
+    deliveries: list[Delivery] = []
+    for design in DESIGNS:
+        deliveries.append(await measure_delivery(design, streams, seconds))
+        print(delivery_line(deliveries[-1]), flush=True)
     print(*_remarks(cells, storms, bare), sep="\n")
     results = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -65,6 +72,7 @@ async def main() -> int:
             for cell, rate in zip(cells, bare, strict=True)
         ],
         "storms": [asdict(each) for each in storms],
+        "deliveries": [{**asdict(each), "kept": each.kept} for each in deliveries],
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(_rounded(results), indent=1) + "\n", encoding="utf-8")
@@ -84,6 +92,7 @@ STORM_HEAD = (
     f"{'p99':>7} {'health ms p50':>14} {'p99':>7} {'tasks':>6} {'threads':>8} {'others':>7} "
     " RSS MiB"
 )
+DELIVERY_HEAD = f"{'design':<14} {'beside 1':>10} {'beside many':>12} {'kept':>6} {'others':>7}"
 LEGEND = """
 free: from the client's cancel until handler and last scan have ended. / bare: hashes a CPU second
 of the whole process, against the kernel alone just before. in kernel: the part of that CPU time
@@ -108,6 +117,14 @@ def storm_line(storm: Storm) -> str:
         f"{storm.design:<14} {begun:<19} {storm.running:>7} {after:<17} {storm.free_p50:>12.1f} "
         f"{storm.free_p99:>7.1f} {storm.health_p50:>14.1f} {storm.health_p99:>7.1f} "
         f"{storm.tasks_left:>6} {storm.threads_left:>8} {storm.others:>7.0%}  {storm.rss}"
+    )
+
+
+def delivery_line(delivery: Delivery) -> str:
+    """Return a line of the table."""
+    return (
+        f"{delivery.design:<14} {delivery.beside_one:>8.0f}/s {delivery.beside_many:>10.0f}/s "
+        f"{delivery.kept:>6.0%} {delivery.others:>7.0%}"
     )
 
 

@@ -23,7 +23,7 @@ _NOT_FREE = 1000 * _FREE_SECONDS
 _LAST_SCAN_SECONDS = 0.05
 _MESSAGES_PER_SECOND = 64
 _CANCEL_PERIOD_SECONDS = 0.06
-_CORES = os.cpu_count() or 1
+CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         rate=sum(scanned) / seconds / 1e6,
         rate_per_cpu=sum(scanned) / cpu_seconds / 1e6,
         kernel_share=kernel_seconds / cpu_seconds,
-        others=others / seconds / _CORES,
+        others=others / seconds / CORES,
     )
 
 
@@ -214,7 +214,7 @@ async def measure_storm(design: str, searches: int, storms: int) -> Storm:
         tasks_left=left["tasks"] - idle["tasks"],
         threads_left=left["threads"] - idle["threads"],
         rss=[round(each / 2**20) for each in rss],
-        others=others / seconds / _CORES,
+        others=others / seconds / CORES,
     )
 
 

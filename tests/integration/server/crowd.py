@@ -5,9 +5,10 @@ Prints a line when all are under way, and goes on until it is ended.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from subprocess import PIPE, Popen
+from typing import Any, cast
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
@@ -44,21 +45,23 @@ async def _dense(channel: grpc.aio.Channel, under_way: Callable[[], None]) -> No
 
 
 async def _check(channel: grpc.aio.Channel, under_way: Callable[[], None]) -> None:
-    await HealthStub(channel).Check(HealthCheckRequest())
+    stub: Any = HealthStub(channel)
+    await stub.Check(HealthCheckRequest())
     under_way()
     while True:
-        await HealthStub(channel).Check(HealthCheckRequest())
+        await stub.Check(HealthCheckRequest())
 
 
 async def _reflection(channel: grpc.aio.Channel, under_way: Callable[[], None]) -> None:
-    call = ServerReflectionStub(channel).ServerReflectionInfo()
+    stub: Any = cast("Any", ServerReflectionStub)(channel)
+    call = stub.ServerReflectionInfo()
     while True:
         await call.write(ServerReflectionRequest(list_services=""))
         await call.read()
         under_way()
 
 
-KINDS: dict[str, Callable[[grpc.aio.Channel, Callable[[], None]], Awaitable[None]]] = {
+KINDS: dict[str, Callable[[grpc.aio.Channel, Callable[[], None]], Coroutine[Any, Any, None]]] = {
     "dense": _dense,
     "check": _check,
     "reflection": _reflection,
