@@ -316,6 +316,8 @@ bool KERNEL_SCAN(const struct kernel_plan *plan, struct kernel_scan *scan, uint6
     if (!group)
         return false;
     memset(group->planes, 0, sizeof group->planes);
+    if (plan->hash->word_bytes == 8)  /* a group may have fewer vectors: all are scored */
+        memset(group->halves, 0, sizeof group->halves);
     group->plan = plan;
     group->scan = scan;
     group->origin = origin;
