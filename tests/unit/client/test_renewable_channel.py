@@ -41,8 +41,8 @@ def test_rpcs_share_a_channel_while_its_server_serves(
     """However they end."""
     first, second = renewable.acquire(), renewable.acquire()
     assert first is second
-    assert renewable.release(first, drains=False) is None
-    assert renewable.release(second, drains=False) is None
+    assert renewable.release(first, renew=False) is None
+    assert renewable.release(second, renew=False) is None
     assert renewable.acquire() is first
     assert opened == renewable.close()
 
@@ -53,11 +53,11 @@ def test_drain_renews_the_channel_once(
     """The old one is closed with its last RPC, and no sooner."""
     old = renewable.acquire()
     renewable.acquire()
-    assert renewable.release(old, drains=True) is None
+    assert renewable.release(old, renew=True) is None
     new = renewable.acquire()
     assert new is not old
     assert [new, old] == renewable.close()
-    assert old is renewable.release(old, drains=True)
+    assert old is renewable.release(old, renew=True)
     assert renewable.acquire() is new
     assert [old, new] == opened
 
@@ -66,6 +66,6 @@ def test_channel_of_the_caller_stays() -> None:
     """It is neither replaced nor closed."""
     with grpc.insecure_channel(TARGET) as own:
         renewable = RenewableChannel(own, grpc.insecure_channel)
-        assert renewable.release(renewable.acquire(), drains=True) is None
+        assert renewable.release(renewable.acquire(), renew=True) is None
         assert renewable.acquire() is own
         assert [] == renewable.close()

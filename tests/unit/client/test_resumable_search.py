@@ -14,6 +14,7 @@ from hashfinder_client.errors import (
     DeadlinePassedError,
     InvalidSearchError,
     StoppedError,
+    TimeLimitError,
     UnavailableError,
     VerificationError,
 )
@@ -128,7 +129,7 @@ ROWS = {
     "too many": (ended(EXHAUSTED, "TOO_MANY_SEARCHES", delay=1), 1.125, 1.125),
     "overload": (ended(EXHAUSTED, "SERVER_OVERLOADED", delay=0), 0.0, 0.0),
     "negative delay": (ended(EXHAUSTED, "SERVER_OVERLOADED", delay=-3), 0.0, 0.0),
-    "draining": (ended(UNAVAILABLE, "SERVER_DRAINING", SOME, delay=1), 1.125, UnavailableError),
+    "draining": (ended(UNAVAILABLE, "SERVER_DRAINING", SOME, delay=1), 0.1875, UnavailableError),
     "lost": (LOST, 0.375, UnavailableError),
     "full, without a delay": (RpcStatus(EXHAUSTED), BusyError, BusyError),
     "invalid": (
@@ -137,12 +138,19 @@ ROWS = {
         InvalidSearchError,
     ),
     "fault": (ended(StatusCode.INTERNAL, "INTERNAL_ERROR", delay=1), StoppedError, StoppedError),
-    "deadline": (
+    "deadline of a proxy": (
         RpcStatus(StatusCode.DEADLINE_EXCEEDED),
-        DeadlinePassedError,
+        0.375,
         DeadlinePassedError,
     ),
-    "cancelled": (RpcStatus(StatusCode.CANCELLED), StoppedError, StoppedError),
+    "cancelled by the transport": (RpcStatus(StatusCode.CANCELLED), 0.375, StoppedError),
+    "fault of the transport": (RpcStatus(StatusCode.INTERNAL), 0.375, StoppedError),
+    "unknown to the transport": (RpcStatus(StatusCode.UNKNOWN), 0.375, StoppedError),
+    "time limit": (
+        ended(EXHAUSTED, "TIME_LIMIT_REACHED", SOME, delay=0),
+        0.0,
+        TimeLimitError,
+    ),
     "nothing found": (RpcStatus(StatusCode.OK), StoppedError, StoppedError),
 }
 
@@ -163,6 +171,25 @@ def test_what_follows_each_end(
         assert expected is type(stopped.value)
 
 
+def test_drain_outlasts_the_retries() -> None:
+    """Refusals by a server that drains do not count, however long its grace; the delay is ours."""
+    policy = RetryPolicy(retries=2, first_delay=1.0, longest_delay=6.0)
+    search = ResumableSearch(Query("doctor"), policy, draw=lambda: 1.0)
+    refused = ended(UNAVAILABLE, "SERVER_DRAINING", delay=3600)
+
+    def delay(status: RpcStatus) -> float:
+        search.request()
+        return search.end(status).delay
+
+    assert [1.0, 2.0, 4.0] + [6.0] * 97 == [delay(refused) for _ in range(100)]
+    assert [2.0, 4.0] == [delay(LOST) for _ in range(2)]
+    assert 1.0 == delay(refused)
+    with pytest.raises(UnavailableError):
+        delay(LOST)
+    with pytest.raises(UnavailableError):
+        ResumableSearch(Query("doctor"), RetryPolicy(resume=False, retries=0)).end(refused)
+
+
 def test_lost_connections_in_a_row() -> None:
     """The delay doubles up to its limit, a report begins anew, and at last it is given up."""
     policy = RetryPolicy(retries=4, first_delay=1.0, longest_delay=6.0)
@@ -180,20 +207,6 @@ def test_lost_connections_in_a_row() -> None:
     with pytest.raises(UnavailableError) as stopped:
         lose()
     assert (5, 5) == (stopped.value.hashes, stopped.value.next_position)
-
-
-def test_drain_outlasts_every_number_of_retries() -> None:
-    """A search that resumes asks for as long as servers drain; lost connections still count."""
-    draining = ended(UNAVAILABLE, "SERVER_DRAINING", delay=1)
-    search = ResumableSearch(Query("doctor"), RetryPolicy(retries=1), draw=lambda: 0.0)
-
-    for _ in range(100):
-        search.request()
-        assert 1.0 == search.end(draining).delay
-    search.end(LOST)
-    search.end(draining)
-    with pytest.raises(UnavailableError):
-        search.end(LOST)
 
 
 @given(draw=st.floats(0, 1), failures=st.integers(0, 10_000), delay=st.floats(0, 1e9))
@@ -221,6 +234,9 @@ def test_deadline() -> None:
     with pytest.raises(BusyError) as stopped:
         search.end(busy)
     assert 3.0 == stopped.value.retry_after
+    now = 109.5
+    with pytest.raises(DeadlinePassedError):
+        search.end(RpcStatus(StatusCode.DEADLINE_EXCEEDED))
     now = 111.0
     assert 0.0 == search.remaining()
     assert ResumableSearch(Query("x"), RetryPolicy(), timeout=math.inf).remaining() is None

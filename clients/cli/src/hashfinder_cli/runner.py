@@ -114,7 +114,7 @@ class SearchRunner:
         finally:
             call.cancel()  # A call that is merely dropped continues.
         status = await _status(call)
-        left = self._channel.release(channel, drains=status.drains)
+        left = self._channel.release(channel, renew=status.calls_for_another_channel)
         self._arrived.put_nowait((part.number, status))
         if left:
             await left.close()

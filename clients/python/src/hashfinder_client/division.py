@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from hashfinder_client.numbers import check_count
 from hashfinder_client.query import Query
 
 
@@ -17,6 +18,17 @@ class Division:
     """The number of the first range of this search."""
     count: int = 1
     """This search has every `count`-th range from there: the others belong to other processes."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: one is out of its range.
+        """
+        check_count("range_size", self.range_size, least=1)
+        check_count("width", self.width, least=1)
+        check_count("count", self.count, least=1)
+        check_count("index", self.index, least=0, most=self.count - 1)
 
     def part(self, query: Query, turn: int) -> Query | None:
         """Return the range of this search that has its turn as number `turn`; None for no more."""

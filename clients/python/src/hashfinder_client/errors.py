@@ -6,11 +6,26 @@ The table of statuses and details is that of the contract (``hash_name.proto``).
 from grpc import StatusCode
 
 from hashfinder_client.match import Match
-from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus
+from hashfinder_client.status import (
+    BUDGET_EXHAUSTED,
+    TIME_LIMIT_REACHED,
+    Details,
+    RpcStatus,
+)
 
 
 class FinderError(Exception):
     """The base of every error of a search."""
+
+
+class FinderClosedError(FinderError):
+    """The finder was closed, before or while it searched. The caller makes another one."""
+
+    def __init__(self, next_position: int | None = None) -> None:
+        """Take how far a search under way came."""
+        self.next_position = next_position
+        """Where to resume the search that was under way; None where there was none."""
+        super().__init__("the finder is closed")
 
 
 class VerificationError(FinderError):
@@ -58,6 +73,10 @@ class BudgetSpentError(StoppedError):
     """Every position of the range was searched. The caller gives more, or gives up."""
 
 
+class TimeLimitError(StoppedError):
+    """The search took as long as the server lets one take. The caller resumes it, or gives up."""
+
+
 class BusyError(StoppedError):
     """The client's quota is used up, or the server is full. The caller comes back later."""
 
@@ -71,15 +90,19 @@ class DeadlinePassedError(StoppedError):
 
 
 class InvalidSearchError(StoppedError):
-    """The server refused the request. The caller mends it: see `details.violations`."""
+    """The server refused the request. The caller corrects it: see `details.violations`."""
 
 
 def stopped_error(code: StatusCode, reason: str) -> type[StoppedError]:
     """Return the class for a status and the reason that it carries."""
-    return BudgetSpentError if reason == BUDGET_EXHAUSTED else _BY_STATUS.get(code, StoppedError)
+    return _BY_REASON.get(reason) or _BY_STATUS.get(code, StoppedError)
 
 
-_BY_STATUS = {
+_BY_REASON: dict[str, type[StoppedError]] = {
+    BUDGET_EXHAUSTED: BudgetSpentError,
+    TIME_LIMIT_REACHED: TimeLimitError,
+}
+_BY_STATUS: dict[StatusCode, type[StoppedError]] = {
     StatusCode.RESOURCE_EXHAUSTED: BusyError,
     StatusCode.UNAVAILABLE: UnavailableError,
     StatusCode.DEADLINE_EXCEEDED: DeadlinePassedError,

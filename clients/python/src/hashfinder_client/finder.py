@@ -136,7 +136,7 @@ class Finder(_Settings):
             finally:
                 call.cancel()
                 ended = RpcStatus.of(call)
-                if left := self._channel.release(channel, drains=ended.drains):
+                if left := self._channel.release(channel, renew=ended.calls_for_another_channel):
                     left.close()
             pause = search.end(ended)
             yield pause
@@ -213,7 +213,7 @@ class AsyncFinder(_Settings):
                 ended = RpcStatus.of(cast("grpc.Call", error))  # It has all that is asked for.
             finally:
                 call.cancel()  # A call that is merely dropped goes on.
-                if left := self._channel.release(channel, drains=ended.drains):
+                if left := self._channel.release(channel, renew=ended.calls_for_another_channel):
                     await left.close()
             pause = search.end(ended)
             yield pause

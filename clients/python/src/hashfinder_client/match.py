@@ -15,6 +15,10 @@ class Match:
     offset: int
     """Where in `hashed_name` the part begins that resembles the name; the first such part."""
 
+    def is_better_than(self, other: "Match | None") -> bool:
+        """Return whether it is closer than `other`, or as close and of a lower position."""
+        return other is None or (self.distance, self.position) < (other.distance, other.position)
+
     @property
     def secret_text(self) -> str:
         """The secret in base64."""

@@ -51,16 +51,17 @@ class RenewableChannel(Generic[_Channel]):
             self._uses[self._current] += 1
             return self._current
 
-    def release(self, channel: _Channel, *, drains: bool) -> _Channel | None:
+    def release(self, channel: _Channel, *, renew: bool) -> _Channel | None:
         """Take back a channel; return it where it was replaced and must be closed now.
 
         Args:
             channel: what `acquire` returned.
-            drains: whether its server has said so; the next RPC then gets another channel.
+            renew: whether the next RPC gets another channel, as
+                `RpcStatus.calls_for_another_channel` says.
         """
         with self._lock:
             self._uses[channel] -= 1
-            if drains and channel is self._current and self._renew:
+            if renew and channel is self._current and self._renew:
                 self._current = self._renew()
             if channel is self._current or self._uses[channel]:
                 return None

@@ -16,14 +16,25 @@ from collections.abc import Callable
 
 from grpc import StatusCode
 
-from hashfinder_client.errors import BudgetSpentError, StoppedError, UnavailableError, stopped_error
+from hashfinder_client.errors import (
+    BudgetSpentError,
+    BusyError,
+    StoppedError,
+    TimeLimitError,
+    UnavailableError,
+    stopped_error,
+)
 from hashfinder_client.events import Pause, Progress
 from hashfinder_client.match import Match
+from hashfinder_client.numbers import check_seconds
 from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy, rpc_timeout
 from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus, detail
 from hashfinder_client.verification import Verifier
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
+
+DEADLINE_SLACK = 1.0
+"""Seconds by which an RPC may reach the deadline before this side's clock does."""
 
 
 class ResumableSearch:
@@ -56,7 +67,7 @@ class ResumableSearch:
         self._progress_interval = progress_interval
         self._clock = clock
         self._draw = draw
-        self._deadline = clock() + timeout
+        self._deadline = clock() + check_seconds("timeout", timeout)
         self._verifier = Verifier(query)
         self._start = self._next = query.first_position
         self._is_told = False
@@ -64,6 +75,9 @@ class ResumableSearch:
         self._hashes = 0
         self._best: Match | None = None
         self._failures = 0
+        """RPCs in a row that have searched nothing and count against the policy's retries."""
+        self._refusals = 0
+        """RPCs in a row that a draining server has refused."""
 
     @property
     def next_position(self) -> int | None:
@@ -121,13 +135,13 @@ class ResumableSearch:
         if (progress := detail(ended.rich, SearchProgress)) is not None:
             self._take_progress(progress)
         error = self._error(ended)
-        if self._next > self._start:
-            self._failures = 0
-        elif not (ended.drains and self._policy.resume):  # Every drain ends.
-            self._failures += 1
-        if not self._is_worth_another(error):
+        has_searched = self._next > self._start
+        is_draining = self._policy.resume and ended.drains  # Every drain ends.
+        self._refusals = self._refusals + 1 if is_draining and not has_searched else 0
+        self._failures = 0 if has_searched else self._failures + (not is_draining)
+        if not self._is_worth_another(error, ended):
             raise error
-        pause = Pause(error, self._delay(error))
+        pause = Pause(error, self._delay(error, ended))
         if self._clock() + pause.delay >= self._deadline:
             raise error
         return pause
@@ -153,8 +167,7 @@ class ResumableSearch:
         self._next = max(self._next, position)
 
     def _compare(self, result: Match) -> None:
-        best = self._best
-        if best is None or (result.distance, result.position) < (best.distance, best.position):
+        if result.is_better_than(self._best):
             self._best = result
 
     def _error(self, ended: RpcStatus) -> StoppedError:
@@ -170,20 +183,29 @@ class ResumableSearch:
             best=self._best,
         )
 
-    def _is_worth_another(self, error: StoppedError) -> bool:
-        if self._is_classic or self.is_searched:
+    def _is_worth_another(self, error: StoppedError, ended: RpcStatus) -> bool:
+        if self._is_classic or self.is_searched or self._failures > self._policy.retries:
             return False
-        if self._failures > self._policy.retries:
-            return False
-        if error.status not in {StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE}:
-            return False
+        has_delay = error.retry_after is not None
         if not self._policy.resume:
-            return error.retry_after is not None and self._next == self._query.first_position
+            is_refusal = isinstance(error, BusyError | UnavailableError)
+            return is_refusal and has_delay and self._next == self._query.first_position
         if error.details.reason == BUDGET_EXHAUSTED:
             return self._next > self._start  # The same request would end the same way.
-        return error.status is StatusCode.UNAVAILABLE or error.retry_after is not None
+        if isinstance(error, BusyError | TimeLimitError):
+            return has_delay
+        return isinstance(error, UnavailableError) or self._is_of_transport(ended)
 
-    def _delay(self, error: StoppedError) -> float:
+    def _is_of_transport(self, ended: RpcStatus) -> bool:
+        """Return whether something on the way ended the RPC, be it by a deadline of its own."""
+        if ended.code is StatusCode.DEADLINE_EXCEEDED:
+            return self._deadline - self._clock() > DEADLINE_SLACK
+        return ended.is_of_transport
+
+    def _delay(self, error: StoppedError, ended: RpcStatus) -> float:
         if error.details.reason == BUDGET_EXHAUSTED:
             return 0.0
+        if ended.drains and self._policy.resume:
+            # What the server asks for is about itself; the next RPC is for another one.
+            return self._policy.delay(None, max(0, self._refusals - 1), self._draw())
         return self._policy.delay(error.retry_after, self._failures, self._draw())

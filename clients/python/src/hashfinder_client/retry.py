@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from hashfinder_client.numbers import check_count, check_seconds
+
 LONGEST_TIMEOUT = 1e9
 """Seconds, three decades: the longest timeout that gRPC is given."""
 DEFAULT_RETRIES = 8
 """With the delays below, this outlasts half a minute without a server."""
+LONGEST_DELAY = 86_400.0
+"""Seconds: a day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,13 +17,25 @@ class RetryPolicy:
     """When to make another RPC. Never after a request refused, a fault, a cancel or a deadline."""
 
     resume: bool = True
-    """Go on after a spent budget, a quota, an overload, a drain or a lost connection. Without it,
+    """Resume after a spent budget, a quota, an overload, a drain or a lost connection. Without it,
     only a search that has not begun is tried again, and only where the server says when."""
     retries: int = DEFAULT_RETRIES
-    """How often in a row, with nothing searched in between."""
+    """How often in a row, with nothing searched in between. With `resume`, a refusal by a server
+    that drains does not count: it ends with the server's grace, however long that is."""
     first_delay: float = 0.25
     """Seconds after a lost connection; doubled with each further one, and half of it at random."""
     longest_delay: float = 8.0
+    """Seconds up to which it is doubled, 0 to a day."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: one is out of its range.
+        """
+        check_count("retries", self.retries, least=0)
+        check_seconds("first_delay", self.first_delay, most=LONGEST_DELAY)
+        check_seconds("longest_delay", self.longest_delay, most=LONGEST_DELAY)
 
     def delay(self, retry_after: float | None, failures: int, draw: float) -> float:
         """Return how many seconds to wait.

@@ -18,7 +18,15 @@ BUDGET_EXHAUSTED = "HASH_BUDGET_EXHAUSTED"
 TOO_MANY_SEARCHES = "TOO_MANY_SEARCHES"
 """The reason of an RPC beyond those that the server lets one client have at once."""
 SERVER_DRAINING = "SERVER_DRAINING"
-"""The reason of an RPC that was refused or stopped because its server is going away."""
+"""The reason of an RPC that a server refuses or stops since it goes away."""
+TIME_LIMIT_REACHED = "TIME_LIMIT_REACHED"
+"""The reason of an RPC that lasted as long as the server lets one search last."""
+_TRANSPORT_CODES = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNKNOWN,
+}
 _MessageT = TypeVar("_MessageT", bound=Message)
 
 
@@ -47,6 +55,27 @@ class RpcStatus:
             rich = rpc_status.from_call(call)
         kernel = dict(call.trailing_metadata() or ()).get("x-hashfinder-kernel", "")
         return cls(call.code(), call.details() or "", rich, str(kernel))
+
+    @property
+    def is_of_transport(self) -> bool:
+        """Whether a connection, a proxy or a balancer failed, and not the server's application.
+
+        The server's own statuses carry an ErrorInfo. A CANCELLED is one that this side did not
+        ask for: gRPC answers so to an RPC that comes while a server hangs up.
+        """
+        return self.code in _TRANSPORT_CODES and not Details.of(self.rich).reason
+
+    @property
+    def calls_for_another_channel(self) -> bool:
+        """Whether another connection may do better than a further RPC on this one.
+
+        A draining server keeps its connections and refuses on them; the channel would stay on it
+        for as long as any search keeps it alive. After a lost connection a channel makes another
+        one by itself.
+        """
+        if self.code is grpc.StatusCode.UNAVAILABLE:
+            return Details.of(self.rich).reason == SERVER_DRAINING
+        return self.is_of_transport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
