@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hashfinder_cli.app import app
-from hashfinder_cli.search import DEFAULT_RANGE_SIZE
+from hashfinder_client.division import DEFAULT_RANGE_SIZE
 
 
 @pytest.mark.parametrize(

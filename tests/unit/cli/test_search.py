@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from hashfinder_cli.search import DEFAULT_RANGE_SIZE, Search
-from hashfinder_client.division import Division
+from hashfinder_cli.search import Search
+from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.unit.cli.searches import search
 

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from hashfinder_client.channel import Options
+from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.renewable_channel import RenewableChannel
 
 TARGET = "127.0.0.1:1"
@@ -56,10 +57,23 @@ def test_drain_renews_the_channel_once(
     assert renewable.release(old, renew=True) is None
     new = renewable.acquire()
     assert new is not old
-    assert [new, old] == renewable.close()
+
     assert old is renewable.release(old, renew=True)
     assert renewable.acquire() is new
     assert [old, new] == opened
+    assert [new] == renewable.close()
+
+
+def test_closed_channel_is_given_to_nobody(
+    renewable: RenewableChannel[grpc.Channel], opened: list[grpc.Channel]
+) -> None:
+    """Nor is another one opened for an RPC that ends later."""
+    channel = renewable.acquire()
+    assert opened == renewable.close()
+    with pytest.raises(FinderClosedError):
+        renewable.acquire()
+    assert renewable.release(channel, renew=True) is None
+    assert [channel] == opened
 
 
 def test_channel_of_the_caller_stays() -> None:

@@ -7,18 +7,12 @@ from dataclasses import dataclass, field, replace
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
-from hashfinder_client.division import Division
+from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import DEFAULT_RETRIES, RetryPolicy
+from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL
 from hashfinder_client.sharded_search import ShardedSearch
-
-DEFAULT_PROGRESS_INTERVAL = 1.0
-"""Seconds."""
-DEFAULT_RANGE_SIZE = 2_000_000_000
-"""Half a minute of a core with AVX2, within a server's default budget of an RPC. The last
-ranges of a search end one after another, so that a search wastes up to a range's time; a new server
-waits as long for work. What an RPC costs, milliseconds, hardly counts against either."""
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,21 @@ Nothing is skipped on the way, and nothing is returned twice.
 The client knows the server only through its contract.
 """
 
+from hashfinder_client.async_finder import AsyncFinder
 from hashfinder_client.errors import (
     BudgetSpentError,
     BusyError,
     DeadlinePassedError,
+    FinderClosedError,
     FinderError,
     InvalidSearchError,
     StoppedError,
+    TimeLimitError,
     UnavailableError,
     VerificationError,
 )
 from hashfinder_client.events import Pause, Progress, SearchEvent
-from hashfinder_client.finder import AsyncFinder, Finder
+from hashfinder_client.finder import Finder
 from hashfinder_client.match import Match
 from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy
@@ -29,6 +32,7 @@ __all__ = [
     "BusyError",
     "DeadlinePassedError",
     "Finder",
+    "FinderClosedError",
     "FinderError",
     "InvalidSearchError",
     "Match",
@@ -38,6 +42,7 @@ __all__ = [
     "RetryPolicy",
     "SearchEvent",
     "StoppedError",
+    "TimeLimitError",
     "UnavailableError",
     "VerificationError",
 ]

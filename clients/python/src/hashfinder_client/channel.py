@@ -10,6 +10,9 @@ from hashfinder_client.target import BALANCED
 
 Options: TypeAlias = list[tuple[str, int | str]]
 _Options: TypeAlias = tuple[tuple[str, int | str], ...]
+LINGER = 0.2
+"""Seconds that a connection outlives a cancelled RPC. While it is there, the server can tell a
+cancelled RPC from a lost peer."""
 _CHANNEL_OPTIONS: _Options = (
     # Each channel has connections of its own, so that a new one leaves a server that drains.
     ("grpc.use_local_subchannel_pool", 1),

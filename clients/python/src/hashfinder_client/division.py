@@ -5,6 +5,11 @@ from dataclasses import dataclass, replace
 from hashfinder_client.numbers import check_count
 from hashfinder_client.query import Query
 
+DEFAULT_RANGE_SIZE = 2_000_000_000
+"""Half a minute of a core with AVX2, within a server's default budget of an RPC. The last
+ranges of a search end one after another, so that a search wastes up to a range's time; a new server
+waits as long for work. What an RPC costs, milliseconds, hardly counts against either."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Division:

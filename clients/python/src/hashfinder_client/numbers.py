@@ -22,8 +22,7 @@ def check_count(name: str, value: int, *, least: int, most: int | None = None) -
     Raises:
         ValueError: it is out of the range, or no whole number.
     """
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or value < least or (most is not None and value > most):
+    if type(value) is not int or value < least or (most is not None and value > most):
         limit = "or more" if most is None else f"to {most}"
         message = f"{name} must be a whole number, {least} {limit}, not {value!r}"
         raise ValueError(message)

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import grpc
 
 from hashfinder_client.channel import Options, channel_options
+from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.target import check_target
 
 _Channel = TypeVar("_Channel", grpc.Channel, grpc.aio.Channel)
@@ -38,6 +39,7 @@ class RenewableChannel(Generic[_Channel]):
         self._lock = threading.Lock()
         self._uses: Counter[_Channel] = Counter()
         self._renew: Callable[[], _Channel] | None = None
+        self._is_closed = False
         self._current: _Channel
         if isinstance(target, str):
             self._renew = partial(open_channel, check_target(target), channel_options(target))
@@ -46,8 +48,14 @@ class RenewableChannel(Generic[_Channel]):
             self._current = target
 
     def acquire(self) -> _Channel:
-        """Return the channel for an RPC, which must be released when the RPC has ended."""
+        """Return the channel for an RPC, which must be released when the RPC has ended.
+
+        Raises:
+            FinderClosedError: it is closed.
+        """
         with self._lock:
+            if self._is_closed:
+                raise FinderClosedError
             self._uses[self._current] += 1
             return self._current
 
@@ -61,7 +69,7 @@ class RenewableChannel(Generic[_Channel]):
         """
         with self._lock:
             self._uses[channel] -= 1
-            if renew and channel is self._current and self._renew:
+            if renew and channel is self._current and self._renew and not self._is_closed:
                 self._current = self._renew()
             if channel is self._current or self._uses[channel]:
                 return None
@@ -69,6 +77,7 @@ class RenewableChannel(Generic[_Channel]):
             return channel
 
     def close(self) -> list[_Channel]:
-        """Return every channel that was opened here and must be closed at the end."""
+        """Give no channel any more; return every one that was opened here and must be closed."""
         with self._lock:
+            self._is_closed = True
             return list({self._current: None, **self._uses}) if self._renew else []

@@ -144,6 +144,10 @@ class ShardedSearch:
             leg.is_refused = False
         return due
 
+    def accept(self, number: int, event: HashNameResponse | RpcStatus) -> list[SearchEvent]:
+        """Return what a message (`take`) or the status (`end`) of the RPC of leg `number` means."""
+        return self.end(number, event) if isinstance(event, RpcStatus) else self.take(number, event)
+
     def take(self, number: int, message: HashNameResponse) -> list[SearchEvent]:
         """Return what a message of the RPC of leg `number` tells of the whole.
 

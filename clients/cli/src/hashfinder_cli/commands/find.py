@@ -14,7 +14,6 @@ import grpc
 import typer
 
 from hashfinder_cli.exit_codes import ExitCode, of_signal
-from hashfinder_cli.runner import GRACE, SearchRunner
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.streams import OutputError, is_writable, reader_is_gone
@@ -24,10 +23,12 @@ from hashfinder_cli.view.explanations import explain, explain_pause, progress_ad
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_cli.view.results import output_for
 from hashfinder_cli.view.status_line import REFRESH, StatusLine
+from hashfinder_client.channel import LINGER
 from hashfinder_client.errors import StoppedError, VerificationError
 from hashfinder_client.events import Pause, Progress, SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.search_runner import SearchRunner
 
 _T = TypeVar("_T")
 
@@ -95,7 +96,8 @@ class _Driver:
             following.cancel()
             watching.cancel()
         await asyncio.wait((following, watching))
-        await self._runner.close(GRACE if ending.code == ExitCode.FOUND else 0.0)
+        if await self._runner.close():
+            await asyncio.sleep(LINGER)
         return await self._show_end(replace(ending, kernel=self._runner.kernel))
 
     async def _follow(self) -> Ending:

@@ -1,0 +1,93 @@
+"""`AsyncFinder`: the client for asyncio."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Self
+
+import grpc
+
+from hashfinder_client.channel import LINGER
+from hashfinder_client.events import SearchEvent
+from hashfinder_client.match import Match
+from hashfinder_client.query import Query
+from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.retry import RetryPolicy
+from hashfinder_client.search_runner import SearchRunner
+from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
+
+
+class AsyncFinder:
+    """Searches in the event loop in which it is made; as `Finder` otherwise."""
+
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        policy: RetryPolicy | None = None,
+        progress_interval: float = DEFAULT_PROGRESS_INTERVAL,
+    ) -> None:
+        """Connect with the first search. The arguments are those of `Finder`."""
+        self._settings = FinderSettings(
+            timeout=timeout, policy=policy or RetryPolicy(), progress_interval=progress_interval
+        )
+        self._channel = RenewableChannel(target, grpc.aio.insecure_channel)
+        self._runners: set[SearchRunner] = set()
+        self._cancelled_at = -LINGER
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """End the searches under way with a `FinderClosedError`, and close what it opened."""
+        for runner in self._runners:
+            runner.stop()
+        channels = self._channel.close()
+        if channels:
+            await asyncio.sleep(max(0.0, self._cancelled_at + LINGER - time.monotonic()))
+        for channel in channels:
+            await channel.close()
+
+    async def find(
+        self,
+        query: Query | str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in Finder
+        shards: int | None = None,
+    ) -> Match:
+        """Return the first result within the query's ideal distance, as `Finder.find` does."""
+        match: SearchEvent | None = None
+        async with self.find_range(query, timeout=timeout, shards=shards) as events:
+            async for event in events:
+                match = event
+        assert isinstance(match, Match)  # noqa: S101 - the events end with it, or raise
+        return match
+
+    @asynccontextmanager
+    async def find_range(
+        self,
+        query: Query | str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in Finder
+        shards: int | None = None,
+    ) -> AsyncIterator[AsyncIterator[SearchEvent]]:
+        """Give an iterator of all that happens, as `Finder.find_range` does.
+
+        The RPCs are cancelled where the block is left, also when the task is cancelled.
+        """
+        runner = SearchRunner(self._channel, self._settings.begin(query, timeout, shards))
+        self._runners.add(runner)
+        try:
+            async with aclosing(runner.events()) as events:
+                yield events
+        finally:
+            if await runner.close():
+                self._cancelled_at = time.monotonic()
+            self._runners.discard(runner)

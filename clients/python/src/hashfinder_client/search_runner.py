@@ -1,0 +1,169 @@
+"""The RPCs of one search, in the running event loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TypeAlias, cast
+
+import grpc
+
+from hashfinder_client.errors import FinderClosedError
+from hashfinder_client.events import SearchEvent
+from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
+from hashfinder_client.status import RpcStatus
+from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+
+READ_AHEAD = 64
+"""Messages that may wait here. With no limit, a slow reader of the events would fill memory."""
+TURN = 0.1
+"""Seconds after which the search is asked again which RPCs are due."""
+GRACE = 0.5
+"""Seconds that the RPCs have to end: by themselves after the ideal match, or after a cancel."""
+
+
+class SearchRunner:
+    """Makes the RPCs of a `ShardedSearch`. Whoever makes one must `close` it on every way out."""
+
+    def __init__(
+        self,
+        channel: RenewableChannel[grpc.aio.Channel],
+        search: ShardedSearch,
+        *,
+        streams: bool = True,
+    ) -> None:
+        """Begin with the first event that is asked for.
+
+        Args:
+            channel: remains the caller's.
+            search: what is searched for.
+            streams: by FindRange; else by Find, for a lone result without progress.
+        """
+        self.kernel = ""
+        """The kernel of the server whose RPC ended last; empty where it does not say."""
+        self._channel = channel
+        self._search = search
+        self._streams = streams
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._arrived: asyncio.Queue[tuple[int, HashNameResponse | RpcStatus | Exception]] = (
+            asyncio.Queue()
+        )
+        self._room = asyncio.Semaphore(READ_AHEAD)
+
+    @property
+    def next_position(self) -> int | None:
+        """Where to resume the search; None where that is not known, or nothing is left."""
+        return self._search.next_position
+
+    async def events(self) -> AsyncGenerator[SearchEvent]:
+        """Yield all that happens, until the ideal match, which is the last event.
+
+        Raises:
+            StoppedError: the search ended without it.
+            VerificationError: the server sent something that is not true.
+            FinderClosedError: the channel was closed, or `stop` was called.
+        """
+        while True:
+            for part in self._search.begin():
+                self._calls[part.number] = asyncio.create_task(self._call(part))
+            try:
+                async with asyncio.timeout(TURN):
+                    number, event = await self._next()
+            except TimeoutError:
+                continue
+            happened = self._search.accept(number, event)
+            for surplus in self._search.surplus():
+                if task := self._calls.get(surplus):
+                    task.cancel()
+            if self._search.found and self._calls:
+                # The RPC ends by itself, as OK, before its caller can leave and so cancel it.
+                await asyncio.wait(self._calls.values(), timeout=GRACE)
+            for each in happened:
+                yield each
+            if self._search.found:
+                return
+
+    def stop(self) -> None:
+        """Let `events` raise a FinderClosedError, from elsewhere in the event loop."""
+        self._arrived.put_nowait((_NO_CALL, FinderClosedError(self.next_position)))
+
+    async def close(self) -> bool:
+        """Cancel the RPCs that are under way, if any; return whether there were."""
+        late = [task for task in self._calls.values() if task.cancel()]
+        if late:
+            await asyncio.wait(late, timeout=GRACE)
+        return bool(late)
+
+    async def _next(self) -> tuple[int, HashNameResponse | RpcStatus]:
+        number, event = await self._arrived.get()
+        if isinstance(event, HashNameResponse):
+            self._room.release()
+        else:
+            self._calls.pop(number, None)
+        if isinstance(event, Exception):
+            raise event
+        return number, event
+
+    async def _call(self, part: RangeSearch) -> None:
+        """Make one RPC; its messages and then its one status arrive, also if it is cancelled."""
+        try:
+            channel = self._channel.acquire()
+        except FinderClosedError:
+            self.stop()
+            return
+        end: RpcStatus | Exception
+        is_cancelled = False
+        try:
+            call = self._begin(channel, part)
+            try:
+                async for message in _messages(call):
+                    await self._room.acquire()
+                    self._arrived.put_nowait((part.number, message))
+            except (grpc.aio.AioRpcError, asyncio.CancelledError):
+                # The call itself knows how it ended. If this task is cancelled, so is its call.
+                is_cancelled = _is_cancelled()
+            finally:
+                call.cancel()  # A call that is merely dropped continues.
+            end = status = await _status(call)
+            self.kernel = status.kernel or self.kernel
+            renew = status.calls_for_another_channel and not is_cancelled
+        except Exception as error:  # noqa: BLE001 - whoever takes the events raises it
+            end, renew = error, False
+        self._arrived.put_nowait((part.number, end))
+        if left := self._channel.release(channel, renew=renew):
+            await left.close()
+
+    def _begin(self, channel: grpc.aio.Channel, part: RangeSearch) -> "_Call":
+        stub = HashFinderStub(channel)
+        begin = stub.FindRange if self._streams else stub.Find
+        try:
+            return begin(part.search.request(), timeout=part.search.remaining())
+        except grpc.aio.UsageError as error:
+            raise FinderClosedError(self.next_position) from error
+
+
+_NO_CALL = -1
+_Call: TypeAlias = (
+    grpc.aio.UnaryStreamCall[HashNameRequest, HashNameResponse]
+    | grpc.aio.UnaryUnaryCall[HashNameRequest, HashNameResponse]
+)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _messages(call: _Call) -> AsyncGenerator[HashNameResponse]:
+    if isinstance(call, grpc.aio.UnaryStreamCall):
+        async for message in call:
+            yield message
+    else:
+        yield await call
+
+
+async def _status(call: _Call) -> RpcStatus:
+    # An error has all that is asked for, in the form of a call that has ended.
+    code, trailers, text = await call.code(), await call.trailing_metadata(), await call.details()
+    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailers, text)
+    return RpcStatus.of(cast("grpc.Call", error))

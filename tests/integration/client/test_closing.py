@@ -1,0 +1,105 @@
+"""A finder that is closed: each search ends with one error of ours, and nothing is left (30)."""
+
+import asyncio
+import threading
+import time
+
+import grpc
+import pytest
+
+from hashfinder_client import AsyncFinder, Finder, FinderClosedError, Progress, Query, SearchEvent
+from tests.integration.server_process import ServerProcess, eventually
+
+HOPELESS = "hashfinderhashfinder"
+OFTEN = 0.05
+"""Seconds between two reports."""
+SHARDS = [None, 4]
+
+
+@pytest.mark.parametrize("shards", SHARDS)
+def test_closed_by_another_thread(module_server: ServerProcess, shards: int | None) -> None:
+    """The search ends with the error, which says where to resume, and no thread is left."""
+    threads = threading.active_count()
+    finder = Finder(module_server.address, progress_interval=OFTEN)
+    seen: list[SearchEvent] = []
+    errors: list[FinderClosedError] = []
+
+    def search() -> None:
+        try:
+            with finder.find_range(HOPELESS, shards=shards) as events:
+                seen.extend(events)
+        except FinderClosedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    eventually(lambda: bool(seen), "progress")
+    finder.close()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert errors[0].next_position is not None
+    module_server.wait_until_idle()
+    eventually(lambda: threads >= threading.active_count(), "no thread left")
+
+
+async def test_closed_under_a_task(module_server: ServerProcess) -> None:
+    """The task ends with the error; it is not cancelled."""
+    finder = AsyncFinder(module_server.address, progress_interval=OFTEN)
+    begun = asyncio.Event()
+
+    async def search() -> None:
+        async with finder.find_range(HOPELESS) as events:
+            async for event in events:
+                assert isinstance(event, Progress)
+                begun.set()
+
+    tasks = [asyncio.create_task(search()), asyncio.create_task(finder.find(HOPELESS, shards=3))]
+    await asyncio.wait_for(begun.wait(), 20)
+    await finder.close()
+    errors = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [FinderClosedError, FinderClosedError] == [type(error) for error in errors]
+    async with asyncio.timeout(5):  # gRPC's own tasks end some steps later.
+        while {asyncio.current_task()} != asyncio.all_tasks():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.to_thread(module_server.wait_until_idle)
+
+
+@pytest.mark.parametrize("shards", SHARDS)
+async def test_used_after_it_was_closed(module_server: ServerProcess, shards: int | None) -> None:
+    """Both kinds raise the same, each time, also with a channel that its owner has closed."""
+    with Finder(module_server.address) as finder:
+        pass
+    async with AsyncFinder(module_server.address) as later:
+        pass
+    with module_server.channel() as channel:
+        pass
+    async with grpc.aio.insecure_channel(module_server.address) as async_channel:
+        pass
+    for blocking in [finder, finder, Finder(channel)]:
+        with pytest.raises(FinderClosedError):
+            blocking.find("dad", shards=shards)
+    for each in [later, later, AsyncFinder(async_channel)]:
+        with pytest.raises(FinderClosedError):
+            await each.find("dad", shards=shards)
+    finder.close()
+    await later.close()
+
+
+def test_close_without_a_cancel_takes_no_time(module_server: ServerProcess) -> None:
+    """The time that a connection outlives a cancelled RPC is for those alone."""
+    with Finder(module_server.address) as finder:
+        finder.find("dad")
+        began = time.monotonic()
+    assert time.monotonic() - began < 0.15
+
+
+def test_ranges_that_nobody_reads(module_server: ServerProcess) -> None:
+    """Leaving the block frees the server and leaves no thread, however much waits to be read."""
+    threads = threading.active_count()
+    query = Query("hashfinder", inferior_distance=8)
+    with Finder(module_server.address) as finder, finder.find_range(query, shards=8) as events:
+        next(events)
+    module_server.wait_until_idle()
+    eventually(lambda: threads >= threading.active_count(), "no thread left")

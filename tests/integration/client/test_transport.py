@@ -1,0 +1,108 @@
+"""What a transport, a proxy or a balancer says is not what the server says (faults 25, 26)."""
+
+import asyncio
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from hashfinder_client import (
+    AsyncFinder,
+    Finder,
+    Match,
+    Pause,
+    RetryPolicy,
+    SearchEvent,
+    StoppedError,
+    TimeLimitError,
+)
+from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
+from tests.integration.scripted import ServeScript, true_response
+
+HASTY = RetryPolicy(first_delay=0.01, longest_delay=0.02, retries=3)
+PROGRESS = HashNameResponse(progress=SearchProgress(hashes_computed=100, next_position=100))
+
+
+def gather(server: str) -> list[SearchEvent]:
+    """Return all that happens in a search of a Finder."""
+    with Finder(server, policy=HASTY) as finder, finder.find_range("doc", shards=1) as events:
+        return list(events)
+
+
+async def gather_async(server: str) -> list[SearchEvent]:
+    """Return all that happens in a search of an AsyncFinder."""
+    async with AsyncFinder(server, policy=HASTY) as finder, finder.find_range("doc") as events:
+        return [event async for event in events]
+
+
+def abort(context: grpc.ServicerContext, code: grpc.StatusCode, reason: str) -> None:
+    """End an RPC as the server itself does."""
+    info = Any()
+    info.Pack(ErrorInfo(domain="hashfinder", reason=reason))
+    status = Status(code=code.value[0], message="text", details=[info])
+    context.abort_with_status(rpc_status.to_status(status))
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED]
+)
+def test_status_of_a_transport(
+    serve_script: ServeScript, code: grpc.StatusCode, *, is_async: bool
+) -> None:
+    """The search resumes from the last report, over another connection."""
+    starts: list[int] = []
+    peers: set[str] = set()
+
+    def script(
+        request: HashNameRequest, context: grpc.ServicerContext
+    ) -> Iterator[HashNameResponse]:
+        starts.append(request.start_position)
+        peers.add(context.peer())
+        if len(starts) == 1:
+            yield PROGRESS
+            context.abort(code, "RST_STREAM with error code 2")
+        yield true_response("doc", b"\x00\xc0", 449)
+
+    server = serve_script(script)
+    events = asyncio.run(gather_async(server)) if is_async else gather(server)
+
+    assert [0, 100] == starts
+    assert 2 == len(peers)
+    assert [code] == [event.error.status for event in events if isinstance(event, Pause)]
+    assert isinstance(events[-1], Match)
+
+
+def test_fault_of_the_server(serve_script: ServeScript) -> None:
+    """An INTERNAL with the server's own ErrorInfo ends the search."""
+    calls = []
+
+    def script(
+        request: HashNameRequest, context: grpc.ServicerContext
+    ) -> Iterator[HashNameResponse]:
+        calls.append(request)
+        yield PROGRESS
+        abort(context, grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
+
+    with Finder(serve_script(script), policy=HASTY) as finder, pytest.raises(StoppedError) as error:
+        finder.find("doctor")
+
+    assert (grpc.StatusCode.INTERNAL, 100) == (error.value.status, error.value.next_position)
+    assert 1 == len(calls)
+
+
+def test_time_limit_of_the_server(serve_script: ServeScript) -> None:
+    """It has an error of its own: the server is not full, and no quota is used up."""
+
+    def script(_: HashNameRequest, context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
+        yield PROGRESS
+        abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "TIME_LIMIT_REACHED")
+
+    with Finder(serve_script(script), policy=HASTY) as finder, pytest.raises(TimeLimitError) as end:
+        finder.find("doctor")
+
+    assert 100 == end.value.next_position
