@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 import grpc
 
+from hashfinder_client.channel import GRACE, READ_AHEAD, TURN
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
-from hashfinder_client.search_runner import GRACE, READ_AHEAD, TURN
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse

@@ -10,6 +10,13 @@ from hashfinder_client.target import BALANCED
 
 Options: TypeAlias = list[tuple[str, int | str]]
 _Options: TypeAlias = tuple[tuple[str, int | str], ...]
+READ_AHEAD = 64
+"""Messages of a search that may wait to be taken. With no limit, a slow reader would fill memory;
+so the server parks the search."""
+TURN = 0.1
+"""Seconds after which a search is asked again which RPCs are due."""
+GRACE = 0.5
+"""Seconds that RPCs have to end: by themselves after the ideal match, or after a cancel."""
 LINGER = 0.2
 """Seconds that a connection outlives a cancelled RPC. While it is there, the server can tell a
 cancelled RPC from a lost peer."""

@@ -6,6 +6,7 @@ from typing import TypeAlias, cast
 
 import grpc
 
+from hashfinder_client.channel import GRACE, READ_AHEAD, TURN
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
@@ -13,13 +14,6 @@ from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-
-READ_AHEAD = 64
-"""Messages that may wait here. With no limit, a slow reader of the events would fill memory."""
-TURN = 0.1
-"""Seconds after which the search is asked again which RPCs are due."""
-GRACE = 0.5
-"""Seconds that the RPCs have to end: by themselves after the ideal match, or after a cancel."""
 
 
 class SearchRunner:
