@@ -1,4 +1,4 @@
-# One image for the server and the command line. `make image` builds it, and docs/operations.md tells
+# One image for the server and the command line. `make image` builds it, and docs/operations.md says
 # how to run it.
 
 FROM python:3.13-slim-trixie AS base

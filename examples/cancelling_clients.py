@@ -1,4 +1,4 @@
-"""How to hold an expensive RPC so that it can be stopped. docs/cancellation.md tells why.
+"""How to hold an expensive RPC so that it can be stopped. docs/cancellation.md explains why.
 
 Nothing here depends on HashFinder's own client: take it for any service.
 """

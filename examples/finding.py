@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def find(server: str) -> Match | None:
-    """Find one name; whatever the server spends, refuses or loses meanwhile, it goes on."""
+    """Find one name; the search resumes after a spent budget, a refusal or a lost connection."""
     with Finder(server, timeout=600) as finder:
         try:
             return finder.find("doctor")
@@ -22,15 +22,15 @@ def find(server: str) -> Match | None:
 def follow(server: str) -> None:
     """Follow a search; leaving the block cancels it, however it is left."""
     query = Query("robot", inferior_distance=1, maximum_hashes=100_000_000)
-    with Finder(server, progress_interval=0.5) as finder, finder.find_range(query) as news:
-        for item in news:
+    with Finder(server, progress_interval=0.5) as finder, finder.find_range(query) as events:
+        for item in events:
             match item:
                 case Match():
                     log.info("distance %d: %s", item.distance, item.hashed_name)
                 case Progress():
                     log.info("%d hashes, chance %.2f by now", item.hashes, item.chance)
                 case Pause():
-                    log.info("going on in %.1f s after %s", item.delay, item.error)
+                    log.info("resuming in %.1f s after %s", item.delay, item.error)
 
 
 async def race(server: str, *names: str) -> Match:
