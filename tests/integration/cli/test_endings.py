@@ -144,6 +144,15 @@ ROWS = {
             "  --start-position: must be s\n"
             "  --maximum-hashes: must be m\n"
             "  --progress-interval: must be p\n"
+            "  --algorithm: must be h\n"
+            "  --encoding: must be d\n"
+            "  --anchor: must be a\n"
+            "  --case-sensitive: must be c\n"
+            "  --wildcard: must be w\n"
+            "  --secret-prefix: must be s\n"
+            "  --secret-suffix: must be s\n"
+            "  --alphabet: must be s\n"
+            "  --secret-length: must be s\n"
         ),
     ),
     "undecodable": (
@@ -225,6 +234,7 @@ def test_json_end(call: Run, serve_script: ServeScript) -> None:
         "best_candidate": {
             "secret": "",
             "secret_hex": "",
+            "secret_text": "",
             "hashed_name": EMPTY_HASH,
             "distance": 1,
             "position": 0,

@@ -4,11 +4,12 @@ from dataclasses import fields
 from typing import Any
 
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
+from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.secrets import Secrets
 from hashfinder_cli.search import Search
 
 
-def search(name: str = "doctor", **options: Any) -> Search:  # noqa: ANN401 - of any type
+def search(name: str | None = "doctor", **options: Any) -> Search:  # noqa: ANN401 - of any type
     """Return the search for `name` with `options`, each under the name of its field."""
 
     def of(group: Any) -> dict[str, Any]:  # noqa: ANN401 - likewise
@@ -20,6 +21,8 @@ def search(name: str = "doctor", **options: Any) -> Search:  # noqa: ANN401 - of
         Limits(**of(Limits)),
         Ranges(**of(Ranges)),
         Shown(**of(Shown)),
+        Secrets(**of(Secrets)),
+        Wanted(**of(Wanted)),
     )
     assert not options
     return asked

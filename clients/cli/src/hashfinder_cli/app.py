@@ -9,7 +9,8 @@ from hashfinder_cli.exit_codes import MEANINGS
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
+from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.secrets import Secrets
 
 # \b keeps the lines of a paragraph as they are.
 _EXIT_CODES = "\n".join(
@@ -22,12 +23,17 @@ Examples:
   hashfinder find doctor --show-inferior 1 --json
   hashfinder find doctors --resume --progress --timeout 600
   hashfinder find doctorwho --server dns:///hashfinder.example:50051 --shards 6
+  hashfinder find c0ffee --encoding hex --anchor start --secret-prefix "tree " --alphabet alnum
+  hashfinder find --zero-bits 20 --algorithm sha256 --secret-prefix challenge: --alphabet digits
+  hashfinder find do?tor --wildcard ? --count 3
 
 Results go to stdout, everything else to stderr. Into a pipe or a file each result is one line:
-distance, position, secret (base64) and hash, separated by tabs. With --json each line is an object
-of type "result", "progress" (with --progress) or, the last one, "end", which has the exit code, the
-reason and the position to resume from. Positions and other 64-bit numbers come twice: as a number,
-and as text under the same name with _text, for programs that round numbers above 2^53.
+distance, position, secret (base64) and hash, separated by tabs; then, in a search that is not the
+default one of SHA-1 in base64, the secret as text, empty if it is not printable. With --json
+each line is an object of type "result", "progress" (with --progress) or, the last one, "end", which
+has the exit code, the reason and the position to resume from. Positions and other 64-bit numbers
+come twice: as a number, and as text under the same name with _text, for programs that round
+numbers above 2^53.
 
 --shards and --shard cut the positions into ranges of --range-size, counted from --start-position,
 and continue as --resume does. --shards returns the first match, as one server would; the position
@@ -62,13 +68,20 @@ def hashfinder(
         ),
     ] = False,
 ) -> None:
-    """Find byte strings whose SHA-1, written in base64, resembles a name."""
+    """Find byte strings whose hash resembles a name: SHA-1 in base64, unless asked otherwise."""
 
 
 @app.command(epilog=_FIND_EPILOG)
 @ungrouped
 def find(
-    *, pattern: Pattern, connection: Connection, limits: Limits, ranges: Ranges, shown: Shown
+    *,
+    pattern: Pattern,
+    secrets: Secrets,
+    wanted: Wanted,
+    connection: Connection,
+    limits: Limits,
+    ranges: Ranges,
+    shown: Shown,
 ) -> None:
     """Find a byte string whose hash contains NAME.
 
@@ -78,7 +91,35 @@ def find(
     from hashfinder_cli.commands.find import find as run  # noqa: PLC0415 - gRPC takes time to import
     from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(Search(pattern, connection, limits, ranges, shown)))
+    raise typer.Exit(run(Search(pattern, connection, limits, ranges, shown, secrets, wanted)))
+
+
+@app.command(epilog=_EXIT_CODES)
+@ungrouped
+def estimate(
+    *,
+    pattern: Pattern,
+    secrets: Secrets,
+    connection: Connection,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            callback=checks.check_seconds,
+            help="Wait S seconds at most for an answer.",
+        ),
+    ] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a line of JSON.")] = False,
+) -> None:
+    """Tell how probable a result is, how many hashes it takes, and how long that is here.
+
+    Searches nothing.
+    """
+    from hashfinder_cli.commands.estimate import estimate as run  # noqa: PLC0415 - likewise
+    from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
+
+    search = Search(pattern, connection, shown=Shown(as_json=as_json), secrets=secrets)
+    raise typer.Exit(run(search, timeout=timeout))
 
 
 @app.command(epilog=_EXIT_CODES)

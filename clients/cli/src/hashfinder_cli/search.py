@@ -3,10 +3,14 @@
 import math
 import shlex
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import typer
 
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown
+from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.secrets import Secrets
 from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
@@ -24,17 +28,40 @@ class Search:
     limits: Limits = field(default_factory=Limits)
     ranges: Ranges = field(default_factory=Ranges)
     shown: Shown = field(default_factory=Shown)
+    secrets: Secrets = field(default_factory=Secrets)
+    wanted: Wanted = field(default_factory=Wanted)
 
-    @property
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            typer.BadParameter: it does.
+        """
+        if self.wanted.count > 1 and self.ranges.shard is not None:
+            message = "--count and --shard exclude each other"
+            raise typer.BadParameter(message)
+
+    @cached_property
     def query(self) -> Query:
         """What is searched for, and where."""
         return Query(
-            self.pattern.name,
+            self.pattern.text,
             ideal_distance=self.pattern.ideal_distance,
             inferior_distance=self.shown.show_inferior,
             start_position=self.limits.start_position,
             maximum_hashes=self.limits.maximum_hashes,
+            scheme=self.pattern.scheme,
+            keyspace=self.secrets.keyspace,
+            secret_prefix=self.secrets.prefix,
+            secret_suffix=self.secrets.suffix,
         )
+
+    def behind(self, position: int) -> "Search":
+        """Return what is left of it after an ideal match at `position`."""
+        limits = replace(self.limits, start_position=position + 1)
+        if limits.maximum_hashes is not None:
+            limits = replace(limits, maximum_hashes=self.query.limit - position - 1)
+        return replace(self, limits=limits, wanted=Wanted(count=self.wanted.count - 1))
 
     @property
     def server(self) -> str:
@@ -68,11 +95,11 @@ class Search:
         """Whether it takes FindRange; Find is enough for a lone result in one RPC."""
         return self.shows_progress or self.resumes or self.shown.show_inferior is not None
 
-    def begin(self) -> ShardedSearch:
-        """Begin it."""
-        return ShardedSearch(
-            self.query, self.division, self.range_search, timeout=self.limits.timeout
-        )
+    def begin(self, elapsed: float = 0.0) -> ShardedSearch:
+        """Begin it, when so many seconds of its timeout have passed."""
+        timeout = self.limits.timeout
+        left = None if timeout is None else max(0.0, timeout - elapsed)
+        return ShardedSearch(self.query, self.division, self.range_search, timeout=left)
 
     def command(self, start_position: int) -> str:
         """Return the shell command that resumes from `start_position`.
@@ -83,10 +110,13 @@ class Search:
         if limits.maximum_hashes is not None and start_position < self.query.limit:
             limits = replace(limits, maximum_hashes=self.query.limit - start_position)
         shown = replace(self.shown, progress=self.shows_progress)
-        options = words_of(self.connection, self.pattern, shown, limits, self.ranges)
+        groups = (self.connection, self.pattern, self.secrets, shown, limits, self.ranges)
+        options = words_of(*groups, self.wanted)
         name = self.pattern.name
         words = ["hashfinder", "find", *options, "--start-position", str(start_position)]
-        return shlex.join([*words, "--", name] if name.startswith("-") else [*words, name])
+        if name is not None:
+            words += ["--", name] if name.startswith("-") else [name]
+        return shlex.join(words)
 
     def range_search(self, part: Query, timeout: float | None) -> ResumableSearch:
         """Begin the search of `part`, a range of it or all, within `timeout` seconds.

@@ -9,6 +9,7 @@ from typing import Self
 import grpc
 
 from hashfinder_client.channel import LINGER
+from hashfinder_client.estimation import check_server_async, estimate_async
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.query import Query
@@ -16,6 +17,7 @@ from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.search_runner import SearchRunner
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
+from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
 
 class AsyncFinder:
@@ -55,6 +57,16 @@ class AsyncFinder:
         for channel in channels:
             await channel.close()
 
+    async def estimate(
+        self,
+        query: Query | str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in Finder
+    ) -> SearchEstimate:
+        """Return how probable a result is, as `Finder.estimate` does."""
+        whole = Query(query) if isinstance(query, str) else query
+        return await estimate_async(self._channel, whole, self._settings.timeout_of(timeout))
+
     async def find(
         self,
         query: Query | str,
@@ -82,7 +94,9 @@ class AsyncFinder:
 
         The RPCs are cancelled where the block is left, also when the task is cancelled.
         """
-        runner = SearchRunner(self._channel, self._settings.begin(query, timeout, shards))
+        search = self._settings.begin(query, timeout, shards)
+        await check_server_async(self._channel, search.query, self._settings.timeout_of(timeout))
+        runner = SearchRunner(self._channel, search)
         self._runners.add(runner)
         try:
             async with aclosing(runner.events()) as events:

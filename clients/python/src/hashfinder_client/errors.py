@@ -93,6 +93,13 @@ class InvalidSearchError(StoppedError):
     """The server refused the request. The caller corrects it: see `details.violations`."""
 
 
+class OutdatedServerError(StoppedError):
+    """The server is too old for what was asked, and would search for something else.
+
+    Nothing was searched. The caller asks a newer server, or for a classic search.
+    """
+
+
 def stopped_error(code: StatusCode, reason: str) -> type[StoppedError]:
     """Return the class for a status and the reason that it carries."""
     return _BY_REASON.get(reason) or _BY_STATUS.get(code, StoppedError)

@@ -11,12 +11,14 @@ import grpc
 
 from hashfinder_client.blocking_runner import BlockingRunner
 from hashfinder_client.channel import LINGER
+from hashfinder_client.estimation import check_server, estimate
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
+from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
 
 class Finder:
@@ -71,6 +73,27 @@ class Finder:
         for channel in channels:
             channel.close()
 
+    def estimate(
+        self,
+        query: Query | str,
+        *,
+        timeout: float | None = None,
+    ) -> SearchEstimate:
+        """Return how probable a result is, and how many hashes it takes. Searches nothing.
+
+        Args:
+            query: what would be searched for, or just the name.
+            timeout: seconds, if not the finder's own.
+
+        Raises:
+            OutdatedServerError: the server is older than `Estimate`.
+            StoppedError: it does not answer, or refuses the query; the subclass says who acts.
+            FinderClosedError: the finder is closed.
+            ValueError: the timeout is out of its range.
+        """
+        whole = Query(query) if isinstance(query, str) else query
+        return estimate(self._channel, whole, self._settings.timeout_of(timeout))
+
     def find(
         self, query: Query | str, *, timeout: float | None = None, shards: int | None = None
     ) -> Match:
@@ -83,7 +106,8 @@ class Finder:
                 of the target; None for one RPC at a time. The result is the same.
 
         Raises:
-            StoppedError: it ended without one; the subclass says who acts.
+            StoppedError: it ended without one; the subclass says who acts. OutdatedServerError:
+                the query is not classic, and the server would search for something else.
             VerificationError: the server sent something that is not true.
             FinderClosedError: the finder is closed.
             ValueError: a number is out of its range.
@@ -102,7 +126,9 @@ class Finder:
         It yields each `Match` in order of position, `Progress`, and a `Pause` before each further
         RPC. It ends with the first match within the ideal distance, or raises, as `find` does.
         """
-        runner = BlockingRunner(self._channel, self._settings.begin(query, timeout, shards))
+        search = self._settings.begin(query, timeout, shards)
+        check_server(self._channel, search.query, self._settings.timeout_of(timeout))
+        runner = BlockingRunner(self._channel, search)
         with self._lock:
             self._runners.add(runner)
         try:

@@ -36,6 +36,14 @@ class FinderSettings:
         least, most = PROGRESS_INTERVALS
         check_seconds("progress_interval", self.progress_interval, least=least, most=most)
 
+    def timeout_of(self, timeout: float | None) -> float:
+        """Return the timeout of an RPC or a search: `timeout` if it is given, or its own.
+
+        Raises:
+            ValueError: it is out of its range.
+        """
+        return self.timeout if timeout is None else check_seconds("timeout", timeout)
+
     def begin(self, query: Query | str, timeout: float | None, shards: int | None) -> ShardedSearch:
         """Begin a search, with a timeout of its own if one is given, in so many ranges at once.
 
@@ -49,7 +57,7 @@ class FinderSettings:
             Query(query) if isinstance(query, str) else query,
             division,
             self._range_search,
-            timeout=self.timeout if timeout is None else check_seconds("timeout", timeout),
+            timeout=self.timeout_of(timeout),
         )
 
     def _range_search(self, part: Query, timeout: float | None) -> ResumableSearch:

@@ -86,7 +86,8 @@ class ShardedSearch:
         """
         self.found: Match | None = None
         """The ideal result, which ends the search, once all before it is searched."""
-        self._query = query
+        self.query = query
+        """What is searched for."""
         self._division = division
         self._begin_range = begin_range
         self._clock = clock
@@ -115,11 +116,11 @@ class ShardedSearch:
         if first and not self._division:
             return first.search.next_position
         part = first.part if first else self._part(self._turn)
-        position = self._query.limit
+        position = self.query.limit
         if part and self._division:
             reached = first.search.reached if first else part.first_position
             position = self._division.resume_position(part, reached)
-        return position if position < self._query.keyspace.end else None
+        return position if position < self.query.keyspace.end else None
 
     def begin(self) -> list[RangeSearch]:
         """Return the legs whose RPC is to begin now.
@@ -218,8 +219,8 @@ class ShardedSearch:
 
     def _part(self, turn: int) -> Query | None:
         if self._division:
-            return self._division.part(self._query, turn)
-        return self._query if turn == 0 else None
+            return self._division.part(self.query, turn)
+        return self.query if turn == 0 else None
 
     def _open(self) -> None:
         """Take on ranges until as many are under way as may be."""
@@ -308,7 +309,7 @@ class ShardedSearch:
             next_position=self.next_position,
             rate=hashes / seconds if seconds > 0 else 0.0,
             best=self._best,
-            chance=self._query.chance.chance_by(hashes),
+            chance=self.query.chance.chance_by(hashes),
         )
 
     def _all_hashes(self) -> int:

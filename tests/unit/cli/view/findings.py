@@ -3,13 +3,15 @@
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_client.events import Progress
 from hashfinder_client.match import Match
+from hashfinder_client.query import Query
 
 MATCH = Match(b"\x07o\xef", "JrqhZVkTDoctYrUlXDbL6pfYQHU=", 1, 553195, 8)
-FINDING = Finding(MATCH, is_ideal=False, seconds=0.1234567, rate=1e6)
+FINDING = Finding(Query("doctor"), MATCH, is_ideal=False, seconds=0.1234567, rate=1e6)
 REPORT = Progress(hashes=1_500_000, next_position=2**64 - 1, rate=8.4e7, best=MATCH, chance=0.5)
 FIELDS = {
     "secret": "B2/v",
     "secret_hex": "076fef",
+    "secret_text": None,
     "hashed_name": "JrqhZVkTDoctYrUlXDbL6pfYQHU=",
     "distance": 1,
     "position": 553195,

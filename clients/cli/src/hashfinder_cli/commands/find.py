@@ -8,23 +8,26 @@ import time
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import TextIO, TypeVar
+from typing import TextIO, TypeVar, cast
 
 import grpc
 import typer
 
 from hashfinder_cli.exit_codes import ExitCode, of_signal
+from hashfinder_cli.options.flags import check
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.streams import OutputError, is_writable, reader_is_gone
 from hashfinder_cli.view import result_file
 from hashfinder_cli.view.ending import Ending
+from hashfinder_cli.view.estimates import of_chance, one_line
 from hashfinder_cli.view.explanations import explain, explain_pause, progress_advice, resume_advice
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_cli.view.results import output_for
 from hashfinder_cli.view.status_line import REFRESH, StatusLine
 from hashfinder_client.channel import LINGER
-from hashfinder_client.errors import StoppedError, VerificationError
+from hashfinder_client.errors import OutdatedServerError, StoppedError, VerificationError
+from hashfinder_client.estimation import PATIENCE, estimate_async
 from hashfinder_client.events import Pause, Progress, SearchEvent
 from hashfinder_client.match import Match
 from hashfinder_client.renewable_channel import RenewableChannel
@@ -37,8 +40,10 @@ def find(search: Search) -> ExitCode:
     """Search, show everything, and return the exit code. Called in the main thread.
 
     Raises:
-        typer.BadParameter: the result file cannot be written; nothing was searched.
+        typer.BadParameter: the result file cannot be written, or a flag has a value that no server
+            takes; nothing was searched.
     """
+    check(search.query.rules)
     if (path := search.shown.result_file) is not None:
         try:
             result_file.empty(path)
@@ -74,9 +79,12 @@ class _Driver:
         status: StatusLine,
     ) -> None:
         self._search = search
+        """What is left of what was asked for, once there are matches."""
+        self._asked = search
         self._stdout = stdout
         self._output = output_for(search, stdout)
         self._status = status
+        self._channel = channel
         self._sharded = search.begin()
         self._runner = SearchRunner(channel, self._sharded, streams=search.streams)
         self._started = time.monotonic()
@@ -103,17 +111,69 @@ class _Driver:
     async def _follow(self) -> Ending:
         """Show all that happens; return how the search ended by itself."""
         try:
-            async with aclosing(self._runner.events()) as events:
-                async for event in events:
-                    await self._show(event)
+            await self._estimate()
+            await self._follow_search()
+            while self._search.wanted.count > 1:
+                if (ending := await self._begin_next()) is not None:
+                    return ending
+                await self._follow_search()
         except StoppedError as error:
-            return explain(error, self._search)
+            ending = explain(error, self._search)
+            return replace(ending, sentence=self._count_sentence() + ending.sentence)
         except VerificationError as error:
             sentence = f"The server at {self._search.server} sent what is not true: {error}."
             return Ending(code=ExitCode.UNTRUE, sentence=sentence)
         except OutputError as error:
             return _unwritten(error)
         return Ending(code=ExitCode.FOUND, sentence="", status="OK")
+
+    async def _estimate(self) -> None:
+        """Make sure that the server knows all of the search; show a person how long it takes.
+
+        Raises:
+            OutdatedServerError: it does not.
+        """
+        query = self._search.query
+        if query.is_classic and not self._status.is_animated:
+            return
+        timeout = min(self._search.limits.timeout or PATIENCE, PATIENCE)
+        try:
+            estimate = await estimate_async(self._channel, query, timeout)
+        except OutdatedServerError:
+            if not query.is_classic:
+                raise
+            estimate = of_chance(query.chance)
+        except StoppedError:
+            return  # The search meets it as well, and may try again.
+        if self._status.is_animated:
+            self._status.say(one_line(estimate))
+
+    async def _follow_search(self) -> None:
+        """Show all that happens until the ideal match."""
+        async with aclosing(self._runner.events()) as events:
+            async for event in events:
+                await self._show(event)
+
+    async def _begin_next(self) -> Ending | None:
+        """Begin the search behind the match found; return the end where nothing is left."""
+        position = cast("Match", self._sharded.found).position
+        if position < self._search.query.first_position:
+            sentence = f"The server at {self._search.server} is too old for --count."
+            return Ending(code=ExitCode.FAULT, sentence=sentence)
+        await self._runner.close()
+        if position + 1 >= self._search.query.limit:
+            sentence = self._count_sentence(1) + "Nothing is left to search."
+            return Ending(code=ExitCode.BUDGET_SPENT, sentence=sentence)
+        self._search = self._search.behind(position)
+        self._sharded = self._search.begin(self._seconds())
+        self._runner = SearchRunner(self._channel, self._sharded, streams=self._search.streams)
+        return None
+
+    def _count_sentence(self, more: int = 0) -> str:
+        """Return how many were found, of several; nothing before the first."""
+        count = self._asked.wanted.count
+        found = count - self._search.wanted.count + more
+        return f"Found {found} of {count}. " if found else ""
 
     async def _watch(self) -> Ending:
         """Keep the status line moving; return once nobody reads the results any more."""
@@ -144,17 +204,19 @@ class _Driver:
         rate = None
         # Only a server that reports positions searches them all in order; only one process does.
         if self._sharded.next_position is not None and self._search.ranges.shard is None:
-            rate = (match.position + 1 - self._search.query.first_position) / seconds
-        finding = Finding(match, is_ideal, seconds, rate)
+            rate = (match.position + 1 - self._asked.query.first_position) / seconds
+        finding = Finding(self._search.query, match, is_ideal, seconds, rate)
         if is_ideal:
             self._ideal = finding
         return finding
 
     def _interrupted(self, signum: int) -> Ending:
         position = self._sharded.next_position
+        if position is None and self._search is not self._asked:
+            position = self._search.query.first_position
         return Ending(
             code=ExitCode(of_signal(signum)),
-            sentence="Cancelled.",
+            sentence=self._count_sentence() + "Cancelled.",
             advice=resume_advice(self._search, position) or progress_advice(self._search),
             next_position=position,
         )

@@ -77,3 +77,22 @@ def check_shard(value: str | None) -> str | None:
             message = f"must be I/N with I from 0 to N-1 and N up to 999999, not {value!r}"
             raise typer.BadParameter(message)
     return value
+
+
+def check_hex(value: str | None) -> str | None:
+    """Refuse what is no bytes in hexadecimal."""
+    if value is not None:
+        try:
+            bytes.fromhex(value)
+        except ValueError:
+            message = f"must be an even number of hexadecimal digits, not {value!r:.60}"
+            raise typer.BadParameter(message) from None
+    return value
+
+
+def check_ascii(value: str | None) -> str | None:
+    """Refuse characters that are not one byte each, in every encoding, and none at all."""
+    if value is not None and not (value and value.isascii()):
+        message = f"must be ASCII characters, or the name of an alphabet, not {value!r:.60}"
+        raise typer.BadParameter(message)
+    return value

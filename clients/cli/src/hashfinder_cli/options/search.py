@@ -69,6 +69,20 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How many results."""
+
+    count: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            callback=checks.between(1, 2**31 - 1, "1 to 2^31 - 1"),
+            help="Find the first N hashes.",
+        ),
+    ] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ranges:
     """How a search is cut into ranges. None stands for an option left out."""
 

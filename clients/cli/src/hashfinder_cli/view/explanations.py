@@ -9,21 +9,13 @@ from typing import TypeAlias
 from grpc import StatusCode
 
 from hashfinder_cli.exit_codes import ExitCode
+from hashfinder_cli.options.flags import FLAGS, in_flags
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.text import plain
-from hashfinder_client.errors import BudgetSpentError, StoppedError
+from hashfinder_client.errors import BudgetSpentError, OutdatedServerError, StoppedError
 from hashfinder_client.events import Pause
 from hashfinder_client.match import Match
-
-_FLAGS = {
-    "desired_name": "NAME",
-    "ideal_hamming_distance": "--ideal-distance",
-    "interesting_hamming_distance": "--show-inferior",
-    "start_position": "--start-position",
-    "maximum_hashes": "--maximum-hashes",
-    "progress_interval": "--progress-interval",
-}
 
 
 def explain(error: StoppedError, search: Search) -> Ending:
@@ -70,6 +62,8 @@ _Explained: TypeAlias = tuple[ExitCode, str, str]
 
 
 def _explained(error: StoppedError, search: Search) -> _Explained:
+    if isinstance(error, OutdatedServerError):
+        return _outdated(error, search)
     if isinstance(error, BudgetSpentError):
         return _budget(error, search)
     by_status = _BY_STATUS.get(error.status, _fault)
@@ -146,7 +140,10 @@ def _invalid(error: StoppedError, _: Search) -> _Explained:
     violations = error.details.violations
     if not violations:
         return ExitCode.INVALID, f"The server refused the request: {plain(error.text)}", ""
-    lines = [f"  {_FLAGS.get(field, plain(field))}: {plain(wrong)}" for field, wrong in violations]
+    lines = [
+        f"  {FLAGS.get(field, plain(field))}: {in_flags(plain(wrong))}"
+        for field, wrong in violations
+    ]
     return ExitCode.INVALID, "\n".join(["The server refused the request:", *lines]), ""
 
 
@@ -157,6 +154,14 @@ def _internal(error: StoppedError, search: Search) -> _Explained:
     advice = f"Report the request id {request_id} to its operator."
     sentence = "The server failed; the fault is not yours."
     return ExitCode.FAULT, sentence, "\n".join(filter(None, [advice, _resume(error, search)]))
+
+
+def _outdated(_: StoppedError, search: Search) -> _Explained:
+    sentence = (
+        f"The server at {search.server} is too old for this search: it has no Estimate, knows only"
+        " SHA-1 in base64 of all byte strings, and would search for something else."
+    )
+    return ExitCode.FAULT, sentence, "Nothing was searched. Ask a newer server."
 
 
 def _no_service(_: StoppedError, search: Search) -> _Explained:

@@ -9,14 +9,18 @@ import json
 from dataclasses import dataclass
 
 from hashfinder_cli.view.ending import Ending
+from hashfinder_cli.view.text import as_text
 from hashfinder_client.events import Progress
 from hashfinder_client.match import Match
+from hashfinder_client.query import Query
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A match in its search."""
 
+    query: Query
+    """What it is a match of."""
     match: Match
     is_ideal: bool
     """Whether it is within the ideal distance, so that it ends the search."""
@@ -25,12 +29,19 @@ class Finding:
     rate: float | None
     """Positions per second until here, about; None where it is not known."""
 
+    @property
+    def digest(self) -> bytes:
+        """The hash of the whole message."""
+        message = self.query.rules.message(self.match.secret)
+        return self.query.scheme.algorithm.digest(message)
+
 
 def result_line(finding: Finding) -> str:
     """Return the line of a result."""
     return _line(
         "result",
         **_match(finding.match),
+        **_scheme(finding),
         is_ideal=finding.is_ideal,
         elapsed_seconds=round(finding.seconds, 3),
     )
@@ -72,9 +83,22 @@ def _match(match: Match) -> dict[str, object]:
     return {
         "secret": match.secret_text,
         "secret_hex": match.secret.hex(),
+        "secret_text": as_text(match.secret),
         "hashed_name": match.hashed_name,
         "distance": match.distance,
         **_exact("position", match.position),
+    }
+
+
+def _scheme(finding: Finding) -> dict[str, object]:
+    """Return how the hash was made, where that is not the classic way."""
+    if finding.query.is_classic:
+        return {}
+    scheme = finding.query.scheme
+    return {
+        "algorithm": scheme.algorithm.name.lower(),
+        "encoding": scheme.encoding.name.lower(),
+        "digest_hex": finding.digest.hex(),
     }
 
 

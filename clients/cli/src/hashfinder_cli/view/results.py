@@ -10,7 +10,7 @@ from typing import TextIO
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.json_lines import Finding, end_line, progress_line, result_line
-from hashfinder_cli.view.text import quantity
+from hashfinder_cli.view.text import as_text, quantity
 from hashfinder_client.events import Progress
 
 
@@ -44,12 +44,17 @@ def output_for(search: Search, stdout: TextIO) -> Output:
 
 
 class TabbedLines(Output):
-    """``distance position secret hash``, separated by tabs; the secret in base64 may be empty."""
+    """``distance position secret hash``, separated by tabs; the secret in base64 may be empty.
+
+    A search that is not classic has a fifth field: the secret as text, empty if not printable.
+    """
 
     def result(self, finding: Finding) -> None:
         """Write the line."""
         match = finding.match
-        fields = (match.distance, match.position, match.secret_text, match.hashed_name)
+        fields = [match.distance, match.position, match.secret_text, match.hashed_name]
+        if not finding.query.is_classic:
+            fields.append(as_text(match.secret) or "")
         self._write("\t".join(map(str, fields)) + "\n")
 
 
@@ -83,7 +88,7 @@ class Blocks(Output):
         from rich.console import Console  # noqa: PLC0415 - pipes and JSON start faster without
 
         super().__init__(stdout)
-        self._name_length = len(search.pattern.name)
+        self._name_length = len(search.pattern.text)
         self._console = Console(file=stdout, highlight=False, soft_wrap=True)
 
     def result(self, finding: Finding) -> None:
@@ -101,6 +106,8 @@ class Blocks(Output):
             "hash": hashed_name,
             "secret": match.secret_text or "(empty)",
             "hex": match.secret.hex(" ") or "(empty)",
+            **({"text": text} if (text := as_text(match.secret)) else {}),
+            **({} if finding.query.is_classic else {"digest": finding.digest.hex()}),
             "distance": f"{match.distance}{'' if finding.is_ideal else '   (inferior)'}",
             "position": str(match.position),
             "elapsed": elapsed,

@@ -53,6 +53,11 @@ class StatusLine:
             if self._animation is None and not self._search.shown.as_json:
                 self.say(self._text(seconds))
 
+    @property
+    def is_animated(self) -> bool:
+        """Whether somebody watches: stderr is a terminal that can be drawn on."""
+        return self._animation is not None
+
     def clear(self) -> None:
         """Take the line away, until the next tick."""
         if self._animation:
@@ -67,7 +72,7 @@ class StatusLine:
         self._stderr.flush()
 
     def _text(self, seconds: float) -> str:
-        parts = [plain(self._search.pattern.name), f"{seconds:.1f} s"]
+        parts = [plain(self._search.pattern.title), f"{seconds:.1f} s"]
         if (progress := self._progress) is not None:
             parts += [f"{quantity(progress.rate)}/s", f"{quantity(progress.hashes)} hashes"]
             parts += [] if progress.next_position is None else [f"at {progress.next_position}"]

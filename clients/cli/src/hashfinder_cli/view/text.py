@@ -8,6 +8,12 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:_TEXT_LIMIT])
 
 
+def as_text(secret: bytes) -> str | None:
+    """Return `secret` as text; None where that is not printable ASCII."""
+    text = secret.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else None
+
+
 def quantity(value: float) -> str:
     """Return `value` in three or four digits with a decimal prefix, such as ``84.1 M``."""
     for prefix in ("", "k", "M", "G", "T"):

@@ -1,0 +1,116 @@
+"""Estimates; and with them the check that a server knows all of a query.
+
+A server that is older than `Estimate` ignores what it does not know of a request, and searches for
+something else. It answers UNIMPLEMENTED to `Estimate`.
+"""
+
+from typing import cast
+
+import grpc
+
+from hashfinder_client.errors import (
+    FinderClosedError,
+    OutdatedServerError,
+    StoppedError,
+    stopped_error,
+)
+from hashfinder_client.query import Query
+from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.retry import rpc_timeout
+from hashfinder_client.status import Details, RpcStatus
+from hashfinder_proto.hash_name_pb2 import HashNameRequest, SearchEstimate
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+
+PATIENCE = 5.0
+"""Seconds that a server has to answer before a search begins without its answer."""
+
+
+def estimate(
+    channel: RenewableChannel[grpc.Channel], query: Query, timeout: float
+) -> SearchEstimate:
+    """Return the server's estimate, within `timeout` seconds.
+
+    Raises:
+        OutdatedServerError: the server does not know `Estimate`.
+        StoppedError: it does not answer, or refuses the query.
+        FinderClosedError: the channel is closed.
+    """
+    used = channel.acquire()
+    ended = RpcStatus(grpc.StatusCode.OK)
+    try:
+        # A stub registers its methods, and that crashes on a channel that was closed meanwhile.
+        ask = used.unary_unary(
+            _ESTIMATE, HashNameRequest.SerializeToString, SearchEstimate.FromString
+        )
+        return ask(query.message(), timeout=rpc_timeout(timeout))
+    except grpc.RpcError as error:
+        ended = RpcStatus.of(cast("grpc.Call", error))  # It has all that is asked for.
+        raise _error(ended) from error
+    except ValueError as error:
+        raise FinderClosedError from error
+    finally:
+        if left := channel.release(used, renew=ended.calls_for_another_channel):
+            left.close()
+
+
+async def estimate_async(
+    channel: RenewableChannel[grpc.aio.Channel],
+    query: Query,
+    timeout: float,  # noqa: ASYNC109 - gRPC's own
+) -> SearchEstimate:
+    """Return the server's estimate, as `estimate` does."""
+    used = channel.acquire()
+    ended = RpcStatus(grpc.StatusCode.OK)
+    try:
+        return await HashFinderStub(used).Estimate(query.message(), timeout=rpc_timeout(timeout))
+    except grpc.aio.AioRpcError as error:
+        ended = RpcStatus.of(cast("grpc.Call", error))  # Likewise.
+        raise _error(ended) from error
+    except grpc.aio.UsageError as error:
+        raise FinderClosedError from error
+    finally:
+        if left := channel.release(used, renew=ended.calls_for_another_channel):
+            await left.close()
+
+
+def check_server(channel: RenewableChannel[grpc.Channel], query: Query, timeout: float) -> None:
+    """Make sure that the server knows all of `query`. Whatever else fails is for the search.
+
+    Raises:
+        OutdatedServerError: it does not.
+    """
+    if query.is_classic:
+        return
+    try:
+        estimate(channel, query, min(timeout, PATIENCE))
+    except OutdatedServerError:
+        raise
+    except StoppedError:
+        pass  # The search meets it as well, and may try again.
+
+
+async def check_server_async(
+    channel: RenewableChannel[grpc.aio.Channel],
+    query: Query,
+    timeout: float,  # noqa: ASYNC109 - likewise
+) -> None:
+    """Make sure that the server knows all of `query`, as `check_server` does."""
+    if query.is_classic:
+        return
+    try:
+        await estimate_async(channel, query, min(timeout, PATIENCE))
+    except OutdatedServerError:
+        raise
+    except StoppedError:
+        pass  # Likewise.
+
+
+_ESTIMATE = "/hash_name.HashFinder/Estimate"
+
+
+def _error(ended: RpcStatus) -> StoppedError:
+    details = Details.of(ended.rich)
+    kind = stopped_error(ended.code, details.reason)
+    if ended.code is grpc.StatusCode.UNIMPLEMENTED:
+        kind = OutdatedServerError
+    return kind(ended, details, hashes=0, next_position=None, best=None)
