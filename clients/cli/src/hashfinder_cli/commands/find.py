@@ -157,13 +157,13 @@ class _Driver:
     async def _begin_next(self) -> Ending | None:
         """Begin the search behind the match found; return the end where nothing is left."""
         position = cast("Match", self._sharded.found).position
-        if position < self._search.query.first_position:
-            sentence = f"The server at {self._search.server} is too old for --count."
-            return Ending(code=ExitCode.FAULT, sentence=sentence)
         await self._runner.close()
         if position + 1 >= self._search.query.limit:
             sentence = self._count_sentence(1) + "Nothing is left to search."
             return Ending(code=ExitCode.BUDGET_SPENT, sentence=sentence)
+        if self._sharded.next_position is None:  # It would begin at the first one again.
+            sentence = f"The server at {self._search.server} knows no positions, as --count needs."
+            return Ending(code=ExitCode.FAULT, sentence=self._count_sentence(1) + sentence)
         self._search = self._search.behind(position)
         self._sharded = self._search.begin(self._seconds())
         self._runner = SearchRunner(self._channel, self._sharded, streams=self._search.streams)
