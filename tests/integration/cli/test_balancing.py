@@ -90,14 +90,14 @@ def test_server_gone_without_a_word(
     servers = three.servers.values()
     with (
         Finder(three.target, progress_interval=0.05) as finder,
-        finder.find_range("hashfinderhashfinder") as news,
+        finder.find_range("hashfinderhashfinder") as events,
     ):
-        next(news)
+        next(events)
         for server in servers:
             server.send(signal.SIGSTOP)
         try:
             began = time.monotonic()
-            pause = next(item for item in news if isinstance(item, Pause))
+            pause = next(item for item in events if isinstance(item, Pause))
             seconds = time.monotonic() - began
         finally:
             for server in servers:
@@ -123,8 +123,8 @@ def test_rolling_restart(replicas: StartReplicas) -> None:
     with Finder(three.target, progress_interval=0.05) as finder:
 
         def positions() -> list[int]:
-            with finder.find_range(QUERY) as news:
-                return [item.position for item in news if isinstance(item, Match)]
+            with finder.find_range(QUERY) as events:
+                return [item.position for item in events if isinstance(item, Match)]
 
         expected = positions()
 

@@ -33,9 +33,9 @@ def rare(module_server: ServerProcess) -> list[int]:
     with (
         suppress(BudgetSpentError),
         Finder(module_server.address) as finder,
-        finder.find_range(query) as news,
+        finder.find_range(query) as events,
     ):
-        for item in news:
+        for item in events:
             if isinstance(item, Match):
                 found.append(item.position)  # noqa: PERF401 - the loop ends with an error
     return found

@@ -36,30 +36,30 @@ OFTEN = 0.05
 @pytest.fixture(scope="module")
 def whole(module_server: ServerProcess) -> list[int]:
     """The positions of one undisturbed search's results."""
-    with Finder(module_server.address) as finder, finder.find_range(QUERY) as news:
-        return positions(list(news))
+    with Finder(module_server.address) as finder, finder.find_range(QUERY) as events:
+        return positions(list(events))
 
 
-def positions(news: list[SearchEvent]) -> list[int]:
+def positions(events: list[SearchEvent]) -> list[int]:
     """Return the positions of the results among all that happened."""
-    return [item.position for item in news if isinstance(item, Match)]
+    return [item.position for item in events if isinstance(item, Match)]
 
 
-def pauses(news: list[SearchEvent]) -> list[Pause]:
+def pauses(events: list[SearchEvent]) -> list[Pause]:
     """Return the pauses among all that happened."""
-    return [item for item in news if isinstance(item, Pause)]
+    return [item for item in events if isinstance(item, Pause)]
 
 
 async def gather_async(server: str, query: Query) -> list[SearchEvent]:
     """Return all that happens in a search of an AsyncFinder."""
-    async with AsyncFinder(server) as finder, finder.find_range(query) as news:
-        return [item async for item in news]
+    async with AsyncFinder(server) as finder, finder.find_range(query) as events:
+        return [item async for item in events]
 
 
 def gather(server: str, query: Query) -> list[SearchEvent]:
     """Return all that happens in a search of a Finder."""
-    with Finder(server) as finder, finder.find_range(query) as news:
-        return list(news)
+    with Finder(server) as finder, finder.find_range(query) as events:
+        return list(events)
 
 
 def cancels(server: ServerProcess) -> float:
@@ -86,12 +86,12 @@ def test_goes_on(
     server = server_process(*flags)
 
     address = server.address
-    news = asyncio.run(gather_async(address, QUERY)) if is_async else gather(address, QUERY)
+    events = asyncio.run(gather_async(address, QUERY)) if is_async else gather(address, QUERY)
 
-    assert whole == positions(news)
-    assert {reason} == {pause.error.details.reason for pause in pauses(news)}
+    assert whole == positions(events)
+    assert {reason} == {pause.error.details.reason for pause in pauses(events)}
     assert server.metric("grpc_server_started_total", grpc_method="FindRange") == (
-        1 + len(pauses(news))
+        1 + len(pauses(events))
     )
     assert 0 == cancels(server)
 
@@ -112,22 +112,22 @@ def test_server_restarted(
         policy = RetryPolicy(retries=50, longest_delay=0.5)
         with (
             Finder(first.address, policy=policy, progress_interval=OFTEN) as finder,
-            finder.find_range(query) as news,
+            finder.find_range(query) as events,
         ):
-            taken.extend(news)
+            taken.extend(events)
 
     async def search_async() -> None:
         policy = RetryPolicy(retries=50, longest_delay=0.5)
         async with (
             AsyncFinder(first.address, policy=policy, progress_interval=OFTEN) as finder,
-            finder.find_range(query) as news,
+            finder.find_range(query) as events,
         ):
-            async for item in news:
+            async for item in events:
                 taken.append(item)  # noqa: PERF401 - seen by the test meanwhile
 
     searcher = Thread(target=lambda: asyncio.run(search_async()) if is_async else search())
     searcher.start()
-    eventually(lambda: bool(taken), "news", 20)
+    eventually(lambda: bool(taken), "an event", 20)
     first.send(stop)
     first.wait()
     eventually(lambda: bool(pauses(taken)), "a pause", 20)
@@ -144,8 +144,8 @@ def test_leaving_the_loop(module_server: ServerProcess) -> None:
     """Whoever breaks out of the loop frees the server, though the channel stays open."""
     before = cancels(module_server)
     with Finder(module_server.address, progress_interval=OFTEN) as finder:
-        with finder.find_range(HOPELESS) as news:
-            for item in news:
+        with finder.find_range(HOPELESS) as events:
+            for item in events:
                 assert isinstance(item, Progress)
                 break
         module_server.wait_until_idle()
@@ -157,8 +157,8 @@ async def test_leaving_with_the_ideal_result(module_server: ServerProcess) -> No
     before = cancels(module_server)
     with Finder(module_server.address) as finder:
         for _ in range(30):
-            with finder.find_range("ab") as news:
-                assert isinstance(next(news), Match)
+            with finder.find_range("ab") as events:
+                assert isinstance(next(events), Match)
     async with AsyncFinder(module_server.address) as later:
         for _ in range(30):
             async with later.find_range("ab") as news_later:
@@ -175,8 +175,8 @@ async def test_leaving_the_loop_in_asyncio(module_server: ServerProcess, way: st
     begun = asyncio.Event()
 
     async def search(finder: AsyncFinder) -> None:
-        async with finder.find_range(HOPELESS) as news:
-            async for item in news:
+        async with finder.find_range(HOPELESS) as events:
+            async for item in events:
                 assert isinstance(item, Progress)
                 begun.set()
                 if way == "break":
@@ -249,9 +249,9 @@ def test_errors(server_process: ServeReal) -> None:
         patient = RetryPolicy(retries=1)
         with (
             Finder(channel, policy=patient, progress_interval=OFTEN) as finder,
-            finder.find_range(HOPELESS) as news,
+            finder.find_range(HOPELESS) as events,
         ):
-            next(news)
+            next(events)
             with pytest.raises(BusyError) as busy:
                 finder.find("doctor")
         server.wait_until_idle()

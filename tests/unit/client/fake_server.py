@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hashfinder_client.query import Query
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import Candidate, HashNameRequest, HashNameResponse
-from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from hashfinder_proto.hash_name_pb2 import SearchProgress as Reported
 from tests.integration.scripted import distance_between, hash_of
 
 LOST = RpcStatus(StatusCode.UNAVAILABLE, "Socket closed")
@@ -110,9 +110,9 @@ class Server:
             case _:
                 return messages, ended(UNAVAILABLE, "SERVER_DRAINING", told, delay=0.0)
 
-    def _told(self, request: HashNameRequest, position: int) -> Told:
+    def _told(self, request: HashNameRequest, position: int) -> Reported:
         begin = request.start_position
-        told = Told(hashes_computed=position - begin, next_position=position)
+        told = Reported(hashes_computed=position - begin, next_position=position)
         if position > begin:
             name = request.desired_name
             key = [(candidate(name, p).hamming_distance, p) for p in range(begin, position)]

@@ -25,7 +25,7 @@ from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
-from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from hashfinder_proto.hash_name_pb2 import SearchProgress as Reported
 from hashfinder_rules.keyspace import POSITIONS_END
 from tests.unit.client.fake_server import (
     EXHAUSTED,
@@ -104,8 +104,8 @@ def test_nothing_is_skipped_or_told_twice(
         assert best[0] == spent.best.distance
 
 
-SOME = Told(hashes_computed=5, next_position=5)
-NONE = Told(next_position=0)
+SOME = Reported(hashes_computed=5, next_position=5)
+NONE = Reported(next_position=0)
 DELAYED = RetryPolicy(resume=False, retries=1)
 ROWS = {
     # status: (with resume, without but with a retry); a delay, or the error
@@ -116,7 +116,7 @@ ROWS = {
         BudgetSpentError,
     ),
     "budget at the end of the keyspace": (
-        ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(hashes_computed=5)),
+        ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Reported(hashes_computed=5)),
         BudgetSpentError,
         BudgetSpentError,
     ),
@@ -247,7 +247,7 @@ def test_connection_lost_when_all_is_told() -> None:
     for maximum, next_position in [(5, 5), (None, None)]:
         search = ResumableSearch(Query("doctor", maximum_hashes=maximum), RetryPolicy())
         search.request()
-        told = Told(hashes_computed=5, next_position=next_position)
+        told = Reported(hashes_computed=5, next_position=next_position)
         search.take(HashNameResponse(progress=told))
 
         with pytest.raises(BudgetSpentError) as stopped:
@@ -283,7 +283,9 @@ def test_last_position() -> None:
     query = Query("doctor", start_position=POSITIONS_END - 10, maximum_hashes=100)
     search = ResumableSearch(query, RetryPolicy())
     search.request()
-    search.take(HashNameResponse(progress=Told(hashes_computed=4, next_position=POSITIONS_END - 6)))
+    search.take(
+        HashNameResponse(progress=Reported(hashes_computed=4, next_position=POSITIONS_END - 6))
+    )
     search.end(LOST)
 
     request = search.request()

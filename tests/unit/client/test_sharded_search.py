@@ -25,7 +25,7 @@ from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.sharded_search import LEAD, RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
-from hashfinder_proto.hash_name_pb2 import SearchProgress as Told
+from hashfinder_proto.hash_name_pb2 import SearchProgress as Reported
 from hashfinder_rules.keyspace import POSITIONS_END
 from tests.unit.client.fake_server import (
     EXHAUSTED,
@@ -75,18 +75,18 @@ class Client:
         self.server = server
         self.calls: dict[int, deque[HashNameResponse | RpcStatus]] = {}
         self.cancelled: set[int] = set()
-        self.told: dict[int, int] = {}
-        """By where a range begins, up to where it is told to be searched."""
+        self.reported: dict[int, int] = {}
+        """By where a range begins, up to where it is reported to be searched."""
         self.most_at_once = 0
         self.hit = POSITIONS_END
         self._pick = pick
-        self._legs: dict[int, RangeSearch] = {}
+        self._ranges: dict[int, RangeSearch] = {}
 
     def run(self) -> Iterator[list[SearchEvent]]:
         """Do what a client does, without waiting, until the ideal result is there."""
         while self.search.found is None:
-            for leg in self.search.begin():
-                self._start(leg)
+            for range_ in self.search.begin():
+                self._start(range_)
             self.now += 0.1 if self.calls else 1.0
             if self.calls:
                 yield self._step(self._pick(sorted(self.calls)))
@@ -98,46 +98,46 @@ class Client:
                 messages = [each for each in kept if not isinstance(each, RpcStatus)]
                 self.calls[number] = deque([*messages, RpcStatus(StatusCode.CANCELLED)])
             for number in set(self.calls) - self.cancelled:
-                leg = self._legs[number]
+                range_ = self._ranges[number]
                 # The RPC of a hit ends by itself.
-                assert leg.part.first_position <= self.hit or leg.search.found
+                assert range_.part.first_position <= self.hit or range_.search.found
 
-    def _start(self, leg: RangeSearch) -> None:
-        assert leg.number not in self.calls
-        assert leg.part.first_position <= self.hit
-        self.cancelled.discard(leg.number)
-        request = leg.search.request()
-        first = leg.part.first_position
-        # Nothing is searched twice that has been told.
-        assert self.told.setdefault(first, first) == request.start_position
-        assert leg.part.limit == request.start_position + request.maximum_hashes
+    def _start(self, range_: RangeSearch) -> None:
+        assert range_.number not in self.calls
+        assert range_.part.first_position <= self.hit
+        self.cancelled.discard(range_.number)
+        request = range_.search.request()
+        first = range_.part.first_position
+        # Nothing is searched twice that has been reported.
+        assert self.reported.setdefault(first, first) == request.start_position
+        assert range_.part.limit == request.start_position + request.maximum_hashes
         messages, status = self.server.serve(request)
-        self._legs[leg.number] = leg
-        self.calls[leg.number] = deque([*messages, status])
+        self._ranges[range_.number] = range_
+        self.calls[range_.number] = deque([*messages, status])
         self.most_at_once = max(self.most_at_once, len(set(self.calls) - self.cancelled))
 
     def _step(self, number: int) -> list[SearchEvent]:
         event = self.calls[number].popleft()
-        leg = self._legs[number]
+        range_ = self._ranges[number]
         if isinstance(event, RpcStatus):
             del self.calls[number]
             try:
                 return self.search.end(number, event)
             finally:
-                self._reach(leg)
+                self._reach(range_)
         if (
             number not in self.cancelled
             and event.position
-            and event.hamming_distance <= leg.search._query.ideal_distance  # noqa: SLF001
+            and event.hamming_distance <= range_.search._query.ideal_distance  # noqa: SLF001
         ):
             self.hit = min(self.hit, event.position)
-        news = self.search.take(number, event)
-        self._reach(leg)
-        return news
+        events = self.search.take(number, event)
+        self._reach(range_)
+        return events
 
-    def _reach(self, leg: RangeSearch) -> None:
-        first = leg.part.first_position
-        self.told[first] = max(self.told[first], leg.search.reached)
+    def _reach(self, range_: RangeSearch) -> None:
+        first = range_.part.first_position
+        self.reported[first] = max(self.reported[first], range_.search.reached)
 
 
 @given(
@@ -156,9 +156,9 @@ def test_as_one_server_would(
     most_held: int,
     data: st.DataObject,
 ) -> None:
-    """Whatever befalls the RPCs, in whatever order, the results are those of a lone search.
+    """However the RPCs end, in whatever order, the results are those of a lone search.
 
-    At any moment the position to go on from parts what has been handed on from what has not.
+    At any moment the position to resume from separates what has been handed on from what has not.
     """
     expected, is_found = brute_force(query)
     client = Client(
@@ -171,15 +171,15 @@ def test_as_one_server_would(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MOST_HELD", most_held)
         try:
-            for news in client.run():
-                results = [each.position for each in news if isinstance(each, Match)]
+            for events in client.run():
+                results = [each.position for each in events if isinstance(each, Match)]
                 assert len(results) <= most_held
                 seen += results
                 if search.found is None:
                     position = search.next_position
                     position = POSITIONS_END if position is None else position
                     assert [each for each in expected if each < position] == seen
-                for each in news:
+                for each in events:
                     if isinstance(each, Progress):
                         assert hashes <= each.hashes <= query.limit - query.first_position
                         assert search.next_position == each.next_position
@@ -213,7 +213,7 @@ def test_shards_of_processes(
 ) -> None:
     """Each position belongs to one process, and the best of all their ends is that of a lone one.
 
-    A process that was stopped goes on, from the position that it told, with the same ranges.
+    A process that was stopped goes on, from the position that it reported, with the same ranges.
     """
     expected, is_found = brute_force(query)
     found, ends = [], []
@@ -225,10 +225,10 @@ def test_shards_of_processes(
         begun: dict[int, int] = {}
         clients = [first]
         try:
-            for step, news in enumerate(first.run()):
-                seen += [each.position for each in news if isinstance(each, Match)]
+            for step, events in enumerate(first.run()):
+                seen += [each.position for each in events if isinstance(each, Match)]
                 if step == stop_after and first.search.found is None:
-                    begun = dict(first.told)
+                    begun = dict(first.reported)
                     start = first.search.next_position or 0
                     left = replace(query, start_position=start, maximum_hashes=query.limit - start)
                     clients.append(Client(left, division, Server([], 1000), min))
@@ -238,14 +238,14 @@ def test_shards_of_processes(
                     pass
         except BudgetSpentError as error:
             ends.append(error.next_position)
-        told = begun | clients[-1].told
+        reported = begun | clients[-1].reported
         starts = range(query.first_position + index * size, query.limit, count * size)
-        assert set(told) <= set(starts)
+        assert set(reported) <= set(starts)
         if (result := clients[-1].search.found) is None:
-            assert [min(s + size, query.limit) for s in starts] == [told[s] for s in starts]
+            assert [min(s + size, query.limit) for s in starts] == [reported[s] for s in starts]
         else:
             found.append(result.position)
-        searched += told.items()
+        searched += reported.items()
 
     assert {query.limit} >= set(ends)
     assert len(dict(searched)) == len(searched)
@@ -257,16 +257,16 @@ def test_shards_of_processes(
 def test_undivided() -> None:
     """A search that is not cut is one RPC with the request as it is."""
     search = begin(Query("doctor"), None, lambda: 0.0)
-    (leg,) = search.begin()
+    (range_,) = search.begin()
 
-    assert {"desired_name"} == {field.name for field, _ in leg.search.request().ListFields()} - {
+    assert {"desired_name"} == {field.name for field, _ in range_.search.request().ListFields()} - {
         "progress_interval"
     }
     assert search.next_position is None
-    told = Told(hashes_computed=5, next_position=5, hashes_per_second=3.0)
-    (news,) = search.take(0, HashNameResponse(progress=told))
-    assert isinstance(news, Progress)
-    assert (5, 5, 3.0) == (news.hashes, news.next_position, news.rate)
+    reported = Reported(hashes_computed=5, next_position=5, hashes_per_second=3.0)
+    (event,) = search.take(0, HashNameResponse(progress=reported))
+    assert isinstance(event, Progress)
+    assert (5, 5, 3.0) == (event.hashes, event.next_position, event.rate)
     assert [] == search.begin()
 
 
@@ -275,14 +275,14 @@ def test_first_rpc_goes_ahead() -> None:
     now = 0.0
     search = begin(Query("doctor"), Division(range_size=10, width=3), lambda: now)
 
-    assert [0] == [leg.number for leg in search.begin()]
+    assert [0] == [range_.number for range_ in search.begin()]
     assert [] == search.begin()
     now = LEAD
-    assert [1, 2] == [leg.number for leg in search.begin()]
+    assert [1, 2] == [range_.number for range_ in search.begin()]
 
 
 def test_hit_waits_for_lower_ranges() -> None:
-    """A hit cancels what is beyond at once, and is told when all before it is searched."""
+    """A hit cancels what is beyond at once, and is reported when all before it is searched."""
     hits, _ = brute_force(Query("abc", maximum_hashes=100_000))
     (hit,) = hits
     size = hit // 2  # The hit is in range number 2.
@@ -292,7 +292,7 @@ def test_hit_waits_for_lower_ranges() -> None:
     now = LEAD
     search.begin()
     done = ended(
-        EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(hashes_computed=size, next_position=2 * size)
+        EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Reported(hashes_computed=size, next_position=2 * size)
     )
 
     assert [] == search.take(2, result("abc", hit))
@@ -303,11 +303,11 @@ def test_hit_waits_for_lower_ranges() -> None:
     assert [] == search.end(1, done)
     assert [] == search.begin()
     assert (0, None) == (search.next_position, search.found)
-    told = Told(hashes_computed=size, next_position=size)
-    (news,) = search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told))
-    assert search.found is news
-    assert isinstance(news, Match)
-    assert hit == news.position
+    reported = Reported(hashes_computed=size, next_position=size)
+    (event,) = search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", reported))
+    assert search.found is event
+    assert isinstance(event, Match)
+    assert hit == event.position
 
 
 def test_failed_range_goes_on_where_it_was() -> None:
@@ -317,8 +317,8 @@ def test_failed_range_goes_on_where_it_was() -> None:
     search.begin()
     now = LEAD
     search.begin()
-    told = Told(hashes_computed=40, next_position=140)
-    assert [] == search.take(1, HashNameResponse(progress=told))
+    reported = Reported(hashes_computed=40, next_position=140)
+    assert [] == search.take(1, HashNameResponse(progress=reported))
 
     (pause,) = search.end(1, LOST)
 
@@ -326,13 +326,13 @@ def test_failed_range_goes_on_where_it_was() -> None:
     assert (40, 140) == (pause.error.hashes, pause.error.next_position)
     assert [] == search.begin()
     now += pause.delay
-    (leg,) = search.begin()
-    request = leg.search.request()
-    assert (1, 140, 60) == (leg.number, request.start_position, request.maximum_hashes)
-    told = Told(hashes_computed=10, next_position=10)
-    (news,) = search.take(0, HashNameResponse(progress=told))
-    assert isinstance(news, Progress)
-    assert (50, 10, 50 / now) == (news.hashes, news.next_position, news.rate)
+    (range_,) = search.begin()
+    request = range_.search.request()
+    assert (1, 140, 60) == (range_.number, request.start_position, request.maximum_hashes)
+    reported = Reported(hashes_computed=10, next_position=10)
+    (event,) = search.take(0, HashNameResponse(progress=reported))
+    assert isinstance(event, Progress)
+    assert (50, 10, 50 / now) == (event.hashes, event.next_position, event.rate)
 
 
 def test_error_tells_of_the_whole() -> None:
@@ -342,8 +342,8 @@ def test_error_tells_of_the_whole() -> None:
     search.begin()
     now = LEAD
     search.begin()
-    search.take(0, HashNameResponse(progress=Told(hashes_computed=10, next_position=10)))
-    search.take(1, HashNameResponse(progress=Told(hashes_computed=40, next_position=140)))
+    search.take(0, HashNameResponse(progress=Reported(hashes_computed=10, next_position=10)))
+    search.take(1, HashNameResponse(progress=Reported(hashes_computed=40, next_position=140)))
 
     with pytest.raises(InvalidSearchError) as stopped:
         search.end(1, RpcStatus(StatusCode.INVALID_ARGUMENT))
@@ -365,13 +365,13 @@ def test_end_of_the_keyspace() -> None:
     query = Query("doctor", start_position=POSITIONS_END - 5)
     search = begin(query, Division(range_size=3, width=1), lambda: 0.0)
 
-    (leg,) = search.begin()
-    assert (POSITIONS_END - 5, 3) == (leg.part.first_position, leg.part.maximum_hashes)
-    told = Told(hashes_computed=3, next_position=POSITIONS_END - 2)
-    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", told))
-    (leg,) = search.begin()
-    assert 2 == leg.part.maximum_hashes
-    search.end(1, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(hashes_computed=2)))
+    (range_,) = search.begin()
+    assert (POSITIONS_END - 5, 3) == (range_.part.first_position, range_.part.maximum_hashes)
+    reported = Reported(hashes_computed=3, next_position=POSITIONS_END - 2)
+    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", reported))
+    (range_,) = search.begin()
+    assert 2 == range_.part.maximum_hashes
+    search.end(1, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Reported(hashes_computed=2)))
     with pytest.raises(BudgetSpentError) as stopped:
         search.begin()
     assert (5, None) == (stopped.value.hashes, stopped.value.next_position)
@@ -406,7 +406,7 @@ def test_shared_deadline() -> None:
     )
     search.begin()
     now = 11.0
-    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(next_position=1)))
+    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Reported(next_position=1)))
     search.begin()
 
     assert [10, 0] == given_times
@@ -423,20 +423,20 @@ def test_more_ranges_than_a_client_may_search_at_once() -> None:
     search = ShardedSearch(Query("doctor"), division, begin_range, clock=lambda: now)
     search.begin()
     now = LEAD
-    assert [1, 2] == [leg.number for leg in search.begin()]
+    assert [1, 2] == [range_.number for range_ in search.begin()]
     refused = ended(EXHAUSTED, "TOO_MANY_SEARCHES", delay=0.5)
 
     for _ in range(20):
         assert [] == search.end(2, refused)
         assert [] == search.begin()
         now += 0.5
-        assert [2] == [leg.number for leg in search.begin()]
+        assert [2] == [range_.number for range_ in search.begin()]
     assert [] == search.end(1, refused)
     assert [] == search.end(2, refused)
     now += 0.5
-    assert [1] == [leg.number for leg in search.begin()]
-    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Told(next_position=10)))
-    assert [2, 3] == [leg.number for leg in search.begin()]
+    assert [1] == [range_.number for range_ in search.begin()]
+    search.end(0, ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", Reported(next_position=10)))
+    assert [2, 3] == [range_.number for range_ in search.begin()]
     assert [] == search.end(3, refused)
     assert [] == search.end(2, refused)
     with pytest.raises(BusyError):

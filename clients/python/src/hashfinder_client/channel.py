@@ -18,12 +18,12 @@ TURN = 0.1
 GRACE = 0.5
 """Seconds that RPCs have to end: by themselves after the ideal match, or after a cancel."""
 LINGER = 0.2
-"""Seconds that a connection outlives a cancelled RPC. While it is there, the server can tell a
-cancelled RPC from a lost peer."""
+"""Seconds that a connection outlives a cancelled RPC. While it is there, the server can
+distinguish a cancelled RPC from a lost peer."""
 _CHANNEL_OPTIONS: _Options = (
     # Each channel has connections of its own, so that a new one leaves a server that drains.
     ("grpc.use_local_subchannel_pool", 1),
-    # A search that goes on waits by itself; while a channel waits as well, every RPC fails at once.
+    # A search that resumes waits by itself; while a channel waits as well, every RPC fails at once.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),

@@ -44,10 +44,10 @@ class Division:
         return replace(query, start_position=start, maximum_hashes=size)
 
     def resume_position(self, part: Query, reached: int) -> int:
-        """Return the position to start from to go on within `part`, searched up to `reached`.
+        """Return the position to resume `part` from, searched up to `reached`.
 
         Where other processes have the ranges between, the cut must stay where it is: that is whole
-        ranges only, and the position is where the first of all processes goes on.
+        ranges only, and the position is where the first of all processes resumes.
         """
         if self.count == 1:
             return reached

@@ -33,7 +33,7 @@ class VerificationError(FinderError):
 
 
 class StoppedError(FinderError):
-    """The search ended without its ideal result, and does not go on by itself.
+    """The search ended without its ideal result, and does not resume by itself.
 
     The class itself stands for an end that nobody expects, such as a fault of the server: its
     operator acts, with `details.request_id`.
@@ -54,13 +54,13 @@ class StoppedError(FinderError):
         self.text = status.text
         """Its message."""
         self.details = details
-        """What its details tell."""
+        """What its details contain."""
         self.hashes = hashes
-        """How many positions have been searched, as far as the server told."""
+        """How many positions have been searched, as far as the server reported."""
         self.next_position = next_position
-        """Where to go on; None where that is not known, or nothing is left."""
+        """Where to resume; None where that is not known, or nothing is left."""
         self.best = best
-        """The best candidate so far, as far as the server told."""
+        """The best candidate so far, as far as the server reported."""
         super().__init__(f"{details.reason or status.code.name}: {status.text}")
 
     @property

@@ -13,7 +13,7 @@ class Progress:
 
     hashes: int
     next_position: int | None
-    """Where to go on; None where nothing is left."""
+    """Where to resume; None where nothing is left."""
     rate: float
     """Positions per second: of this RPC, as the server measured it; of a search in ranges, of all
     of it since it began."""
@@ -24,7 +24,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An RPC has ended, and another one goes on after a delay."""
+    """An RPC has ended, and another one resumes the search after a delay."""
 
     error: StoppedError
     """Why it ended."""

@@ -1,12 +1,11 @@
 """A search over as many RPCs as it takes, as a state machine: no I/O, no thread, no sleep.
 
-Whoever does the I/O asks for the `request` of the next RPC, hands over each message (`take`), and
-at the end the status (`end`), which says whether to pause and make another RPC, or raises.
+The caller does the I/O: it asks for the `request` of the next RPC, and passes each message (`take`)
+and at the end the status (`end`), which says whether to pause and make another RPC, or raises.
 
-Nothing is skipped: results come in order of position, so that every result before the last one
-told, or before a report's next position, has been handed over. The next RPC starts at the larger
-of the two, so that nothing is handed over twice, and only what was searched since is searched
-again.
+Nothing is skipped: results come in order of position, so every result before the last one, or
+before a report's next position, has been returned. The next RPC starts at the larger of the two:
+nothing is returned twice, and only what was searched since is searched again.
 """
 
 import math
@@ -57,7 +56,7 @@ class ResumableSearch:
             policy: when to make another RPC.
             timeout: seconds for all of it.
             progress_interval: seconds between two reports; None for none.
-            clock: tells the time in seconds.
+            clock: returns the time in seconds.
             draw: gives a random number from 0 to 1.
         """
         self.found: Match | None = None
@@ -81,7 +80,7 @@ class ResumableSearch:
 
     @property
     def next_position(self) -> int | None:
-        """Where to go on; None where that is not known, or nothing is left."""
+        """Where to resume; None where that is not known, or nothing is left."""
         return self._next if self._is_told and self._next < self._query.keyspace.end else None
 
     @property
@@ -107,7 +106,7 @@ class ResumableSearch:
         return request
 
     def take(self, message: HashNameResponse) -> Match | Progress:
-        """Return what a message tells.
+        """Return the event that a message contains.
 
         Raises:
             VerificationError: it is not true.
@@ -130,7 +129,7 @@ class ResumableSearch:
 
         Raises:
             StoppedError: there is to be none.
-            VerificationError: the status tells something that is not true.
+            VerificationError: the status contains something that is not true.
         """
         if (progress := detail(ended.rich, SearchProgress)) is not None:
             self._take_progress(progress)
@@ -174,7 +173,7 @@ class ResumableSearch:
         details = Details.of(ended.rich)
         kind = stopped_error(ended.code, details.reason)
         if kind is UnavailableError and self.is_searched:
-            kind = BudgetSpentError  # The last report told all that was left to tell.
+            kind = BudgetSpentError  # The last report was complete.
         return kind(
             ended,
             details,

@@ -6,7 +6,7 @@ range are held back until every range before it is searched, so that all come in
 and the first ideal match is the one that a single server would have found. Ranges beyond an ideal
 match are given up at once.
 
-Whoever does the I/O asks which RPCs to `begin`, hands over each message (`take`) and status
+The caller does the I/O: it asks which RPCs to `begin`, passes each message (`take`) and status
 (`end`), and cancels what is `surplus`. A search that is not cut is one range: all of it.
 """
 
@@ -82,7 +82,7 @@ class ShardedSearch:
             division: how to cut it; None for one range, which may be of a server without positions.
             begin_range: begins the search of a range, within so many seconds.
             timeout: seconds for all of it; None for no bound.
-            clock: tells the time in seconds.
+            clock: returns the time in seconds.
         """
         self.found: Match | None = None
         """The ideal result, which ends the search, once all before it is searched."""
@@ -93,7 +93,7 @@ class ShardedSearch:
         self._clock = clock
         self._began = clock()
         self._deadline = None if timeout is None else self._began + timeout
-        self._legs: dict[int, RangeSearch] = {}
+        self._ranges: dict[int, RangeSearch] = {}
         """By number, which is the order of the ranges."""
         self._turn = 0
         """Of the range to begin next."""
@@ -102,15 +102,15 @@ class ShardedSearch:
         self._held = 0
         self._is_full = False
         self._hashes = 0
-        """Of ranges that are not among the legs any more."""
+        """Of ranges that are no longer under way."""
         self._best: Match | None = None
         self._spent: BudgetSpentError | None = None
 
     @property
     def next_position(self) -> int | None:
-        """Where to go on: all before it is searched and handed on. None where nothing is left.
+        """Where to resume: all before it is searched and returned. None where nothing is left.
 
-        Also None for an undivided search that has not told yet how far it is.
+        Also None for an undivided search that has not reported its position yet.
         """
         first = self._first()
         if first and not self._division:
@@ -123,99 +123,99 @@ class ShardedSearch:
         return position if position < self.query.keyspace.end else None
 
     def begin(self) -> list[RangeSearch]:
-        """Return the legs whose RPC is to begin now.
+        """Return the ranges whose RPC is to begin now.
 
         Raises:
             BudgetSpentError: everything is searched.
         """
         self._open()
-        if not self._legs:
+        if not self._ranges:
             raise self._whole(self._spent or self._nothing_to_search())
         now = self._clock()
         first = self._first()
         due = [
-            leg
-            for leg in self._legs.values()
-            if leg.state is _State.WAITING
-            and leg.begins_at <= now
-            and (leg is first or not self._is_full)
+            range_
+            for range_ in self._ranges.values()
+            if range_.state is _State.WAITING
+            and range_.begins_at <= now
+            and (range_ is first or not self._is_full)
         ]
-        for leg in due:
-            leg.state = _State.RUNNING
-            leg.is_refused = False
+        for range_ in due:
+            range_.state = _State.RUNNING
+            range_.is_refused = False
         return due
 
     def accept(self, number: int, event: HashNameResponse | RpcStatus) -> list[SearchEvent]:
-        """Return what a message (`take`) or the status (`end`) of the RPC of leg `number` means."""
+        """Return what a message (`take`) or status (`end`) of the RPC of range `number` means."""
         return self.end(number, event) if isinstance(event, RpcStatus) else self.take(number, event)
 
     def take(self, number: int, message: HashNameResponse) -> list[SearchEvent]:
-        """Return what a message of the RPC of leg `number` tells of the whole.
+        """Return what a message of the RPC of range `number` means for the whole.
 
         Raises:
             VerificationError: it is not true.
         """
-        leg = self._legs.get(number)
-        if leg is None or leg.state is not _State.RUNNING:
+        range_ = self._ranges.get(number)
+        if range_ is None or range_.state is not _State.RUNNING:
             return []
         if self._division and not (message.HasField("position") or message.HasField("progress")):
             text = "it has no position: such a server cannot search a range"
             raise VerificationError(text)
-        news = leg.search.take(message)
-        if isinstance(news, Progress):
-            leg.hashes = news.hashes
-            self._compare(news.best)
-            return [self._progress(news)] if leg is next(self._running()) else []
-        self._compare(news)
-        leg.held.append(news)
+        event = range_.search.take(message)
+        if isinstance(event, Progress):
+            range_.hashes = event.hashes
+            self._compare(event.best)
+            return [self._progress(event)] if range_ is next(self._running()) else []
+        self._compare(event)
+        range_.held.append(event)
         self._held += 1
-        if leg.search.found:
-            leg.state = _State.DONE
+        if range_.search.found:
+            range_.state = _State.DONE
             self._has_hit = True
             self._give_up_beyond(number)
         return self._merge()
 
     def end(self, number: int, ended: RpcStatus) -> list[SearchEvent]:
-        """Return what the end of the RPC of leg `number` means for the whole.
+        """Return what the end of the RPC of range `number` means for the whole.
 
         Raises:
             StoppedError: the whole has ended without its ideal result.
-            VerificationError: the status tells something that is not true.
+            VerificationError: the status contains something that is not true.
         """
-        leg = self._legs.get(number)
-        if leg is None or leg.state is _State.DONE:
+        range_ = self._ranges.get(number)
+        if range_ is None or range_.state is _State.DONE:
             return []
-        was_parking = leg.state is _State.PARKING
-        leg.state = _State.WAITING
+        was_parking = range_.state is _State.PARKING
+        range_.state = _State.WAITING
         if was_parking:
             return []
         details = Details.of(ended.rich)
         if details.reason == TOO_MANY_SEARCHES and next(self._running(), None):
-            self._refuse(leg, details.retry_after or REFUSED_DELAY)
+            self._refuse(range_, details.retry_after or REFUSED_DELAY)
             return []
         self._admit()
         try:
-            pause = leg.search.end(ended)
+            pause = range_.search.end(ended)
         except StoppedError as error:
-            self._note(leg, error)
-            if not self._is_done(leg, error):
+            self._note(range_, error)
+            if not self._is_done(range_, error):
                 raise self._whole(error) from None
-            leg.state = _State.DONE
+            range_.state = _State.DONE
             return self._merge()
-        self._note(leg, pause.error)
-        leg.begins_at = self._clock() + pause.delay
+        self._note(range_, pause.error)
+        range_.begins_at = self._clock() + pause.delay
         return [pause]
 
     def surplus(self) -> list[int]:
-        """Return the legs whose RPC is to be cancelled now, each once; its end is still taken."""
+        """Return the ranges whose RPC is to be cancelled now, each once; its end is still taken."""
         surplus, self._surplus = self._surplus, []
         return surplus
 
     def _first(self) -> RangeSearch | None:
-        return next(iter(self._legs.values()), None)
+        return next(iter(self._ranges.values()), None)
 
     def _running(self) -> Iterator[RangeSearch]:
-        return (leg for leg in self._legs.values() if leg.state is _State.RUNNING)
+        return (range_ for range_ in self._ranges.values() if range_.state is _State.RUNNING)
 
     def _part(self, turn: int) -> Query | None:
         if self._division:
@@ -226,7 +226,7 @@ class ShardedSearch:
         """Take on ranges until as many are under way as may be."""
         width = self._division.width if self._division else 1
         is_at_start = self._turn == 0
-        under_way = sum(leg.state is not _State.DONE for leg in self._legs.values())
+        under_way = sum(range_.state is not _State.DONE for range_ in self._ranges.values())
         while under_way < width and not self._has_hit and not self._is_full:
             part = self._part(self._turn)
             if part is None:
@@ -234,46 +234,46 @@ class ShardedSearch:
             now = self._clock()
             left = None if self._deadline is None else max(0.0, self._deadline - now)
             begins_at = now + LEAD if is_at_start and self._turn else now
-            self._legs[self._turn] = RangeSearch(
+            self._ranges[self._turn] = RangeSearch(
                 self._turn, part, self._begin_range(part, left), begins_at
             )
             self._turn += 1
             under_way += 1
 
-    def _is_done(self, leg: RangeSearch, error: StoppedError) -> bool:
+    def _is_done(self, range_: RangeSearch, error: StoppedError) -> bool:
         if isinstance(error, BudgetSpentError):
             self._spent = error
-            return leg.search.is_searched
-        # The last report told all; of an undivided search, how it ended counts as well.
-        return self._division is not None and leg.search.is_searched
+            return range_.search.is_searched
+        # The last report was complete; of an undivided search, its end counts as well.
+        return self._division is not None and range_.search.is_searched
 
     def _refused(self) -> list[RangeSearch]:
-        return [leg for leg in self._legs.values() if leg.is_refused]
+        return [range_ for range_ in self._ranges.values() if range_.is_refused]
 
-    def _refuse(self, leg: RangeSearch, delay: float) -> None:
-        """Let `leg` wait: as many as the server lets one client have are under way.
+    def _refuse(self, range_: RangeSearch, delay: float) -> None:
+        """Let `range_` wait: as many as the server lets one client have are under way.
 
         All that wait together ask once in `delay` seconds.
         """
-        leg.is_refused = True
-        leg.begins_at = self._clock() + delay * len(self._refused())
+        range_.is_refused = True
+        range_.begins_at = self._clock() + delay * len(self._refused())
 
     def _admit(self) -> None:
         """Let the first range that waits ask now: another has ended."""
-        for leg in self._refused()[:1]:
-            leg.begins_at = self._clock()
+        for range_ in self._refused()[:1]:
+            range_.begins_at = self._clock()
 
     def _give_up_beyond(self, number: int) -> None:
-        for leg in [leg for leg in self._legs.values() if leg.number > number]:
-            if leg.state is _State.RUNNING:
-                self._surplus.append(leg.number)
-            self._retire(leg)
+        for range_ in [range_ for range_ in self._ranges.values() if range_.number > number]:
+            if range_.state is _State.RUNNING:
+                self._surplus.append(range_.number)
+            self._retire(range_)
 
     def _merge(self) -> list[SearchEvent]:
         """Return the results that are held back for no range before them."""
-        news: list[SearchEvent] = []
+        events: list[SearchEvent] = []
         while first := self._first():
-            news += first.held
+            events += first.held
             self._held -= len(first.held)
             first.held.clear()
             self.found = first.search.found
@@ -281,22 +281,22 @@ class ShardedSearch:
                 break
             self._retire(first)
         self._bound()
-        return news
+        return events
 
     def _bound(self) -> None:
         if self._held >= MOST_HELD:
             self._is_full = True
             first = self._first()
-            for leg in [leg for leg in self._running() if leg is not first]:
-                leg.state = _State.PARKING
-                self._surplus.append(leg.number)
+            for range_ in [range_ for range_ in self._running() if range_ is not first]:
+                range_.state = _State.PARKING
+                self._surplus.append(range_.number)
         elif self._held <= MOST_HELD // 2:
             self._is_full = False
 
-    def _retire(self, leg: RangeSearch) -> None:
-        self._hashes += leg.hashes
-        self._held -= len(leg.held)
-        del self._legs[leg.number]
+    def _retire(self, range_: RangeSearch) -> None:
+        self._hashes += range_.hashes
+        self._held -= len(range_.held)
+        del self._ranges[range_.number]
 
     def _progress(self, part: Progress) -> Progress:
         """Return what the progress of the first range that is searched means for the whole."""
@@ -313,10 +313,10 @@ class ShardedSearch:
         )
 
     def _all_hashes(self) -> int:
-        return self._hashes + sum(leg.hashes for leg in self._legs.values())
+        return self._hashes + sum(range_.hashes for range_ in self._ranges.values())
 
-    def _note(self, leg: RangeSearch, error: StoppedError) -> None:
-        leg.hashes = error.hashes
+    def _note(self, range_: RangeSearch, error: StoppedError) -> None:
+        range_.hashes = error.hashes
         self._compare(error.best)
 
     def _compare(self, result: Match | None) -> None:
