@@ -93,6 +93,49 @@ def test_find(call: Run, address: str) -> None:
     assert b64encode(_secret_at(int(position))).decode() == secret
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["do", "--algorithm", "sha256"],
+        ["do", "--anchor", "start"],
+        ["do", "--secret-prefix", "x"],
+        ["do", "--alphabet", "digits"],
+        ["--zero-bits", "8"],
+    ],
+)
+@pytest.mark.parametrize("command", ["find", "estimate"])
+def test_newer_search(
+    call: Run, address: str, classic: ClassicServicer, command: str, options: list[str]
+) -> None:
+    """A search that this server does not know is refused before it begins."""
+    done = call(command, *options, "--server", address)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert f"The server at {address} is too old for this search" in done.stderr
+    assert not classic.began.is_set()
+
+
+def test_estimate(call: Run, address: str) -> None:
+    """What the server cannot tell is computed here; how fast it is remains unknown."""
+    done = call("estimate", "doctor", "--json", "--server", address)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    estimate = json.loads(done.stdout)
+    assert (pytest.approx(21 / 2**30, rel=0.01), None) == (
+        estimate["chance"],
+        estimate["hashes_per_second"],
+    )
+
+
+def test_count(call: Run, address: str) -> None:
+    """It would begin at the first match again: the search ends with that one, and says why."""
+    done = call("find", "do", "--count", "2", "--server", address)
+
+    assert (1, 1) == (done.returncode, len(done.stdout.splitlines()))
+    assert "Found 1 of 2. " in done.stderr
+    assert "--count" in done.stderr
+
+
 def _secret_at(position: int) -> bytes:
     digits = []
     while position:

@@ -104,6 +104,29 @@ hashfinder find --progress --json --resume --server a:1 --ideal-distance 1 --sho
             ],
         ),
         (
+            search(
+                "x?",
+                server="a:1",
+                algorithm="sha256",
+                wildcard="?",
+                secret_prefix="tree ",
+                secret_suffix_hex="00",
+                alphabet="digits",
+                secret_length=0,
+                count=3,
+            ),
+            [
+                *SHARDED,
+                *("--algorithm", "sha256", "--wildcard", "?", "--secret-prefix", "tree "),
+                *("--secret-suffix-hex", "00", "--alphabet", "digits", "--secret-length", "0"),
+                *("--count", "3", "--start-position", "5", "x?"),
+            ],
+        ),
+        (
+            search(None, server="a:1", zero_bits=8),
+            [*SHARDED, "--zero-bits", "8", "--start-position", "5"],
+        ),
+        (
             search("x"),
             ["hashfinder", "find", "--server", "127.0.0.1:50051", "--start-position", "5", "x"],
         ),
@@ -115,3 +138,13 @@ def test_command(asked: Search, command: list[str]) -> None:
     It names the server always: the environment may change.
     """
     assert command == shlex.split(asked.command(5))
+
+
+def test_behind() -> None:
+    """What is left behind a match is its range, its budget and its count."""
+    asked = search("x", start_position=5, maximum_hashes=10, count=3)
+
+    left = asked.behind(7)
+
+    assert (8, 7, 2) == (left.limits.start_position, left.limits.maximum_hashes, left.wanted.count)
+    assert asked.query.limit == left.query.limit

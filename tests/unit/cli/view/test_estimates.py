@@ -1,0 +1,53 @@
+"""How long a search takes, in words."""
+
+import json
+
+import pytest
+
+from hashfinder_cli.view.estimates import duration, json_line, of_chance, one_line, paragraph
+from hashfinder_client.query import Query
+from hashfinder_proto.hash_name_pb2 import SearchEstimate
+from hashfinder_rules.chance import Chance
+
+DOCTOR = of_chance(Query("doctor").chance)
+
+
+def test_one_line() -> None:
+    """The odds, what half of such searches take, in time as well, and nearly all of them."""
+    fast = SearchEstimate(hashes_per_second=354e6)
+    fast.MergeFrom(DOCTOR)
+
+    assert (
+        "1 in 51.1 M; half of such searches end within 35.4 M hashes (0.1 s here),"
+        " 99 % within 235.5 M"
+    ) == one_line(fast)
+
+
+def test_unknown_rate() -> None:
+    """Without a rate there is no time."""
+    assert "here" not in one_line(DOCTOR) + paragraph(DOCTOR)
+    assert json.loads(json_line(DOCTOR))["hashes_per_second"] is None
+
+
+def test_bounds() -> None:
+    """A chance that is not exact is a range."""
+    assert one_line(of_chance(Chance(1e-6, 1e-3))).startswith("between 1 in 1.0 k and 1 in 1.0 M;")
+
+
+def test_no_chance() -> None:
+    """A chance of zero divides nothing."""
+    assert one_line(SearchEstimate()).startswith("a chance too small for a number;")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.0 s"), (59.9, "59.9 s"), (90, "1.5 min"), (5400, "1.5 h"), (1.296e5, "1.5 d")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    """Time is in the unit that suits it."""
+    assert text == duration(seconds)
+
+
+def test_years() -> None:
+    """Times without end are years."""
+    assert "3.2 T years" == duration(1e20)
