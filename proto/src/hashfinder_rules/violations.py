@@ -79,7 +79,7 @@ def _name_violations(query: Query) -> Iterator[Violation]:
 
 
 def _symbols(query: Query) -> str:
-    """Return a clause that tells which characters a text has."""
+    """Return a clause that names the characters of a text."""
     scheme = query.scheme
     folded = scheme.fold(scheme.encoding.symbols)
     case = "" if scheme.case_sensitive or folded.isdigit() else " in either case"

@@ -40,7 +40,7 @@ class WorkersStuckError(HashFinderError):
 
 
 class Application:
-    """The whole server, from its settings. Create it on the event loop that shall run it."""
+    """The whole server, from its settings. Create it on the event loop that runs it."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Application:
         await self._server.searches_ended()
 
     def stop_searches(self) -> None:
-        """Step 4: tell the clients of those that are left where to resume."""
+        """Step 4: stop the remaining searches; their clients receive where to resume."""
         self._scheduler.stop_all(draining_error)
 
     async def stop_serving(self) -> None:

@@ -17,8 +17,8 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 _LINGER_SECONDS = 0.5
 """How long a server refuses searches, at least, before it hangs up.
 
-gRPC answers RPCs that come while it hangs up with CANCELLED. Clients that were told when to come
-back send none then.
+While it hangs up, gRPC answers new RPCs with CANCELLED. Clients that received a time to retry send
+none then.
 """
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SAME_SIGNAL_SECONDS = 0.2
@@ -48,7 +48,7 @@ class Drainable(Protocol):
         """Return when no search is under way."""
 
     def stop_searches(self) -> None:
-        """Stop the searches under way; each client is told where to resume."""
+        """Stop the searches under way; each client receives where to resume."""
 
     async def stop_serving(self) -> None:
         """Close the port and every connection."""
@@ -66,7 +66,7 @@ class DrainTimes:
     grace: float
     """For the searches under way to end by themselves."""
     margin: float = 2.0
-    """After that, for clients to be told, and for the workers to end."""
+    """After that, for clients to receive their status, and for the workers to end."""
 
     @property
     def cap(self) -> float:

@@ -1,4 +1,4 @@
-"""The search from its start to its end, whoever ends it."""
+"""One search from its start to its end."""
 
 import asyncio
 import errno

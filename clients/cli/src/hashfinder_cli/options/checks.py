@@ -1,4 +1,4 @@
-"""What a flag may be, as far as it can be told without a server, which judges the rest.
+"""The checks of flags that need no server; the server checks the rest.
 
 A check does nothing but look: the shell's completion runs them as well.
 """

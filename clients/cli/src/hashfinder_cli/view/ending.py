@@ -1,4 +1,4 @@
-"""How a search ended, whoever ended it."""
+"""How a search ended."""
 
 from dataclasses import dataclass
 

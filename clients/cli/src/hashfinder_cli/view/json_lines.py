@@ -2,7 +2,7 @@
 
 Numbers of 64 bits come twice: as a number, and as text under the same name with ``_text``.
 JavaScript, jq before 1.7 and others read numbers above 2^53 as the nearest float; the JSON mapping
-of protobuf writes text for that reason. The number stays for whoever computes with it.
+of protobuf writes text for that reason. The number stays for programs that compute with it.
 """
 
 import json

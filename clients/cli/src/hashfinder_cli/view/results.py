@@ -1,4 +1,4 @@
-"""What goes to stdout: the results, in the form that suits whoever reads them.
+"""What goes to stdout: the results, in the form that suits the reader.
 
 A terminal gets a block per result; a pipe or a file one line of tab-separated fields; with
 ``--json`` either gets one JSON object per line. Each is written out at once.

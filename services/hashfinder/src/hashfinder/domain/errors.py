@@ -52,11 +52,11 @@ class InvalidRequestError(HashFinderError):
 
 
 class UndecodableRequestError(HashFinderError):
-    """The request's bytes are no message of the expected type. Its sender acts."""
+    """The request's bytes are not a message of the expected type. Its sender acts."""
 
 
 class IncompleteRequestError(HashFinderError):
-    """The RPC ended, or went on for too long, without a request. Its sender acts."""
+    """The RPC ended, or lasted too long, without a request. Its sender acts."""
 
 
 class StoppedError(HashFinderError):
@@ -126,7 +126,7 @@ class TooManySearchesError(LimitError):
 
 
 class TimeLimitReachedError(LimitError):
-    """The search has held its place for as long as one may. The client goes on after the others."""
+    """The search has held its place for as long as one may. The client resumes after the others."""
 
     cause = Cause.BUDGET
 
@@ -143,6 +143,6 @@ class ServerOverloadedError(LimitError):
 
 
 class ServerDrainingError(RetryableError):
-    """The server is going away. The client goes on elsewhere."""
+    """The server is going away. The client resumes elsewhere."""
 
     cause = Cause.SHUTDOWN

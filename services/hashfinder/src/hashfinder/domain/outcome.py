@@ -15,8 +15,8 @@ class Outcome:
     def record(self, reason: Exception | None) -> None:
         """Keep `reason` if it is the first one.
 
-        `AbandonedError` is none: it says that nobody waits for the answer any more. Whether the
-        client cancelled, its deadline passed or its connection broke is found out afterwards.
+        `AbandonedError` is not a reason: no one waits for the answer any more. Whether the client
+        cancelled, its deadline passed or its connection broke is found out afterwards.
         """
         if self.reason is None and not isinstance(reason, AbandonedError):
             self.reason = reason

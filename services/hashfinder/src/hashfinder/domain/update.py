@@ -1,4 +1,4 @@
-"""What a search reports to whoever waits for it."""
+"""What a search reports to the RPC that waits for it."""
 
 from typing import NamedTuple
 

@@ -97,7 +97,7 @@ class _ReadingsCollector(Collector):
 
 
 class Metrics:
-    """Counts what transport and scheduler tell. Safe from any thread."""
+    """Counts what transport and scheduler report. Safe from any thread."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register all metrics."""
@@ -193,7 +193,7 @@ class Metrics:
         self._cancellations.labels(rpc.method, cause).inc()
 
     def freed(self, seconds: float) -> None:
-        """Observe how long a stopped search went on."""
+        """Observe how long a stopped search kept running."""
         self._cancel_latency.observe(seconds)
 
 

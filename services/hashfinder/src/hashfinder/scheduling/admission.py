@@ -16,7 +16,7 @@ from hashfinder.scheduling.fair_queue import FairQueue
 from hashfinder.scheduling.slots import Slot, SlotLedger
 
 DRAINING_RETRY_SECONDS = 1.0
-"""What a draining server tells its clients to wait: another one is up, or starts."""
+"""The retry delay that a draining server sends: another server is up, or starts."""
 _SHORTEST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 30.0
 _PATIENCE_SECONDS = 0.25
@@ -49,7 +49,7 @@ class Admission:
         quota_rate: int,
         clock: Callable[[], float],
     ) -> None:
-        """Take the limits, and what tells for how many seconds a client is out of quota."""
+        """Take the limits, and what returns for how many seconds a client is out of quota."""
         self._limits = limits
         self._quota_delay = quota_delay
         self._quota_rate = quota_rate

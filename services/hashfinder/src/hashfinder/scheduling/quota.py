@@ -19,7 +19,7 @@ class Quota:
     is the same as none, and of more than `clients` the one unused for longest is forgotten.
 
     A client that has emptied its bucket waits until a tenth of it is filled again, so that it does
-    not come back for crumbs. Not thread-safe.
+    not retry for a few hashes at a time. Not thread-safe.
     """
 
     def __init__(

@@ -168,7 +168,7 @@ class Scheduler:
         return min(rate, self._quota.rate / typical_blocks(query)) if self._quota.rate else rate
 
     def take(self, job: Job) -> SearchUpdate:
-        """Take the results that wait, in order; a parked search goes on."""
+        """Take the results that wait, in order; a parked search resumes."""
         with self._work:
             search = job.search
             update = SearchUpdate(

@@ -35,7 +35,7 @@ class Session:
         limit: asyncio.Timeout,
         prompt_context: Callable[[], Context],
     ) -> None:
-        """Hand the search to the scheduler; the running event loop is told of its results.
+        """Submit the search to the scheduler, which notifies the running event loop of its results.
 
         A task that is cancelled while it waits for them stops the search at once, however long the
         loop keeps it waiting, unless it is the `limit` that cancels it.
@@ -93,9 +93,9 @@ class Session:
             self._limit.reschedule(end)
 
     def time_out(self, seconds: int) -> Exception:
-        """Stop the search after `seconds`; return the error to tell, an earlier one if there is.
+        """Stop the search after `seconds`; return the error to report, an earlier one if there is.
 
-        It tells how far the search has come, unless results are left that were not sent.
+        It contains how far the search has come, unless results are left that were not sent.
         """
         late = TimeLimitReachedError(seconds)
         error = self._close(late) or late

@@ -50,7 +50,7 @@ class Search:
         self.query = query
         self.bounds = bounds
         self.halt = bytearray(1)
-        """Becomes 1 when the search ends, for the scans that go on: nobody waits for them."""
+        """Becomes 1 when the search ends, for the scans still running: no one waits for them."""
         self._maximum_hashes = maximum_hashes
         self._began = now
         self._start = start

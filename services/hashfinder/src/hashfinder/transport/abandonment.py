@@ -1,12 +1,12 @@
 """Who stopped an RPC that gRPC cancelled: the client, its deadline, or its connection.
 
-gRPC for Python tells a handler of all three in the same way, by cancelling its task, so the cause
+gRPC for Python reports all three to a handler in the same way, by cancelling its task, so the cause
 is found out afterwards, when the worker is free again and the handler has ended:
 
 * The deadline has passed where hardly any time remains. Clients round a deadline up by up to 1 % on
   the wire, so that the server's own view of it comes that much later.
 * Otherwise the connection decides. A client that cancels keeps it; one that lost it, or died, does
-  not, and gRPC's own books (channelz) forget its socket when its last handler has ended.
+  not, and channelz forgets its socket when its last handler has ended.
 
 A server that drains closes its connections itself: then such a stop counts as a cancel. Behind a
 proxy the peer is the proxy, which keeps its connection when one of its clients loses its
@@ -59,8 +59,8 @@ class Connections:
     def ask(self, peer: str, answer: Callable[[bool], None]) -> None:
         """Call `answer` with whether `peer` is connected, when a lost connection has vanished.
 
-        To be asked when none of the peer's handlers runs any more: as long as one does, gRPC keeps
-        the socket in its books. `answer` must return at once, and not raise.
+        To be asked when none of the peer's handlers runs any more: as long as one does, channelz
+        lists the socket. `answer` must return at once, and not raise.
         """
         self._asked.append((peer, answer))
         if self._answering is None:

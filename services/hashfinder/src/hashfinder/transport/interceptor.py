@@ -69,7 +69,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         await self._reports.searches_ended()
 
     def watch_servers(self) -> None:
-        """Note that there is a new server, whose connections tell a cancel from a lost client."""
+        """Note a new server: its connections distinguish a cancel from a lost client."""
         self._connections.watch_servers()
 
     def hang_up(self) -> None:

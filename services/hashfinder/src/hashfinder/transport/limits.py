@@ -33,7 +33,7 @@ class ServerOptions:
     connection_age_seconds: int
     """After how long a client is asked to reconnect, so that new servers get work; 0: never."""
     longest_rpc_seconds: float
-    """How long the RPCs of a connection that has aged may go on."""
+    """How long the RPCs of a connection that has aged may continue."""
     idle_seconds: int = 3600
     """After how long without an RPC a connection is closed; clients reconnect by themselves."""
 

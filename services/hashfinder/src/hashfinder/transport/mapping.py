@@ -43,7 +43,7 @@ def search_progress(progress: Progress) -> pb.SearchProgress:
 
 
 def estimate_message(chance: Chance, hashes_per_second: float) -> pb.SearchEstimate:
-    """Return the message that tells how probable a result is, and how long it takes."""
+    """Return the message with how probable a result is, and how long it takes."""
     return pb.SearchEstimate(
         chance=chance.lower,
         chance_upper_bound=chance.upper,

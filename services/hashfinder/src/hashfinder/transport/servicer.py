@@ -66,7 +66,7 @@ class SearchServicer(HashFinderServicer):
                 for position in taken.results:
                     result = Candidate.at(position, wanted.query)
                     await context.write(result_message(result))
-                    # No candidate that is no result is better than one that is.
+                    # Results are always closer than candidates that are not results.
                     best = result if best is None or result.distance < best.distance else best
                     if interval and due and self._clock() >= due and position != taken.results[-1]:
                         await context.write(progress_message(taken.progress.up_to(position, best)))

@@ -78,7 +78,7 @@ def code_of(error: Exception) -> grpc.StatusCode:
 
 
 def to_status(error: Exception, request_id: str) -> grpc.Status:
-    """Return the status that tells the client of `error`.
+    """Return the status that reports `error` to the client.
 
     An error without a row is a fault of ours: a generic INTERNAL; its request id leads to the log.
     """
