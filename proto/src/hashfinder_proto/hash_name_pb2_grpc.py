@@ -82,8 +82,9 @@ class HashFinderServicer:
 
         OK: found.
 
-        INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-        UNDECODABLE_REQUEST. Fix the request; do not retry it.
+        INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation,
+        UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
+        30 seconds. Fix the request; do not retry it.
 
         RESOURCE_EXHAUSTED:
         HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
@@ -139,8 +140,9 @@ class HashFinderServicer:
 
         OK: the estimate.
 
-        INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
-        UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+        INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation,
+        UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST. A request that this RPC accepts is one that Find and
+        FindRange accept.
 
         UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 

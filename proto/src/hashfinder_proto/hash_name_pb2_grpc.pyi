@@ -73,8 +73,9 @@ class HashFinderStub:
 
     OK: found.
 
-    INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-      UNDECODABLE_REQUEST. Fix the request; do not retry it.
+    INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation,
+      UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
+      30 seconds. Fix the request; do not retry it.
 
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
@@ -122,8 +123,9 @@ class HashFinderStub:
 
     OK: the estimate.
 
-    INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
-      UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+    INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation,
+      UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST. A request that this RPC accepts is one that Find and
+      FindRange accept.
 
     UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 
@@ -153,8 +155,9 @@ class HashFinderAsyncStub(HashFinderStub):
 
     OK: found.
 
-    INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-      UNDECODABLE_REQUEST. Fix the request; do not retry it.
+    INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation,
+      UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
+      30 seconds. Fix the request; do not retry it.
 
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
@@ -202,8 +205,9 @@ class HashFinderAsyncStub(HashFinderStub):
 
     OK: the estimate.
 
-    INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
-      UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+    INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation,
+      UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST. A request that this RPC accepts is one that Find and
+      FindRange accept.
 
     UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 
@@ -236,8 +240,9 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
 
         OK: found.
 
-        INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation, or
-          UNDECODABLE_REQUEST. Fix the request; do not retry it.
+        INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation,
+          UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
+          30 seconds. Fix the request; do not retry it.
 
         RESOURCE_EXHAUSTED:
           HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
@@ -297,8 +302,9 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
 
         OK: the estimate.
 
-        INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation, or
-          UNDECODABLE_REQUEST. A request that this RPC accepts is one that Find and FindRange accept.
+        INVALID_ARGUMENT: as for Find: INVALID_REQUEST with BadRequest, which lists every violation,
+          UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST. A request that this RPC accepts is one that Find and
+          FindRange accept.
 
         UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 

@@ -69,6 +69,8 @@ class Row:
     cancel: bool = False
     wire: bytes | None = None
     """Bytes to send in the request's place."""
+    unsent: bool = False
+    """Whether the client ends its side without a request message."""
 
 
 BUDGET_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "SearchProgress"})
@@ -197,6 +199,13 @@ ROWS = (
         wire=b"\xff\xff\xff",
     ),
     Row(
+        "no message",
+        "INVALID_ARGUMENT",
+        reason="INCOMPLETE_REQUEST",
+        details=frozenset({"ErrorInfo"}),
+        unsent=True,
+    ),
+    Row(
         "fault of ours",
         "INTERNAL",
         reason="INTERNAL_ERROR",
@@ -210,9 +219,12 @@ ROWS = (
 def begin(running: RunningApplication, method: str, row: Row, request_id: str) -> Any:  # noqa: ANN401
     """Start the RPC of a row."""
     metadata = (("x-request-id", request_id),)
+    channel: Any = running.channel
+    if row.unsent:
+        open_method = channel.stream_stream  # on the wire, what is streamed makes no difference
+        return open_method(f"/hash_name.HashFinder/{method}")(iter(()), metadata=metadata)
     if row.wire is None:
         return getattr(running.stub, method)(row.request, timeout=row.timeout, metadata=metadata)
-    channel: Any = running.channel
     open_method = channel.unary_unary if method == "Find" else channel.unary_stream
     return open_method(f"/hash_name.HashFinder/{method}")(row.wire, metadata=metadata)
 

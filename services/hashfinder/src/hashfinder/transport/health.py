@@ -6,6 +6,8 @@ writes the latest status. What `Check`, `Watch` and `List` answer is the same.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -14,6 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 MOST_WATCHERS = 1024
 """How many RPCs watch at once; the next one is refused."""
+MOST_WATCHERS_PER_CLIENT = 256
+"""How many of them one client may have, so that it leaves room for others."""
 
 _Response = health_pb2.HealthCheckResponse
 _Context: TypeAlias = (
@@ -24,11 +28,22 @@ _Context: TypeAlias = (
 class Health(health_pb2_grpc.HealthServicer):
     """The status of each service, by its full name; ``""`` is the server itself."""
 
-    def __init__(self) -> None:
-        """Begin with the server SERVING, and no service known."""
+    def __init__(
+        self,
+        identify: Callable[[str], str],
+        most_watchers: int = MOST_WATCHERS,
+        most_watchers_per_client: int = MOST_WATCHERS_PER_CLIENT,
+    ) -> None:
+        """Begin with the server SERVING, and no service known.
+
+        `identify` returns the client of a peer.
+        """
+        self._identify = identify
+        self._most_watchers = most_watchers
+        self._most_watchers_per_client = most_watchers_per_client
         self._statuses: dict[str, int] = {"": _Response.SERVING}
         self._changed = asyncio.Event()  # set, and replaced, at every change
-        self._watchers = 0
+        self._watchers: Counter[str] = Counter()  # by client; one without any has no entry
 
     def set(self, service: str, *, serving: bool) -> None:
         """Change a status at once; the watchers learn of it on the next turn of the loop."""
@@ -56,16 +71,24 @@ class Health(health_pb2_grpc.HealthServicer):
     ) -> None:
         """Stream the status of a service, now and after every change; RESOURCE_EXHAUSTED if full.
 
+        Both the server's watchers and those of each client are bounded.
         A client that reads slowly gets the latest status, not every one.
         """
-        if self._watchers >= MOST_WATCHERS:
-            message = f"{MOST_WATCHERS} RPCs watch the health, as many as may"
+        client = self._identify(context.peer())
+        if self._watchers.total() >= self._most_watchers:
+            message = f"the server has {self._most_watchers} health watchers, the most it accepts"
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
-        self._watchers += 1
+        if self._watchers[client] >= self._most_watchers_per_client:
+            most = self._most_watchers_per_client
+            message = f"the client has {most} health watchers, the most that one client may have"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        self._watchers[client] += 1
         try:
             await self._watch(request.service, context)
         finally:
-            self._watchers -= 1
+            self._watchers[client] -= 1
+            if not self._watchers[client]:
+                del self._watchers[client]
 
     async def _watch(self, service: str, context: _Context) -> None:
         written = None

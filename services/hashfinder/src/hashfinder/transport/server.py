@@ -40,7 +40,7 @@ class Server:
         self._options = options
         self._servicer = servicer
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
-        self._health = Health()
+        self._health = Health(identify)
         self._health.set(SERVICE, serving=True)
         self._listener = Listener(self._build, options.host, options.port, on_failure)
         host = f"[{options.host}]" if ":" in options.host else options.host
