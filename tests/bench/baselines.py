@@ -28,7 +28,7 @@ from tests.bench.ledger import Ledger
 
 MAXIMUM_HASHES = 2**63
 CHUNK_SECONDS = 0.002
-"""Short: it is how long a stopped search goes on, in these designs."""
+"""Short: it is how long a stopped search keeps running, in these designs."""
 FIRST_RATE = 50e6
 OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -44,7 +44,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[HashNameRequest, HashNameRespons
 
 
 class ChunkedSearch:
-    """One request, searched chunk by chunk of about a millisecond by whoever calls."""
+    """One request, searched chunk by chunk of about a millisecond by the caller."""
 
     def __init__(self, kernel: Kernel, request: HashNameRequest) -> None:
         """Begin at the request's start."""
@@ -81,7 +81,7 @@ class ChunkedSearch:
         search.give_back(chunk, scan)
 
     def messages(self) -> Iterator[HashNameResponse]:
-        """Yield what the client is to be told now."""
+        """Yield the messages to send to the client now."""
         for position in self._search.take_results():
             yield result_message(Candidate.at(position, self._search.query))
         now = time.monotonic()

@@ -15,7 +15,7 @@ from tests.bench.machine import CpuTimes
 
 _OPEN_SECONDS = 6.0
 _STORM_SECONDS = 15.0
-"""How long searches have to begin before the measurement goes on without them."""
+"""How long searches have to begin before the measurement starts without them."""
 _FREE_SECONDS = 3.0
 """How long a cancelled search is watched."""
 _NOT_FREE = 1000 * _FREE_SECONDS

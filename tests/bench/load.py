@@ -147,7 +147,7 @@ class Clients:
     _numbers = count()
 
     def __init__(self, address: str, counts: list[int]) -> None:
-        """Take how many searches each client shall have."""
+        """Take how many searches each client is to have."""
         self._counts = counts
         self._channels = [
             grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])

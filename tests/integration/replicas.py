@@ -62,7 +62,7 @@ class Replicas:
 
     @property
     def target(self) -> str:
-        """What a client is told to connect to."""
+        """The target that a client connects to."""
         return f"dns://127.0.0.1:{self._names.port}/{NAME}:{self._port}"
 
     def add(self) -> ServerProcess:

@@ -31,7 +31,7 @@ def distance_between(name: str, text: str) -> int:
 
 
 def true_response(name: str, secret: bytes = b"", position: int | None = None) -> HashNameResponse:
-    """Return a true result for `name`; of b"", at position 0, unless told otherwise."""
+    """Return a true result for `name`; of b"", at position 0, by default."""
     return HashNameResponse(
         secret=b64encode(secret).decode(),
         hashed_name=hash_of(secret),

@@ -221,7 +221,7 @@ def _start(
 
 
 def server_command(*flags: str, before: str = "") -> list[str]:
-    """Return the command line of a server on free ports, that drains at once when it is told to.
+    """Return the command line of a server on free ports, that drains at once on a signal.
 
     `before` is Python that the process runs first, to break something.
     """

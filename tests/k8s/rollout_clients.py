@@ -100,7 +100,7 @@ class CommandLine(Client):
 
     @property
     def reached(self) -> int:
-        """Where it says to go on."""
+        """Where it says to resume."""
         end = self._lines()[-1]
         return int(str(end["next_position"] or 0))
 

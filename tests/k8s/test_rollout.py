@@ -24,7 +24,7 @@ GRACE = 30.0
 DELAY = 1.0
 PRE_STOP = 1.0
 READY_SECONDS = 2.0
-"""Between two steps: what a new pod takes to be ready. The old ones go on draining."""
+"""Between two steps: what a new pod takes to be ready. The old ones keep draining."""
 
 
 class Cluster:

@@ -24,7 +24,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class FakeClock:
-    """A clock that stands still until told to go on."""
+    """A clock that stands still until it is advanced."""
 
     now = 1000.0
 

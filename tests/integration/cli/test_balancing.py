@@ -164,7 +164,7 @@ def test_rolling_restart(replicas: StartReplicas) -> None:
 
 @pytest.mark.parametrize("addresses", [[], ["127.0.0.1", "127.0.0.2"]], ids=["none", "no server"])
 def test_name_that_leads_nowhere(call: Run, names: NameServer, addresses: list[str]) -> None:
-    """A name without an address, or with no server there, is told as such, with exit code 5."""
+    """A name without an address, or with no server there, is reported as such, with exit code 5."""
     names.addresses = addresses
     target = f"dns://127.0.0.1:{names.port}/{NAME}:1"
     done = call("find", "doctor", "--server", target)

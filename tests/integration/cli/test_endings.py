@@ -217,7 +217,7 @@ def test_status_of_a_stream(call: Run, serve_script: ServeScript, row: str) -> N
 
 
 def test_json_end(call: Run, serve_script: ServeScript) -> None:
-    """With --json the end is an object that a program can go on from."""
+    """With --json the end is an object that a program can resume from."""
     server = serve_script(ROWS["budget"][0])
 
     done = call("find", NAME, "--json", "--server", server)
@@ -402,7 +402,7 @@ def test_stream_without_ideal_result(call: Run, serve_script: ServeScript) -> No
 
 
 def test_deadline(run: Run, serve_script: ServeScript, ended: threading.Event) -> None:
-    """--timeout ends the search on both sides, and says from where to go on if that is known."""
+    """--timeout ends the search on both sides, and says where to resume if that is known."""
 
     def script(_: HashNameRequest, context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         context.add_callback(ended.set)
@@ -432,7 +432,7 @@ def test_server_that_never_answers(run: Run, command: str, code: int) -> None:
 
 @pytest.mark.parametrize("command", ["find", "health"])
 def test_nobody_listens(run: Run, command: str) -> None:
-    """A refused connection is told at once, with the address, also from the environment."""
+    """A refused connection is reported at once, with the address, also from the environment."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         server = f"127.0.0.1:{free.getsockname()[1]}"
     name = ["doctor"] * (command == "find")
@@ -444,7 +444,7 @@ def test_nobody_listens(run: Run, command: str) -> None:
 
 
 def test_unknown_host(call: Run) -> None:
-    """A name that leads nowhere is told as such."""
+    """A name that cannot be resolved is reported as such."""
     done = call("find", "doctor", "--server", "server.invalid:50051")
 
     assert 5 == done.returncode
@@ -462,7 +462,7 @@ def test_help_documents_the_exit_codes(run: Run) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
 def test_completion(run: Run, shell: str) -> None:
-    """The shell is told the commands."""
+    """Completion gives the shell the commands."""
     asked = {
         "_HASHFINDER_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": "hashfinder ",

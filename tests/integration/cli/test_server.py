@@ -42,7 +42,7 @@ def test_find(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_budget_and_resume(call: Run, module_server: ServerProcess) -> None:
-    """The command printed when the budget is spent goes on where the search stopped."""
+    """The command printed when the budget is spent resumes where the search stopped."""
     whole = call("find", "doct", "--server", module_server.address)
     position = int(whole.stdout.split("\t")[1])
 
@@ -76,7 +76,7 @@ def test_resume(call: Run, module_server: ServerProcess, server_process: ServeRe
 
 
 def test_server_killed_while_resuming(start: Start, server_process: ServeReal) -> None:
-    """With --resume a search outlives its server, and Ctrl-C ends it also while there is none."""
+    """With --resume a search outlives its server, and Ctrl-C ends it also while no server runs."""
     server = server_process()
     asked = ["find", HOPELESS, "--resume", "--progress-interval", "0.1", "--server"]
     process = start(*asked, server.address)
@@ -106,7 +106,7 @@ def _read_until(stream: IO[str], part: str) -> None:
 
 
 def test_all_violations(call: Run, module_server: ServerProcess) -> None:
-    """Every violation is told at once, by its flag."""
+    """Every violation is reported at once, by its flag."""
     options = {"--ideal-distance": -1, "--maximum-hashes": 0, "--progress-interval": 0.001}
     given = [str(word) for option in options.items() for word in option]
     done = call("find", "", *given, "--show-inferior", "29", "--server", module_server.address)
@@ -171,7 +171,7 @@ def _wait_for_progress(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("service", ["", "hash_name.HashFinder"])
 def test_healthy(run: Run, module_server: ServerProcess, service: str) -> None:
-    """A serving server, or service, is exit code 0; its kernel is told with it."""
+    """A serving server, or service, is exit code 0; its kernel is printed with it."""
     done = run(
         "health", "--service", service, variables={"HASHFINDER_SERVER": module_server.address}
     )

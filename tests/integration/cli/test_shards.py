@@ -80,7 +80,7 @@ class Watched:
 
     @property
     def stderr(self) -> str:
-        """What it has told so far."""
+        """What it has printed so far."""
         return self._stderr.read_text()
 
     def wait_for_results(self, count: int) -> None:
@@ -105,7 +105,7 @@ def test_same_result_as_of_one_server(
 def test_interrupted_and_resumed(
     start: Start, call: Run, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
-    """Ctrl-C frees every server, and the one position told parts what is told from what is not."""
+    """Ctrl-C frees every server; the results printed are those before the position printed."""
     three = replicas(*SLOW)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(20)
@@ -129,14 +129,14 @@ def test_interrupted_and_resumed(
 def test_server_killed(
     start: Start, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
-    """A server that dies costs the ranges in its hand at the most: they go on elsewhere."""
+    """A server that dies delays at most the ranges that it searches: they resume elsewhere."""
     three = replicas(*SLOW)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(10)
     killed = three.remove()
     survivors = list(three.servers.values())
     by_killed = hashed([killed])
-    # It hangs first: by and by every range gets into its hand, and no search ends before its death.
+    # It hangs first: in time it holds every range, and no search ends before it dies.
     killed.send(signal.SIGSTOP)
     eventually(lambda: _hang(survivors), "all ranges in one hand", 30)
     killed.send(signal.SIGKILL)
@@ -185,7 +185,7 @@ def _drained(server: ServerProcess) -> float:
 def test_processes(
     start: Start, call: Run, replicas: StartReplicas, module_server: ServerProcess, tmp_path: Path
 ) -> None:
-    """Processes that share a search by number: one finds, and the others are told to stop.
+    """Processes that share a search by number: one finds, and the others are signalled to stop.
 
     The file of each says how it ended.
     """
@@ -218,7 +218,7 @@ def test_processes(
 
 
 def test_terminated_process(start: Start, replicas: StartReplicas, tmp_path: Path) -> None:
-    """SIGTERM cancels a process's RPC at once, and its file says from where all go on."""
+    """SIGTERM cancels a process's RPC at once, and its file says where all resume."""
     three = replicas(*SLOW)
     file = tmp_path / "result"
     file.write_text("of an earlier search")

@@ -90,7 +90,7 @@ def test_signal(
     option: list[str],
     stderr: str,
 ) -> None:
-    """A signal cancels the RPC on the server, says how to go on, and has its own exit code."""
+    """A signal cancels the RPC on the server, says how to resume, and has its own exit code."""
     process = start("find", "doctor", *option, "--server", silent)
     assert began.wait(20)
     time.sleep(0.3)  # for the progress message to come through

@@ -1,4 +1,4 @@
-"""The client library and the real server: it goes on after every stop, and leaves nothing."""
+"""The client library and the real server: it resumes after every stop, and leaves nothing."""
 
 import asyncio
 import signal
@@ -101,7 +101,7 @@ def test_goes_on(
 def test_server_restarted(
     server_process: ServeReal, whole: list[int], stop: signal.Signals, *, is_async: bool
 ) -> None:
-    """A search outlives its server: it goes on with the next one at the same address."""
+    """A search outlives its server: it resumes on the next one at the same address."""
     # Slow enough not to be through before the server is stopped.
     first = server_process("--client-hash-rate", "10000000", "--client-hash-burst", "10000000")
     port = first.address.rpartition(":")[2]
@@ -170,7 +170,7 @@ async def test_leaving_with_the_ideal_result(module_server: ServerProcess) -> No
 
 @pytest.mark.parametrize("way", ["break", "cancel"])
 async def test_leaving_the_loop_in_asyncio(module_server: ServerProcess, way: str) -> None:
-    """So does whoever breaks out of an asynchronous loop, or cancels its task."""
+    """So does a break out of an asynchronous loop, or a cancel of its task."""
     before = cancels(module_server)
     begun = asyncio.Event()
 

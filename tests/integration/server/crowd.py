@@ -1,6 +1,6 @@
 """Many RPCs of one client, from a process of its own: ADDRESS KIND NUMBER.
 
-Prints a line when all are under way, and goes on until it is ended.
+Prints a line when all are under way, and runs until it is ended.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Bad input of every kind: a clean answer, and a server that is none the worse."""
+"""Bad input of every kind: a clean answer, and a server that keeps working."""
 
 import random
 import socket
@@ -73,20 +73,20 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"desired_name": "a", "progress_interval": Duration(seconds=-1)},
         {"progress_interval": "0.05 s to 3600 s"},
     ),
-    "interval that is none": (
+    "invalid interval": (
         {"desired_name": "a", "progress_interval": Duration(seconds=1, nanos=-5)},
         {"progress_interval": "nanos of 0 to 999999999"},
     ),
-    "hash that is none": (
+    "unknown hash": (
         {"desired_name": "a", "hash_algorithm": 4},
         {"hash_algorithm": "HASH_ALGORITHM_SHA_512"},
     ),
-    "encoding that is none": (
+    "unknown encoding": (
         {"desired_name": "a", "digest_encoding": -1},
         {"digest_encoding": "DIGEST_ENCODING_BINARY"},
     ),
-    "anchor that is none": ({"desired_name": "a", "anchor": 2**31 - 1}, {"anchor": "ANCHOR_END"}),
-    "no name, and a hash that is none": (
+    "unknown anchor": ({"desired_name": "a", "anchor": 2**31 - 1}, {"anchor": "ANCHOR_END"}),
+    "no name, and an unknown hash": (
         {"hash_algorithm": 9, "secret_length": 2000},
         {
             "desired_name": "at least 1 character",
@@ -306,7 +306,7 @@ def test_bytes_that_are_no_request_are_the_clients_fault(
 def test_what_does_not_reach_the_service_ends_cleanly(
     server: ServerProcess, method: str, payload: bytes, code: str
 ) -> None:
-    """Oversized requests and unknown methods end with a status of gRPC's; the server goes on."""
+    """Oversized requests and unknown methods end with gRPC's status; the server keeps serving."""
     before = server.samples()
     with server.channel() as channel:
         assert code == send(channel, method, payload).code.name
@@ -348,7 +348,7 @@ def test_thousands_of_bad_calls_harm_nobody(server: ServerProcess, chance: rando
     ids=["nothing", "HTTP/1", "TLS", "preface", "bad frames", "noise"],
 )
 def test_bytes_that_are_no_grpc_are_shrugged_off(server: ServerProcess, sent: bytes) -> None:
-    """Whatever comes over TCP, the server goes on, and says nothing in its log that is no JSON."""
+    """Whatever comes over TCP, the server keeps serving, and its log is JSON only."""
     host, _, port = server.address.rpartition(":")
     for _ in range(20):
         with socket.create_connection((host, int(port)), timeout=10) as connection:

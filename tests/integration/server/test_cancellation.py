@@ -1,4 +1,4 @@
-"""Cancellation as a contract: whoever stops wanting an answer gets the CPU back, for one cause."""
+"""Cancellation as a contract: a stopped search frees the CPU, with one cause."""
 
 import random
 import signal
@@ -239,13 +239,13 @@ async def test_the_first_cause_wins(
         call = start(request, timeout=timeout)
         await running.eventually(lambda s: s.value("hashfinder_workers_busy") == 1, "it is scanned")
 
-        # From here to the next await, the server's loop does not run: all that happens is news
+        # From here to the next await, the server's loop does not run: all that happens is new
         # to it at the same time.
         stop_for(cause, running, kernel)
         if late == "cancel":
             call.cancel()
         code = call.code()
-        time.sleep(0.2)  # noqa: ASYNC251  # it shall block the loop
+        time.sleep(0.2)  # noqa: ASYNC251  # it must block the loop
 
         after = await running.eventually(
             lambda s: bool(s.moved("grpc_server_handled_total", before)), "the RPC is counted"
@@ -278,7 +278,7 @@ async def test_cancel_before_the_drain_stays_a_cancel(application: StartApplicat
 
 
 def test_client_that_does_not_read_parks_its_search(server: ServerProcess) -> None:
-    """Nothing is hashed for results that nobody fetches, and no memory grows; reading goes on."""
+    """Nothing is hashed for results that nobody fetches, and no memory grows; reading resumes."""
     dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
     memory = server.metric("process_resident_memory_bytes")
     with server.stub(**SMALL_WINDOW) as stub:

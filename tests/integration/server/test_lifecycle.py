@@ -54,7 +54,7 @@ def test_signal_drains(server_process: StartServer, signum: signal.Signals) -> N
 
 
 def test_search_that_ends_within_the_grace_is_not_disturbed(server_process: StartServer) -> None:
-    """A search under way goes on, and the server waits for it no longer than it takes."""
+    """A search under way continues, and the server waits for it no longer than it takes."""
     server = server_process("--drain-grace", "30", "--kernel", "python")
     with server.stub() as stub:
         call = stub.Find.future(HashNameRequest(desired_name="hopelessly", maximum_hashes=20_000))
@@ -67,7 +67,7 @@ def test_search_that_ends_within_the_grace_is_not_disturbed(server_process: Star
 
 
 def test_draining_server_is_seen_as_such(server_process: StartServer) -> None:
-    """During a drain's delay, health and a gauge tell of it, and searches go on."""
+    """During a drain's delay, health and a gauge report it, and searches continue."""
     server = server_process("--drain-delay", "3")
     with server.channel() as channel, server.stub() as stub:
         assert 0 == server.metric("hashfinder_draining")

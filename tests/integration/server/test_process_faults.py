@@ -84,7 +84,7 @@ def test_worker_that_dies_ends_the_process(server_process: StartServer, error: s
 
 
 def test_death_of_the_last_worker_leaves_no_search_waiting(server_process: StartServer) -> None:
-    """Nobody is left to work in the grace: all searches are told at once where to resume."""
+    """No worker is left for the grace: all searches end at once, with where to resume."""
     flags = ("--workers", "1", "--kernel", "python", "--drain-grace", "15")
     server = server_process(*flags, before=PATCH_KERNEL.format(error="SystemExit"))
     server.faults_expected = True

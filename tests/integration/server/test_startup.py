@@ -196,7 +196,7 @@ def test_addresses_are_logged_as_they_are(server: ServerProcess) -> None:
 
 
 def test_ipv6(server_process: StartServer) -> None:
-    """An IPv6 address is taken as it is, and told in brackets."""
+    """An IPv6 address is taken as it is, and printed in brackets."""
     server = server_process("--host", "::1")
 
     assert re.fullmatch(r"\[::1\]:\d+", server.address)

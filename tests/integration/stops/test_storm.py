@@ -1,4 +1,4 @@
-"""A storm of cancels: the server goes on answering, counts each of them, and is as before."""
+"""A storm of cancels: the server keeps answering, counts each of them, and leaks nothing."""
 
 import asyncio
 from collections.abc import Callable

@@ -46,7 +46,7 @@ def test_number_out_of_range(make: Callable[[], object], name: str, allowed: str
 
 @pytest.mark.parametrize("timeout", [1e10, 1e300, math.inf])
 def test_long_times(timeout: float) -> None:
-    """A timeout of centuries, or without bound, is none for the RPC."""
+    """A timeout of centuries, or without bound, means no deadline for the RPC."""
     with Finder(TARGET, timeout=timeout) as finder:
         search = finder._settings.begin("a", None, None)  # noqa: SLF001 - no server is needed
         (leg,) = search.begin()

@@ -91,7 +91,7 @@ def test_nothing_is_skipped_or_told_twice(
     except BudgetSpentError as error:
         spent = error
 
-    # Each RPC begins where what was told by then ends, and asks for what is left.
+    # Each RPC begins where the last report ended, and asks for what is left.
     for start, request in zip([first, *starts], server.requests, strict=True):
         assert (start, first + maximum - start) == (request.start_position, request.maximum_hashes)
     assert expected == [each.position for each in seen]
@@ -256,7 +256,7 @@ def test_connection_lost_when_all_is_told() -> None:
 
 
 def test_server_without_positions() -> None:
-    """A server of the classic contract cannot go on anywhere, so that nothing is told twice."""
+    """A server of the classic contract cannot resume at a position; nothing is returned twice."""
     response = result("ab", 0)
     response.ClearField("position")
     search = ResumableSearch(Query("ab", inferior_distance=2), RetryPolicy())

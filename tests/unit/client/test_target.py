@@ -53,7 +53,7 @@ def test_impossible(target: str) -> None:
 
 @pytest.mark.parametrize("server", ["names", "10.0.0.10:", "10.0.0.10:0", "10.0.0.10:x", "fd00::z"])
 def test_impossible_dns_server(server: str) -> None:
-    """A DNS server is told by its address: gRPC cannot look it up."""
+    """A DNS server is given by its address: gRPC cannot look it up."""
     with pytest.raises(ValueError, match="must name the DNS server as dns://IP"):
         check_target(f"dns://{server}/localhost:50051")
 

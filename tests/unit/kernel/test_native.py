@@ -54,7 +54,7 @@ def test_agrees_on_a_million_candidates(
 
 
 def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
-    """A scan holds no GIL: Python code goes on in the middle of it."""
+    """A scan holds no GIL: Python code runs in the middle of it."""
     times: list[float] = []
 
     def scan() -> None:

@@ -182,7 +182,7 @@ def test_idle_connection_is_closed(
 def test_lack_of_descriptors_passes(
     endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Accepting goes on when there are some again, and does not spin before."""
+    """Accepting resumes when there are some again, and does not spin before."""
     accept = socket.socket.accept
     tries = []
 

@@ -58,7 +58,7 @@ def log() -> structlog.stdlib.BoundLogger:
 
 
 def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
-    """With event, level, logger, time in UTC, and what else was told, as it is."""
+    """With event, level, logger, time in UTC, and the other values as they are."""
     stderr.configure(LogFormat.JSON, "info")
     log.info("rpc ended", seconds=0.5, cause=None, text="two\nlines \u00e9")
     (line,) = stderr.json()

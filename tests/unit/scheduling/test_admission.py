@@ -85,7 +85,7 @@ async def assert_nothing_is_held(admission: Admission, *clients: str, per_client
 
 
 def test_slot_is_free_at_once_while_there_are_any() -> None:
-    """Nobody waits in front of a free slot."""
+    """No search waits while a slot is free."""
 
     async def scenario() -> None:
         admission = new_admission(searches=2)
@@ -231,7 +231,7 @@ def test_search_cancelled_while_it_waits_leaves_the_queue() -> None:
 def test_slot_handed_to_a_search_that_is_cancelled_in_the_same_moment_is_not_lost(
     successor: bool,  # noqa: FBT001  # a case of the test
 ) -> None:
-    """It goes on to the next one, or is free."""
+    """It passes to the next one, or is free."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)

@@ -21,7 +21,7 @@ def test_chunks_last_about_as_long_as_asked_for() -> None:
 
 @pytest.mark.parametrize(("hashes", "seconds"), [(0, 0.1), (100, 0.0), (0, 0.0)])
 def test_chunk_without_measure_changes_no_estimate(hashes: int, seconds: float) -> None:
-    """A failed one, or one too short for the clock: the guess goes on."""
+    """A failed one, or one too short for the clock: the estimate stays."""
     pace = Pace()
     pace.measured(hashes, seconds)
     assert 50 == pace.chunk_size(0.001, guess=50_000)

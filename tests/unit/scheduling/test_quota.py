@@ -43,7 +43,7 @@ def test_overdraft_counts(quota: Quota) -> None:
 def test_delay_runs_down_as_time_passes_and_ends_when_it_said(
     quota: Quota, clock: FakeClock
 ) -> None:
-    """A client that waits for as long as it is told may search again, and not before."""
+    """A client may search again after the retry delay, and not before."""
     quota.charge("a", 150)
     clock.now += 5.5
     assert pytest.approx(0.5) == quota.delay("a")
@@ -132,7 +132,7 @@ def test_memory_is_bounded_however_many_clients_come(clock: FakeClock) -> None:
 
 
 def test_the_client_unused_for_longest_is_forgotten_first(clock: FakeClock) -> None:
-    """One that goes on searching is remembered, however long ago it came."""
+    """One that keeps searching is remembered, however long ago it came."""
     quota = Quota(1, 100, clock, clients=2)
     for client in ("old", "idle", "old", "new"):
         quota.charge(client, 100)

@@ -42,7 +42,7 @@ class RecordingObserver:
 
 
 class Workshop:
-    """A scheduler, its kernel, and who is told of results."""
+    """A scheduler, its kernel, and the notifications of results."""
 
     def __init__(self, workers: int = 1, rate: int = 0, burst: int = 100) -> None:
         """Begin with workers that have not started."""
@@ -80,13 +80,13 @@ class Workshop:
         except queue.Empty:
             return 0.0
 
-    def told(self) -> str:
-        """Return the name of the next search that somebody is told of."""
+    def notified(self) -> str:
+        """Return the name of the next search with a notification."""
         return self._notes.get(timeout=PATIENCE_SECONDS)
 
     @property
     def untold(self) -> int:
-        """How many more times somebody was told."""
+        """How many more notifications there were."""
         return self._notes.qsize()
 
     def start(self) -> None:
@@ -170,19 +170,19 @@ def test_stopped_search_leaves_its_workers_to_others_and_is_free_when_the_last_o
     shop.start()
     stopped = shop.submit("stopped")
     one, other = shop.kernel.next(), shop.kernel.next()
-    shop.submit("goes on")
+    shop.submit("continues")
     error = AbandonedError()
     shop.scheduler.close_job(stopped, error)
     assert [] == shop.observer.freed_after
 
     shop.clock.now += 0.5
     one.finish()
-    assert "goes on" == shop.kernel.next().name
+    assert "continues" == shop.kernel.next().name
     assert [] == shop.observer.freed_after
 
     shop.clock.now += 0.25
     other.finish()
-    assert "goes on" == shop.kernel.next().name
+    assert "continues" == shop.kernel.next().name
     assert [0.75] == shop.observer.freed_after
     assert error is stopped.search.error
     assert 0 == shop.untold
@@ -214,7 +214,7 @@ def test_search_that_ended_by_itself_is_not_observed_as_stopped(
     found, spent = shop.submit("found"), shop.submit("spent", maximum_hashes=10)
     shop.kernel.next().finish((3, 0))
     shop.kernel.next().finish()
-    assert {"found", "spent"} == {shop.told(), shop.told()}
+    assert {"found", "spent"} == {shop.notified(), shop.notified()}
     for job in (found, spent):
         shop.scheduler.close_job(job, AbandonedError())
 
@@ -225,7 +225,7 @@ def test_search_that_ended_by_itself_is_not_observed_as_stopped(
 
 
 def test_fault_of_the_kernel_ends_its_search_alone(workshop: Callable[..., Workshop]) -> None:
-    """The worker survives, and goes on with the others."""
+    """The worker survives, and continues with the others."""
     shop = workshop(workers=1)
     broken, sound = shop.submit("broken"), shop.submit("sound")
     shop.start()
@@ -236,7 +236,7 @@ def test_fault_of_the_kernel_ends_its_search_alone(workshop: Callable[..., Works
         assert "sound" == scanning.name
         scanning.finish()
 
-    assert "broken" == shop.told()
+    assert "broken" == shop.notified()
     taken = shop.scheduler.take(broken)
     assert fault is taken.error
     assert not taken.found
@@ -259,7 +259,7 @@ def test_worker_that_dies_is_reported_and_leaves_no_search_hanging(
     error = Untold()
     scans["doomed"].fail(error)
     assert error is shop.deaths.get(timeout=PATIENCE_SECONDS)
-    assert "doomed" == shop.told()
+    assert "doomed" == shop.notified()
 
     taken = shop.scheduler.take(doomed)
     assert isinstance(taken.error, WorkerDiedError)
@@ -292,7 +292,7 @@ def test_worker_that_dies_outside_of_a_scan_is_reported(
     monkeypatch.setattr(job.pace, "measured", fail)
     scanning.finish()
     assert error is shop.deaths.get(timeout=PATIENCE_SECONDS)
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
     assert isinstance(shop.scheduler.take(job).error, WorkerDiedError)
     assert 0 == shop.scheduler.statistics().workers_busy
 
@@ -313,7 +313,7 @@ def test_worker_that_dies_outside_of_a_scan_is_reported(
 def test_worker_that_cannot_start_is_an_error(
     workshop: Callable[..., Workshop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the system limits threads: the operator is told how many were wanted."""
+    """As where the system limits threads: the error says how many were wanted."""
 
     def refuse(_thread: threading.Thread) -> None:
         message = "can't start new thread"
@@ -328,20 +328,20 @@ def test_worker_that_cannot_start_is_an_error(
 def test_scan_that_makes_no_sense_is_a_fault_of_its_search(
     workshop: Callable[..., Workshop],
 ) -> None:
-    """Not of the worker, who goes on with the others."""
+    """Not of the worker, which continues with the others."""
     shop = workshop(workers=1)
     broken = shop.submit("broken")
     shop.submit("sound")
     shop.start()
     shop.kernel.next().finish((-1, 3))
-    assert "broken" == shop.told()
+    assert "broken" == shop.notified()
     assert isinstance(shop.scheduler.take(broken).error, Exception)
     assert "sound" == shop.kernel.next().name
     assert 0 == shop.scheduler.statistics().worker_deaths
 
 
 def test_last_worker_pauses_with_empty_hands(workshop: Callable[..., Workshop]) -> None:
-    """What it has scanned is there before it pauses; the others do not pause; then it goes on."""
+    """What it has scanned is there before it pauses; the others do not pause; then it resumes."""
     shop = workshop(workers=2)
     shop.start()
     job = shop.submit("doctor", maximum_hashes=10**9)
@@ -352,7 +352,7 @@ def test_last_worker_pauses_with_empty_hands(workshop: Callable[..., Workshop]) 
     for scanning in scans:
         scanning.finish((scanning.start, 5))
     other = shop.kernel.next()  # of the first worker
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
     assert set(shop.scheduler.take(job).results) <= {scanning.start for scanning in scans}
     assert 1 == shop.scheduler.statistics().workers_busy
     shop.kernel.next()
@@ -384,7 +384,7 @@ def test_results_of_other_chunks_do_not_come_after_a_fault(
     first, second = sorted((shop.kernel.next(), shop.kernel.next()), key=lambda s: s.start)
     third_position = first.start + 3
     first.finish((third_position, 5))
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
     fault = RuntimeError("boom")
     second.fail(fault)
     shop.kernel.next().finish((second.stop + 1, 5))
@@ -414,7 +414,7 @@ def test_scans_whose_outcome_nobody_waits_for_are_halted(
     finder, behind = sorted((shop.kernel.next() for _ in range(2)), key=lambda s: s.start)
     assert not behind.halted
     finder.finish((finder.start, 0))
-    assert "found" == shop.told()
+    assert "found" == shop.notified()
     assert behind.halted
 
 
@@ -446,7 +446,7 @@ def test_stop_all_gives_every_search_an_error_of_its_own(workshop: Callable[...,
     assert all(isinstance(error, ServerDrainingError) for error in errors)
     assert 3 == len({id(error) for error in errors})
     assert fault is shop.scheduler.take(ended).error
-    assert {"one", "two", "three"} == {shop.told() for _ in jobs}
+    assert {"one", "two", "three"} == {shop.notified() for _ in jobs}
     assert [0.0] * 3 == shop.observer.freed_after
 
 
@@ -466,7 +466,7 @@ def test_parked_search_resumes_when_its_results_are_taken(
     assert 1 == shop.scheduler.statistics().parked
     assert 2 == shop.scheduler.statistics().active
 
-    assert "parked" == shop.told()
+    assert "parked" == shop.notified()
     assert [1, 2] == shop.scheduler.take(parked).results
     assert 0 == shop.scheduler.statistics().parked
     names = []
@@ -488,12 +488,12 @@ def test_results_are_told_of_once_until_they_are_taken(workshop: Callable[..., W
         expected.append(scanning.start + 5)
         scanning.finish((scanning.start + 5, 6))
     scanning = shop.kernel.next()
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
     assert 0 == shop.untold
     assert expected == shop.scheduler.take(job).results
 
     scanning.finish((scanning.start, 6))
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
     assert [scanning.start] == shop.scheduler.take(job).results
 
 
@@ -563,7 +563,7 @@ def test_client_that_has_used_up_its_quota_is_stopped_and_others_are_not(
     assert used > 20
     scanning.finish()
     shop.kernel.next().finish()
-    assert {"greedy", "other"} == {shop.told(), shop.told()}
+    assert {"greedy", "other"} == {shop.notified(), shop.notified()}
 
     taken = shop.scheduler.take(greedy)
     assert isinstance(taken.error, ClientQuotaExhaustedError)
@@ -592,7 +592,7 @@ def test_chunk_that_is_out_when_the_quota_ends_is_not_thrown_away(
     assert not first.halted
     assert 0 == shop.untold
     first.finish()
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
 
     taken = shop.scheduler.take(job)
     assert isinstance(taken.error, ClientQuotaExhaustedError)
@@ -608,7 +608,7 @@ def test_find_in_the_chunk_that_overdraws_the_quota_is_a_find(
     job = shop.submit("doctor")
     shop.start()
     shop.kernel.next().finish((7, 0))
-    assert "doctor" == shop.told()
+    assert "doctor" == shop.notified()
     taken = shop.scheduler.take(job)
     assert taken.found
     assert taken.error is None
@@ -633,7 +633,7 @@ def test_every_position_scanned_is_counted(workshop: Callable[..., Workshop]) ->
     first.finish()
     second = shop.kernel.next()
     second.finish((second.start + 9, 0))
-    shop.told()
+    shop.notified()
     assert first.stop + 10 == shop.scheduler.statistics().hashes
     assert first.stop + 10 == shop.scheduler.take(job).progress.hashes
 

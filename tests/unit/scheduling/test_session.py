@@ -251,7 +251,7 @@ async def test_drain_stops_a_search_with_its_progress(gated: Bench, kernel: Gate
 
 
 async def test_patience_ends_the_wait_without_an_error(gated: Bench) -> None:
-    """With the progress so far; the search goes on."""
+    """With the progress so far; the search continues."""
     async with gated.service.open("client", FOREVER, Outcome()) as session:
         for patience in (0.0, -1.0, 1e-9):
             taken = await session.take(patience)

@@ -316,7 +316,7 @@ def search_with_chunks_out() -> Ahead:
 
 
 def test_chunks_behind_an_ideal_candidate_are_thrown_away() -> None:
-    """Nothing behind it is handed out from the moment it is known; the work before it goes on."""
+    """Nothing behind it is handed out from the moment it is known; the work before it continues."""
     search, where, before, holder, behind = search_with_chunks_out()
     query = search.query
     search.give_back(behind[0], scan(query, behind[0], 1024))

@@ -17,8 +17,8 @@ PEER = "ipv4:192.0.2.1:50000"
 STRANGER = "ipv4:192.0.2.1:50001"
 
 
-class Books:
-    """Stands for gRPC's own books: pages of peers."""
+class FakeChannelz:
+    """Stands for channelz: pages of peers."""
 
     def __init__(self, pages: list[list[str]]) -> None:
         """Take the peers of each page."""
@@ -34,9 +34,9 @@ class Books:
             yield set(page)
 
 
-def books(monkeypatch: pytest.MonkeyPatch, *peers: list[str]) -> Books:
-    """Replace gRPC's books."""
-    replaced = Books(list(peers))
+def fake_channelz(monkeypatch: pytest.MonkeyPatch, *peers: list[str]) -> FakeChannelz:
+    """Replace channelz."""
+    replaced = FakeChannelz(list(peers))
     monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", replaced.pages)
     return replaced
 
@@ -54,7 +54,7 @@ def test_peer_is_connected_while_any_server_has_its_socket(
 ) -> None:
     """Whichever page it is on; the pages after it are not read."""
     others = [[f"ipv4:198.51.100.1:{n}"] for n in range(before)]
-    replaced = books(monkeypatch, *others, [PEER], ["ipv4:198.51.100.2:1"])
+    replaced = fake_channelz(monkeypatch, *others, [PEER], ["ipv4:198.51.100.2:1"])
     assert run(answer(Connections(), PEER))
     assert before + 1 == replaced.read
     assert not run(answer(Connections(), STRANGER))
@@ -62,15 +62,15 @@ def test_peer_is_connected_while_any_server_has_its_socket(
 
 def test_peer_is_gone_where_there_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where there is no server."""
-    books(monkeypatch, [], [])
+    fake_channelz(monkeypatch, [], [])
     assert not run(answer(Connections(), PEER))
-    books(monkeypatch)
+    fake_channelz(monkeypatch)
     assert not run(answer(Connections(), PEER))
 
 
 def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A storm of cancellations costs one snapshot; who asks later gets a new one."""
-    replaced = books(monkeypatch, [PEER])
+    replaced = fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
         connections = Connections()
@@ -87,7 +87,7 @@ def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_who_asks_while_others_wait_waits_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own connection has to have time to vanish: it does not share the earlier look."""
-    replaced = books(monkeypatch, [PEER])
+    replaced = fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
         connections = Connections()
@@ -104,7 +104,7 @@ def test_who_asks_while_others_wait_waits_as_long(monkeypatch: pytest.MonkeyPatc
 
 def test_other_work_goes_on_between_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop has a turn after some ten of them."""
-    books(monkeypatch, [PEER])
+    fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
         connections = Connections()
@@ -120,11 +120,11 @@ def test_other_work_goes_on_between_many_answers(monkeypatch: pytest.MonkeyPatch
     run(scenario())
 
 
-def test_books_are_read_after_a_lost_connection_has_had_time_to_vanish(
+def test_channelz_is_read_after_a_lost_connection_has_had_time_to_vanish(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Some 50 ms."""
-    replaced = books(monkeypatch, [PEER])
+    replaced = fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
         asking = asyncio.create_task(answer(Connections(), PEER))
@@ -140,7 +140,7 @@ def test_server_that_hangs_up_takes_every_peer_for_connected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It closes the connections itself: they tell nothing about the clients any more."""
-    books(monkeypatch, [])
+    fake_channelz(monkeypatch, [])
 
     async def scenario() -> None:
         connections = Connections()
@@ -152,7 +152,7 @@ def test_server_that_hangs_up_takes_every_peer_for_connected(
     run(scenario())
 
 
-def test_everybody_is_answered_also_where_the_books_cannot_be_read(
+def test_everybody_is_answered_also_where_channelz_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A lost connection then counts as a cancel, and no drain waits for ever."""
@@ -186,7 +186,7 @@ def test_everybody_is_answered_also_where_the_servers_are_unknown(
 
 def test_looks_that_take_long_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """With thousands of connections and steady cancels, looking takes a twentieth of the loop."""
-    replaced = books(monkeypatch, [PEER])
+    replaced = fake_channelz(monkeypatch, [PEER])
     cost = 0.02
 
     def slow(servers: object) -> Iterator[set[str]]:

@@ -92,7 +92,7 @@ class Context:
 
 
 class Recorder:
-    """Writes down what it is told."""
+    """Records what is reported."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -186,7 +186,7 @@ def answering(answer: object) -> Handle:
 
 
 def connected(monkeypatch: pytest.MonkeyPatch, *peers: str) -> None:
-    """Let gRPC's books tell of these connections."""
+    """Let channelz list these connections."""
     monkeypatch.setattr(
         "hashfinder.transport.abandonment.connected_peers", lambda _: iter([set(peers)])
     )
@@ -490,7 +490,7 @@ def test_cancelled_health_check_is_no_stopped_search() -> None:
 def test_searches_have_ended_when_the_last_one_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A drain waits for the cancelled ones to be told apart, and for no health check."""
+    """A drain waits for the causes of cancelled RPCs, and for no health check."""
     connected(monkeypatch, PEER)
 
     async def scenario() -> None:

@@ -278,7 +278,7 @@ def test_limit_beyond_the_details_range_is_told_exactly_in_the_metadata() -> Non
     ("seconds", "milliseconds"), [(0.5, 500), (1.2342, 1235), (30.0, 30_000), (0.0004, 1)]
 )
 def test_retry_delay_is_told_to_the_millisecond(seconds: float, milliseconds: int) -> None:
-    """Rounded up: who comes back when told to is not told once more."""
+    """Rounded up: a client that retries after the delay is not refused again."""
     _, details = unpacked(to_status(ServerDrainingError("going", seconds), "1"))
     retry = details["RetryInfo"]
     assert isinstance(retry, error_details_pb2.RetryInfo)

@@ -120,7 +120,7 @@ def test_without_a_valid_name_distances_reach_to_28(
     distance: int,
     fine: bool,  # noqa: FBT001  # a case of the test
 ) -> None:
-    """Each violation is one that is there whatever the others are mended to."""
+    """Each violation remains however the others are fixed."""
     found = violations(request("", 0, distance))
     text = f"must be 0 to 28, not {distance}"
     assert (None if fine else text) == found.get("interesting_hamming_distance")
@@ -146,7 +146,7 @@ def test_name_is_refused_exactly_where_no_hash_comes_within_the_ideal_distance(
 
 
 def test_unreachable_name_with_an_impossible_distance_is_one_violation() -> None:
-    """The distance has to be mended first; what it should have been is not known."""
+    """The distance has to be fixed first; what it should have been is not known."""
     assert {"ideal_hamming_distance"} == violations(request("d\u00e9j\u00e0", -1)).keys()
 
 

@@ -63,7 +63,7 @@ def test_every_status_without_details(code: StatusCode) -> None:
     ],
 )
 def test_unavailable(text: str, sentence: str) -> None:
-    """It is told whether there was a connection, and always to where."""
+    """It says whether there was a connection, and always to where."""
     ending = explained(RpcStatus(StatusCode.UNAVAILABLE, text), next_position=8)
 
     assert (ExitCode.UNAVAILABLE, sentence) == (ending.code, ending.sentence)
@@ -114,7 +114,7 @@ def test_details_that_cannot_be_read() -> None:
 
 
 def test_retry_delay() -> None:
-    """The delay is told in seconds with its fraction."""
+    """The delay is printed in seconds with its fraction."""
     retry = RetryInfo()
     retry.retry_delay.FromMilliseconds(1250)
 
@@ -151,7 +151,7 @@ def test_retry_delay() -> None:
     ],
 )
 def test_pause(ended: RpcStatus, delay: float, line: str) -> None:
-    """A pause is told in one line: why, from where and when."""
+    """A pause is one line: why, from where and when."""
     with pytest.raises(StoppedError) as stopped:
         SEARCH.range_search(SEARCH.query, None).end(ended)
 
@@ -176,7 +176,7 @@ def test_time_limit() -> None:
 
 
 def test_unknown_field() -> None:
-    """A violation of a field without a flag is told by the field's name."""
+    """A violation of a field without a flag is reported by the field's name."""
     bad_request = BadRequest()
     bad_request.field_violations.add(field="new_field", description="must be new")
 
