@@ -49,6 +49,23 @@ def test_lack_of_descriptors_passes_without_spinning(
     eventually(lambda: answers(server), "both ports answer", 10)
 
 
+def test_connections_fit_the_limit_of_descriptors(server_process: StartServer) -> None:
+    """A limit of 64 lowers the number of connections: a flood leaves other descriptors free."""
+    server = server_process("--workers", "1", before=LIMIT)
+    server.faults_expected = True
+    with ExitStack() as stack, server.stub() as stub:
+        stub.Find(HashNameRequest(desired_name="doc"), timeout=5)
+        for _ in range(80):
+            connection = socket.create_connection(("127.0.0.1", port_of(server, "grpc")), 5)
+            stack.enter_context(connection)
+        server.samples()
+        stub.Find(HashNameRequest(desired_name="doc"), timeout=5)
+
+    [line] = server.logs("fewer connections: RLIMIT_NOFILE is too low")
+    assert 32 == line["connections"]
+    eventually(lambda: answers(server), "both ports answer", 10)
+
+
 def answers(server: ServerProcess) -> bool:
     """Return whether both ports answer."""
     try:

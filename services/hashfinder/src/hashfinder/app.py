@@ -15,6 +15,7 @@ from hashfinder.observability.exposition import MetricsEndpoint
 from hashfinder.observability.metrics import Metrics, Readings, create_registry
 from hashfinder.runtime.background import foreground
 from hashfinder.runtime.cores import cpu_quota, usable_cores
+from hashfinder.runtime.descriptors import affordable_connections
 from hashfinder.runtime.niceness import lower_priority
 from hashfinder.runtime.pacer import Pacer
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
@@ -82,12 +83,15 @@ class Application:
             identify,
             settings.maximum_hashes,
         )
+        connections = affordable_connections(settings.maximum_connections)
+        if connections < settings.maximum_connections:
+            _log.info("fewer connections: RLIMIT_NOFILE is too low", connections=connections)
         options = ServerOptions(
             settings.host,
             settings.port,
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
             searches_per_client=settings.maximum_searches_per_client,
-            connections=settings.maximum_connections,
+            connections=connections,
             keepalive_seconds=settings.keepalive_seconds,
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
