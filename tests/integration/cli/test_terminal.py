@@ -68,6 +68,15 @@ def test_spinner(on_terminal: OnTerminal, server: str) -> None:
     assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
 
 
+def test_estimate_first(on_terminal: OnTerminal, server: str) -> None:
+    """A person is shown how many hashes it takes; without Estimate the client knows as much."""
+    _, shown, _ = on_terminal("find", "2jmj7l", "--server", server, streams=("stderr",))
+
+    lines = re.findall(r"1 in [\d.]+ M; half of such searches end within [^\r]*", shown)
+    assert 1 == len(lines)
+    assert "here" not in lines[0]
+
+
 def test_progress(on_terminal: OnTerminal, server: str) -> None:
     """With --progress the line shows the server's reports."""
     asked = ["find", "2jmj7l", "--progress", "--server", server]

@@ -44,10 +44,20 @@ def test_a_rate_serves_for_every_search_with_the_same_hash() -> None:
     assert rates.known(short) is None
     assert rates.guess(short) == 10 * rates.guess(long)
 
-    rates.measured(long, 1_000_000.0)
+    rates.measured(long, 1_000_000.0, 100_000)
     assert 1_000_000 == rates.known(long) == rates.guess(long)
     assert 10_000_000 == rates.known(short)
     assert rates.known(other) is None
+
+
+def test_a_scan_of_a_few_hashes_is_good_for_a_guess_only() -> None:
+    """What a call costs is most of it: an estimate made of that would be wrong by a thousand."""
+    rates, query = Rates(), Query("a")
+    rates.measured(query, 5_000.0, 10)
+    assert rates.known(query) is None
+    rates.measured(query, 1_000_000.0, 100_000)
+    rates.measured(query, 5_000.0, 10)
+    assert (1_000_000, 5_000) == (rates.known(query), rates.guess(query))
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,14 @@ class Finding:
         return self.query.scheme.algorithm.digest(message)
 
 
-def result_line(finding: Finding) -> str:
-    """Return the line of a result."""
+def result_line(finding: Finding, *, is_brief: bool = False) -> str:
+    """Return the line of a result; a brief one has the secret in base64 alone."""
+    match = _match(finding.match)
+    if is_brief:
+        match |= {"secret_hex": None, "secret_text": None}
     return _line(
         "result",
-        **_match(finding.match),
+        **match,
         **_scheme(finding),
         is_ideal=finding.is_ideal,
         elapsed_seconds=round(finding.seconds, 3),

@@ -10,6 +10,8 @@ _FIRST_GUESS = 1e5
 """Blocks a second, before anything was measured."""
 _LARGEST_CHUNK = 2**24
 _MEASURE_SECONDS = 0.002
+_FEWEST_HASHES = 20_000
+"""A scan of fewer tells what a call costs, not how fast it hashes."""
 _SMOOTHING = 0.5
 """The weight of the newest chunk in a search's estimated rate."""
 
@@ -41,20 +43,27 @@ class Rates:
 
     def __init__(self) -> None:
         """Begin with nothing measured."""
-        self._blocks: dict[Algorithm, float] = {}
+        self._newest: dict[Algorithm, float] = {}
+        self._known: dict[Algorithm, float] = {}
 
     def known(self, query: Query) -> float | None:
         """Return how many positions a second are likely; None if the hash was never measured."""
-        blocks = self._blocks.get(query.scheme.algorithm)
+        blocks = self._known.get(query.scheme.algorithm)
         return blocks and blocks / typical_blocks(query)
 
     def guess(self, query: Query) -> float:
         """Return how many positions a second are likely; few if the hash was never measured."""
-        return self.known(query) or _FIRST_GUESS / typical_blocks(query)
+        return self._newest.get(query.scheme.algorithm, _FIRST_GUESS) / typical_blocks(query)
 
-    def measured(self, query: Query, rate: float) -> None:
-        """Note that a search of `query` was scanned at `rate`, in positions a second."""
-        self._blocks[query.scheme.algorithm] = rate * typical_blocks(query)
+    def measured(self, query: Query, rate: float, hashes: float) -> None:
+        """Note that a search of `query` was scanned at `rate`, in positions a second.
+
+        A scan of few `hashes` is good for a guess only.
+        """
+        blocks = rate * typical_blocks(query)
+        self._newest[query.scheme.algorithm] = blocks
+        if hashes >= _FEWEST_HASHES:
+            self._known[query.scheme.algorithm] = blocks
 
 
 def typical_blocks(query: Query) -> int:

@@ -5,6 +5,7 @@ stopped search frees its workers at once: its scans are halted in the middle of 
 search alone has chunks on all workers at once.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -160,7 +161,7 @@ class Scheduler:
         if rate is None:
             rate = measure(self._kernel.prepare(query), query)
             with self._lock:
-                self._rates.measured(query, rate)
+                self._rates.measured(query, rate, math.inf)
         with self._lock:
             clients = {job.client for job in self._jobs} | {client}
             searches = sum(job.client == client for job in self._jobs) + 1
@@ -291,7 +292,7 @@ class Scheduler:
         self._hashes += hashes
         job.pace.measured(hashes, done.seconds)
         if job.pace.rate:
-            self._rates.measured(job.search.query, job.pace.rate)
+            self._rates.measured(job.search.query, job.pace.rate, hashes)
         blocks = job.search.query.blocks_between(done.chunk.start, done.scan.stop)
         delay = self._quota.charge(job.client, blocks)
         if done.fault is not None:
