@@ -3,6 +3,8 @@
 Chunks last some milliseconds of CPU, so that a new search gets its turn within about that time. A
 stopped search frees its workers at once: its scans are halted in the middle of their chunks. A
 search alone has chunks on all workers at once.
+
+Workers and callers share one lock, which is why this module holds both, at over 250 lines.
 """
 
 import math
