@@ -8,9 +8,12 @@ import typer
 from hashfinder_cli.exit_codes import MEANINGS
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
+from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
+from hashfinder_cli.options.vanity import Vanity
+from hashfinder_cli.options.work import MOST_BITS, Bits, Hashcash
 
 # \b keeps the lines of a paragraph as they are.
 _EXIT_CODES = "\n".join(
@@ -40,6 +43,22 @@ and continue as --resume does. --shards returns the first match, as one server w
 that it reports on Ctrl-C is the one number to resume from. --shard is for processes that know
 nothing of each other: the first of them to find has a match, not always the one of the lowest
 position.
+
+{_EXIT_CODES}
+"""
+
+_VANITY_EPILOG = f"""\
+\b
+Examples:
+  hashfinder git-vanity c0ffee
+  hashfinder git-vanity c0ffee --apply
+  hashfinder git-vanity 0000 --check && git push
+  hashfinder git-vanity cafe --anchor end --commit feature --repo ../other
+
+What varies is an extra header of the commit, "nonce", or, where the message is long, a last line
+of spaces and tabs. Signed commits are refused. --apply moves the branch only if it has not moved
+meanwhile, and prints the command that moves it back. With --check, exit 0 if the id has PATTERN,
+else 1.
 
 {_EXIT_CODES}
 """
@@ -120,6 +139,84 @@ def estimate(
 
     search = Search(pattern, connection, shown=Shown(as_json=as_json), secrets=secrets)
     raise typer.Exit(run(search, timeout=timeout))
+
+
+@app.command("git-vanity", epilog=_VANITY_EPILOG)
+@ungrouped
+def git_vanity(*, vanity: Vanity, connection: Connection, limits: Limits, shown: JobShown) -> None:
+    """Give a commit an id that matches PATTERN; a dry run unless --apply is given.
+
+    Author, dates, tree, parents and message stay. The search continues after a lost connection.
+    """
+    from hashfinder_cli.commands.git_vanity import git_vanity as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(vanity, connection, limits, shown))
+
+
+work = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=_EXIT_CODES,
+    help="Proofs of work: hashes that begin with zero bits. For other forms, find --zero-bits.",
+)
+app.add_typer(work, name="pow")
+_MinimumBits = Annotated[
+    int | None,
+    typer.Option(
+        "--bits",
+        metavar="N",
+        callback=checks.between(1, MOST_BITS),
+        show_default=False,
+        help="Ask for so many zero bits at least.",
+    ),
+]
+_EventFile = Annotated[
+    str,
+    typer.Argument(metavar="EVENT", show_default=False, help="A file of JSON, or - for stdin."),
+]
+
+
+@work.command(epilog=_EXIT_CODES)
+@ungrouped
+def hashcash(
+    *, wanted: Hashcash, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+) -> None:
+    """Print a hashcash stamp, version 1, for RESOURCE."""
+    from hashfinder_cli.commands.work import hashcash as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(wanted, bits, connection, limits, shown))
+
+
+@work.command(epilog=_EXIT_CODES)
+@ungrouped
+def nostr(
+    *, event: _EventFile, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+) -> None:
+    """Print an unsigned Nostr EVENT with its nonce tag and id (NIP-13). Sign it afterwards."""
+    from hashfinder_cli.commands.work import nostr as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(event, bits, connection, limits, shown))
+
+
+@work.command("check-hashcash", epilog=_EXIT_CODES)
+def check_hashcash(
+    stamp: Annotated[
+        str, typer.Argument(metavar="STAMP", show_default=False, callback=checks.check_text)
+    ],
+    bits: _MinimumBits = None,
+) -> None:
+    """Tell offline what a stamp is worth; exit 0 if it keeps its promise, else 1."""
+    from hashfinder_cli.commands.work import check_hashcash as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(stamp, bits))
+
+
+@work.command("check-nostr", epilog=_EXIT_CODES)
+def check_nostr(event: _EventFile, bits: _MinimumBits = None) -> None:
+    """Tell offline what an event's id is worth; exit 0 if it keeps its promise, else 1."""
+    from hashfinder_cli.commands.work import check_nostr as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(event, bits))
 
 
 @app.command(epilog=_EXIT_CODES)

@@ -136,3 +136,33 @@ class Search:
             timeout=math.inf if timeout is None else timeout,
             progress_interval=interval if self.streams else None,
         )
+
+
+@dataclass(frozen=True)
+class JobSearch(Search):
+    """The search of a command that makes something of the match, and so always resumes."""
+
+    job: Query = field(default_factory=lambda: Query(""))
+    """What is searched for; its range is that of the limits."""
+    words: tuple[str, ...] = ()
+    """The command that searches for the same again, without where to begin; empty if none does."""
+
+    @cached_property
+    def query(self) -> Query:
+        """What is searched for, and where."""
+        limits = self.limits
+        return replace(
+            self.job, start_position=limits.start_position, maximum_hashes=limits.maximum_hashes
+        )
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the search continues after the end of an RPC."""
+        return True
+
+    def command(self, start_position: int) -> str:
+        """Return the shell command that resumes from `start_position`; empty if none does."""
+        if not self.words:
+            return ""
+        options = words_of(self.connection, replace(self.limits, start_position=None, resume=False))
+        return shlex.join([*self.words, *options, "--start-position", str(start_position)])

@@ -23,7 +23,7 @@ from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.estimates import of_chance, one_line
 from hashfinder_cli.view.explanations import explain, explain_pause, progress_advice, resume_advice
 from hashfinder_cli.view.json_lines import Finding
-from hashfinder_cli.view.results import output_for
+from hashfinder_cli.view.results import Held, Output, output_for
 from hashfinder_cli.view.status_line import REFRESH, StatusLine
 from hashfinder_client.channel import LINGER
 from hashfinder_client.errors import OutdatedServerError, StoppedError, VerificationError
@@ -50,10 +50,16 @@ def find(search: Search) -> ExitCode:
         except (OSError, ValueError) as error:
             message = f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}"
             raise typer.BadParameter(message, param_hint="--result-file") from None
-    return asyncio.run(_find(search))
+    return asyncio.run(_find(search, output_for(search, sys.stdout)))
 
 
-async def _find(search: Search) -> ExitCode:
+def find_match(search: Search) -> tuple[ExitCode, Match | None]:
+    """Search, and return the exit code and the ideal match, for a command that shows it its way."""
+    held = Held(sys.stdout, as_json=search.shown.as_json)
+    return asyncio.run(_find(search, held)), held.match
+
+
+async def _find(search: Search, output: Output) -> ExitCode:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
     with (
@@ -62,7 +68,7 @@ async def _find(search: Search) -> ExitCode:
     ):
         channel = RenewableChannel(search.server, grpc.aio.insecure_channel)
         try:
-            return await _Driver(search, channel, sys.stdout, status).run(stop)
+            return await _Driver(search, channel, sys.stdout, output, status).run(stop)
         finally:
             for each in channel.close():
                 await each.close()
@@ -76,13 +82,14 @@ class _Driver:
         search: Search,
         channel: RenewableChannel[grpc.aio.Channel],
         stdout: TextIO,
+        output: Output,
         status: StatusLine,
     ) -> None:
         self._search = search
         """What is left of what was asked for, once there are matches."""
         self._asked = search
         self._stdout = stdout
-        self._output = output_for(search, stdout)
+        self._output = output
         self._status = status
         self._channel = channel
         self._sharded = search.begin()

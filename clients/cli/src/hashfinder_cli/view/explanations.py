@@ -44,10 +44,9 @@ def explain_pause(pause: Pause, search: Search) -> str:
 
 
 def resume_advice(search: Search, next_position: int | None) -> str:
-    """Return how to resume from `next_position`; nothing where that is not known."""
-    if next_position is None:
+    """Return how to resume from `next_position`; nothing where that is not known or not of use."""
+    if next_position is None or not (command := search.command(next_position)):
         return ""
-    command = search.command(next_position)
     return f"To go on, resume with --start-position {next_position}:\n  {command}"
 
 

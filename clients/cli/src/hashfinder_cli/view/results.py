@@ -7,11 +7,13 @@ A terminal gets a block per result; a pipe or a file one line of tab-separated f
 from abc import ABC, abstractmethod
 from typing import TextIO
 
+from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.json_lines import Finding, end_line, progress_line, result_line
 from hashfinder_cli.view.text import as_text, quantity
 from hashfinder_client.events import Progress
+from hashfinder_client.match import Match
 
 
 class Output(ABC):
@@ -78,6 +80,25 @@ class JsonLines(Output):
     def end(self, ending: Ending) -> None:
         """Write the end."""
         self._write(end_line(ending))
+
+
+class Held(Output):
+    """Keeps the ideal match for the command that asked for it; with JSON, writes any other end."""
+
+    def __init__(self, stdout: TextIO, *, as_json: bool) -> None:
+        """Write to `stdout`."""
+        super().__init__(stdout)
+        self._as_json = as_json
+        self.match: Match | None = None
+
+    def result(self, finding: Finding) -> None:
+        """Keep the match."""
+        self.match = finding.match
+
+    def end(self, ending: Ending) -> None:
+        """Write the end, unless the match is what follows."""
+        if self._as_json and ending.code != ExitCode.FOUND:
+            self._write(end_line(ending))
 
 
 class Blocks(Output):
