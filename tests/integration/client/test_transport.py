@@ -1,4 +1,4 @@
-"""What a transport, a proxy or a balancer says is not what the server says (faults 25, 26)."""
+"""What a transport, a proxy or a balancer says is not what the server says (21, 25, 26)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,9 +19,11 @@ from hashfinder_client import (
     SearchEvent,
     StoppedError,
     TimeLimitError,
+    UnavailableError,
 )
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
 from tests.integration.scripted import ServeScript, true_response
+from tests.integration.server_process import ServerProcess
 
 HASTY = RetryPolicy(first_delay=0.01, longest_delay=0.02, retries=3)
 PROGRESS = HashNameResponse(progress=SearchProgress(hashes_computed=100, next_position=100))
@@ -106,3 +108,18 @@ def test_time_limit_of_the_server(serve_script: ServeScript) -> None:
         finder.find("doctor")
 
     assert 100 == end.value.next_position
+
+
+def test_proxy_that_nobody_asked_for(
+    module_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy does not stand before this machine; before another one, the error names it."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
+    with Finder(module_server.address) as finder:
+        assert "dad" in finder.find("dad").hashed_name.lower()
+    none = RetryPolicy(retries=0)
+    with Finder("host.test:1", policy=none) as finder, pytest.raises(UnavailableError) as error:
+        finder.find("dad")
+    assert "the proxy 127.0.0.1:9 that http_proxy names" in error.value.text
+    assert "secret" not in str(error.value)

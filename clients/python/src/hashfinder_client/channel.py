@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import grpc
 
+from hashfinder_client.proxy import is_local
 from hashfinder_client.target import BALANCED
 
 Options: TypeAlias = list[tuple[str, int | str]]
@@ -34,6 +35,7 @@ _CHANNEL_OPTIONS: _Options = (
     ("grpc.http2.ping_timeout_ms", 20_000),  # else it may take a minute
     ("grpc.primary_user_agent", "hashfinder-client"),
 )
+_LOCAL_OPTIONS: _Options = (("grpc.enable_http_proxy", 0),)
 _BALANCING_OPTIONS: _Options = (
     # Each RPC goes to the next of the servers that are there. Whenever a connection ends, which the
     # servers see to by its age, the name is looked up again: at most every second, not every 30.
@@ -50,7 +52,8 @@ _BALANCING_OPTIONS: _Options = (
 def channel_options(target: str) -> Options:
     """Return the options of a channel to `target`, one of the forms of `check_target`."""
     balancing = _BALANCING_OPTIONS if target.startswith(BALANCED) else ()
-    return list({**dict(_CHANNEL_OPTIONS), **dict(balancing)}.items())
+    local = _LOCAL_OPTIONS if is_local(target) else ()
+    return list({**dict(_CHANNEL_OPTIONS), **dict(balancing), **dict(local)}.items())
 
 
 @contextmanager

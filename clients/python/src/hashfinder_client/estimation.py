@@ -14,6 +14,7 @@ from hashfinder_client.errors import (
     StoppedError,
     stopped_error,
 )
+from hashfinder_client.proxy import with_proxy
 from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import rpc_timeout
@@ -44,7 +45,8 @@ def estimate(
         )
         return ask(query.message(), timeout=rpc_timeout(timeout))
     except grpc.RpcError as error:
-        ended = RpcStatus.of(cast("grpc.Call", error))  # It has all that is asked for.
+        # It has all that is asked for.
+        ended = with_proxy(RpcStatus.of(cast("grpc.Call", error)), channel.target)
         raise _error(ended) from error
     except ValueError as error:
         raise FinderClosedError from error
@@ -64,7 +66,7 @@ async def estimate_async(
     try:
         return await HashFinderStub(used).Estimate(query.message(), timeout=rpc_timeout(timeout))
     except grpc.aio.AioRpcError as error:
-        ended = RpcStatus.of(cast("grpc.Call", error))  # Likewise.
+        ended = with_proxy(RpcStatus.of(cast("grpc.Call", error)), channel.target)  # Likewise.
         raise _error(ended) from error
     except grpc.aio.UsageError as error:
         raise FinderClosedError from error

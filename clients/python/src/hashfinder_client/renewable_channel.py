@@ -39,6 +39,8 @@ class RenewableChannel(Generic[_Channel]):
         self._lock = threading.Lock()
         self._uses: Counter[_Channel] = Counter()
         self._renew: Callable[[], _Channel] | None = None
+        self.target = target if isinstance(target, str) else ""
+        """Where it leads to; empty for a channel of the caller's."""
         self._is_closed = False
         self._current: _Channel
         if isinstance(target, str):

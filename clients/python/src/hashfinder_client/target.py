@@ -31,6 +31,11 @@ def check_target(target: str) -> str:
     return target
 
 
+def host_of(target: str) -> str:
+    """Return the name or the address, without brackets, that a checked `target` leads to."""
+    return target.rpartition("/")[2].rpartition(":")[0].strip("[]").lower()
+
+
 def _check_authority(authority: str, target: str) -> None:
     """Refuse a DNS server that is named other than by its address: who should look that up?"""
     host, _, port = authority.rpartition(":")

@@ -1,0 +1,79 @@
+"""Proxy variables never apply to this machine, and a proxy that fails is named (fault 21)."""
+
+import pytest
+from grpc import StatusCode
+
+from hashfinder_client.channel import channel_options
+from hashfinder_client.proxy import EXCEPTION_VARIABLES, PROXY_VARIABLES, is_local, with_proxy
+from hashfinder_client.status import RpcStatus
+
+FAILED = RpcStatus(StatusCode.UNAVAILABLE, "Connection refused")
+NAMED = "Connection refused (through the proxy proxy.test:3128 that http_proxy names)"
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy with a user and a password, in the least of the variables."""
+    for name in PROXY_VARIABLES + EXCEPTION_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://user:secret@proxy.test:3128")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1:1",
+        "127.8.9.10:1",
+        "[::1]:1",
+        "[::ffff:127.0.0.1]:1",
+        "localhost:1",
+        "LOCALHOST:1",
+        "api.localhost:1",
+        "dns:///localhost:1",
+        "dns://9.9.9.9/127.0.0.1:1",
+        "unix:/run/hashfinder.sock",
+    ],
+)
+def test_this_machine(target: str) -> None:
+    """GRPC is asked not to use a proxy, and none is blamed."""
+    assert is_local(target)
+    assert ("grpc.enable_http_proxy", 0) in channel_options(target)
+    assert FAILED is with_proxy(FAILED, target)
+
+
+@pytest.mark.parametrize(
+    "target", ["host.test:1", "dns:///host.test:1", "dns://127.0.0.1/host.test:1", "10.0.0.1:1"]
+)
+def test_another_machine(target: str) -> None:
+    """The message names the proxy and its variable, and neither user nor password."""
+    assert not is_local(target)
+    assert "grpc.enable_http_proxy" not in dict(channel_options(target))
+    assert NAMED == with_proxy(FAILED, target).text
+
+
+def test_which_variable_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of gRPC's own order that is set and not empty."""
+    monkeypatch.setenv("https_proxy", "")
+    assert NAMED == with_proxy(FAILED, "host.test:1").text
+    monkeypatch.setenv("grpc_proxy", "other.test:1")
+    assert "the proxy other.test:1 that grpc_proxy names" in with_proxy(FAILED, "host.test:1").text
+
+
+@pytest.mark.parametrize("exceptions", ["host.test", ".test", "a.b, test", "10.0.0.0/8,host.test"])
+@pytest.mark.parametrize("variable", EXCEPTION_VARIABLES)
+def test_exceptions(monkeypatch: pytest.MonkeyPatch, variable: str, exceptions: str) -> None:
+    """No proxy is blamed for a host without one."""
+    monkeypatch.setenv(variable, exceptions)
+    assert FAILED is with_proxy(FAILED, "host.test:1")
+    assert FAILED is not with_proxy(FAILED, "host.example:1")
+    assert (FAILED is with_proxy(FAILED, "10.1.2.3:1")) == ("10.0.0.0/8" in exceptions)
+
+
+@pytest.mark.parametrize(
+    ("status", "target"),
+    [(RpcStatus(StatusCode.INTERNAL), "host.test:1"), (FAILED, "")],
+    ids=["not its fault", "a channel of the caller's"],
+)
+def test_nothing_to_name(status: RpcStatus, target: str) -> None:
+    """Only a connection that failed can be the proxy's fault."""
+    assert status is with_proxy(status, target)
