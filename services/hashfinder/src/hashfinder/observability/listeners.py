@@ -53,7 +53,7 @@ def close(listeners: list[socket.socket]) -> None:
 
 def _resolve(host: str) -> Iterable[_Resolved]:
     if host == "localhost":  # both families, as gRPC has it, whatever /etc/hosts says
-        return [*_resolve("127.0.0.1"), *_resolve("::1")]
+        return dict.fromkeys([*_resolve("127.0.0.1"), *_resolve("::1")])
     try:
         found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except UnicodeError as error:
