@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,11 @@ def cpu_seconds(server: ServerProcess) -> float:
     with open(f"/proc/{server.process.pid}/stat") as file:  # noqa: PTH123
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def open_descriptors(server: ServerProcess) -> int:
+    """Return how many file descriptors the process has open."""
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
 
 def port_of(server: ServerProcess, which: str) -> int:
@@ -58,6 +64,8 @@ def test_connections_fit_the_limit_of_descriptors(server_process: StartServer) -
         for _ in range(80):
             connection = socket.create_connection(("127.0.0.1", port_of(server, "grpc")), 5)
             stack.enter_context(connection)
+        time.sleep(0.5)
+        assert open_descriptors(server) < 60
         server.samples()
         stub.Find(HashNameRequest(desired_name="doc"), timeout=5)
 
