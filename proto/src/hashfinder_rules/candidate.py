@@ -1,5 +1,6 @@
 """A secret with its score."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,6 +20,11 @@ class Candidate:
     """The smallest distance between the query's name and a part of `hashed_name`."""
     offset: int
     """Where in `hashed_name` the first such part begins."""
+
+    @property
+    def secret_text(self) -> str:
+        """The secret in base64, as the contract writes it."""
+        return b64encode(self.secret).decode()
 
     @classmethod
     def at(cls, position: int, query: Query) -> Self:

@@ -1,7 +1,7 @@
 """What a transport, a proxy or a balancer says is not what the server says (21, 25, 26)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
@@ -21,6 +21,7 @@ from hashfinder_client import (
     TimeLimitError,
     UnavailableError,
 )
+from hashfinder_client.channel import channel_options
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
 from tests.integration.scripted import ServeScript, true_response
 from tests.integration.server_process import ServerProcess
@@ -123,3 +124,20 @@ def test_proxy_that_nobody_asked_for(
         finder.find("dad")
     assert "the proxy 127.0.0.1:9 that http_proxy names" in error.value.text
     assert "secret" not in str(error.value)
+
+
+def test_new_channels_of_a_name_with_several_addresses(
+    server_process: Callable[..., ServerProcess],
+) -> None:
+    """They lead to all of its servers, not each time to the first, which may be draining."""
+    first = server_process("--host", "127.0.0.1")
+    port = first.address.rpartition(":")[2]
+    second = server_process("--host", "127.0.0.2", "--port", port)
+    name = f"ipv4:127.0.0.1:{port},127.0.0.2:{port}"
+
+    for _ in range(40):  # All on one server by chance: once in 2^39 times.
+        with grpc.insecure_channel(name, channel_options("host.test:1")) as channel:
+            Finder(channel).find("a")
+
+    for server in [first, second]:
+        assert server.metric("grpc_server_started_total", grpc_method="FindRange") > 0

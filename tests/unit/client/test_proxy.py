@@ -4,7 +4,7 @@ import pytest
 from grpc import StatusCode
 
 from hashfinder_client.channel import channel_options
-from hashfinder_client.proxy import EXCEPTION_VARIABLES, PROXY_VARIABLES, is_local, with_proxy
+from hashfinder_client.proxy import EXCEPTION_VARIABLES, PROXY_VARIABLES, is_local, proxy_note
 from hashfinder_client.status import RpcStatus
 
 FAILED = RpcStatus(StatusCode.UNAVAILABLE, "Connection refused")
@@ -38,7 +38,7 @@ def test_this_machine(target: str) -> None:
     """GRPC is asked not to use a proxy, and none is blamed."""
     assert is_local(target)
     assert ("grpc.enable_http_proxy", 0) in channel_options(target)
-    assert FAILED is with_proxy(FAILED, target)
+    assert FAILED is FAILED.with_note(proxy_note(target))
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,18 @@ def test_another_machine(target: str) -> None:
     """The message names the proxy and its variable, and neither user nor password."""
     assert not is_local(target)
     assert "grpc.enable_http_proxy" not in dict(channel_options(target))
-    assert NAMED == with_proxy(FAILED, target).text
+    assert NAMED == FAILED.with_note(proxy_note(target)).text
 
 
 def test_which_variable_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of gRPC's own order that is set and not empty."""
     monkeypatch.setenv("https_proxy", "")
-    assert NAMED == with_proxy(FAILED, "host.test:1").text
+    assert NAMED == FAILED.with_note(proxy_note("host.test:1")).text
     monkeypatch.setenv("grpc_proxy", "other.test:1")
-    assert "the proxy other.test:1 that grpc_proxy names" in with_proxy(FAILED, "host.test:1").text
+    assert (
+        "the proxy other.test:1 that grpc_proxy names"
+        in FAILED.with_note(proxy_note("host.test:1")).text
+    )
 
 
 @pytest.mark.parametrize("exceptions", ["host.test", ".test", "a.b, test", "10.0.0.0/8,host.test"])
@@ -64,16 +67,13 @@ def test_which_variable_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_exceptions(monkeypatch: pytest.MonkeyPatch, variable: str, exceptions: str) -> None:
     """No proxy is blamed for a host without one."""
     monkeypatch.setenv(variable, exceptions)
-    assert FAILED is with_proxy(FAILED, "host.test:1")
-    assert FAILED is not with_proxy(FAILED, "host.example:1")
-    assert (FAILED is with_proxy(FAILED, "10.1.2.3:1")) == ("10.0.0.0/8" in exceptions)
+    assert FAILED is FAILED.with_note(proxy_note("host.test:1"))
+    assert FAILED is not FAILED.with_note(proxy_note("host.example:1"))
+    assert (FAILED is FAILED.with_note(proxy_note("10.1.2.3:1"))) == ("10.0.0.0/8" in exceptions)
 
 
-@pytest.mark.parametrize(
-    ("status", "target"),
-    [(RpcStatus(StatusCode.INTERNAL), "host.test:1"), (FAILED, "")],
-    ids=["not its fault", "a channel of the caller's"],
-)
-def test_nothing_to_name(status: RpcStatus, target: str) -> None:
+@pytest.mark.parametrize("code", [StatusCode.INTERNAL, StatusCode.OK])
+def test_nothing_to_name(code: StatusCode) -> None:
     """Only a connection that failed can be the proxy's fault."""
-    assert status is with_proxy(status, target)
+    status = RpcStatus(code, "text")
+    assert status is status.with_note(proxy_note("host.test:1"))

@@ -18,8 +18,7 @@ from hashfinder_client.errors import (
     UnavailableError,
     VerificationError,
 )
-from hashfinder_client.events import Pause, Progress
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Pause, Progress
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import RetryPolicy

@@ -17,8 +17,7 @@ from hashfinder_client.errors import (
     InvalidSearchError,
     VerificationError,
 )
-from hashfinder_client.events import Pause, Progress, SearchEvent
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Pause, Progress, SearchEvent
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import RetryPolicy
@@ -412,7 +411,8 @@ def test_shared_deadline() -> None:
     assert [10, 0] == given_times
 
 
-def test_more_ranges_than_a_client_may_search_at_once() -> None:
+@pytest.mark.parametrize("reason", ["TOO_MANY_SEARCHES", "SERVER_OVERLOADED"])
+def test_more_ranges_than_a_client_may_search_at_once(reason: str) -> None:
     """What the server refuses waits while others run, however long; alone, it is an error."""
     now = 0.0
 
@@ -424,7 +424,7 @@ def test_more_ranges_than_a_client_may_search_at_once() -> None:
     search.begin()
     now = LEAD
     assert [1, 2] == [range_.number for range_ in search.begin()]
-    refused = ended(EXHAUSTED, "TOO_MANY_SEARCHES", delay=0.5)
+    refused = ended(EXHAUSTED, reason, delay=0.5)
 
     for _ in range(20):
         assert [] == search.end(2, refused)

@@ -21,9 +21,8 @@ from hashfinder_client.errors import (
     UnavailableError,
     VerificationError,
 )
-from hashfinder_client.events import Pause, Progress, SearchEvent
+from hashfinder_client.events import Match, Pause, Progress, SearchEvent
 from hashfinder_client.finder import Finder
-from hashfinder_client.match import Match
 from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy
 

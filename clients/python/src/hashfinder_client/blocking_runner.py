@@ -10,7 +10,6 @@ import grpc
 from hashfinder_client.channel import GRACE, READ_AHEAD, TURN
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.events import SearchEvent
-from hashfinder_client.proxy import with_proxy
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
@@ -126,7 +125,7 @@ class _RpcThread(threading.Thread):
             pass  # The call itself knows how it ended.
         finally:
             self._call.cancel()
-        status = with_proxy(RpcStatus.of(self._call), self._renewable.target)
+        status = RpcStatus.of(self._call).with_note(self._renewable.note)
         renew = status.calls_for_another_channel and not self._is_cancelled
         left = self._renewable.release(self._channel, renew=renew)
         self._arrived.put((self._number, status))

@@ -35,6 +35,14 @@ _CHANNEL_OPTIONS: _Options = (
     ("grpc.http2.ping_timeout_ms", 20_000),  # else it may take a minute
     ("grpc.primary_user_agent", "hashfinder-client"),
 )
+_SINGLE_OPTIONS: _Options = (
+    # Of a name with several addresses one is taken at random. The first one would be the same each
+    # time, also while its server drains and a new channel is opened to leave it.
+    (
+        "grpc.service_config",
+        '{"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}]}',
+    ),
+)
 _LOCAL_OPTIONS: _Options = (("grpc.enable_http_proxy", 0),)
 _BALANCING_OPTIONS: _Options = (
     # Each RPC goes to the next of the servers that are there. Whenever a connection ends, which the
@@ -51,7 +59,7 @@ _BALANCING_OPTIONS: _Options = (
 
 def channel_options(target: str) -> Options:
     """Return the options of a channel to `target`, one of the forms of `check_target`."""
-    balancing = _BALANCING_OPTIONS if target.startswith(BALANCED) else ()
+    balancing = _BALANCING_OPTIONS if target.startswith(BALANCED) else _SINGLE_OPTIONS
     local = _LOCAL_OPTIONS if is_local(target) else ()
     return list({**dict(_CHANNEL_OPTIONS), **dict(balancing), **dict(local)}.items())
 

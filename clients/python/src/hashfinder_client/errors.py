@@ -3,15 +3,36 @@
 The table of statuses and details is that of the contract (``hash_name.proto``).
 """
 
+from dataclasses import dataclass
+
 from grpc import StatusCode
 
-from hashfinder_client.match import Match
-from hashfinder_client.status import (
-    BUDGET_EXHAUSTED,
-    TIME_LIMIT_REACHED,
-    Details,
-    RpcStatus,
-)
+from hashfinder_rules.candidate import Candidate
+
+BUDGET_EXHAUSTED = "HASH_BUDGET_EXHAUSTED"
+"""The reason of an RPC whose budget of hashes is used up."""
+TOO_MANY_SEARCHES = "TOO_MANY_SEARCHES"
+"""The reason of an RPC beyond those that the server lets one client have at once."""
+SERVER_DRAINING = "SERVER_DRAINING"
+"""The reason of an RPC that a server refuses or stops since it goes away."""
+TIME_LIMIT_REACHED = "TIME_LIMIT_REACHED"
+"""The reason of an RPC that lasted as long as the server lets one search last."""
+SERVER_OVERLOADED = "SERVER_OVERLOADED"
+"""The reason of an RPC beyond those that the server takes at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Details:
+    """The details of a status, each None or empty where it is not there."""
+
+    reason: str = ""
+    """The reason of the ErrorInfo, such as ``SERVER_DRAINING``."""
+    retry_after: float | None = None
+    """Seconds until another try makes sense."""
+    violations: tuple[tuple[str, str], ...] = ()
+    """The fields that break the contract, each with what is wrong."""
+    request_id: str = ""
+    """Names the RPC in the server's log."""
 
 
 class FinderError(Exception):
@@ -41,17 +62,18 @@ class StoppedError(FinderError):
 
     def __init__(
         self,
-        status: RpcStatus,
+        status: StatusCode,
+        text: str,
         details: Details,
         *,
         hashes: int,
         next_position: int | None,
-        best: Match | None,
+        best: Candidate | None,
     ) -> None:
         """Take the status of the last RPC, and how far the search came over all of its RPCs."""
-        self.status = status.code
+        self.status = status
         """The status of the last RPC."""
-        self.text = status.text
+        self.text = text
         """Its message."""
         self.details = details
         """What its details contain."""
@@ -61,7 +83,7 @@ class StoppedError(FinderError):
         """Where to resume; None where that is not known, or nothing is left."""
         self.best = best
         """The best candidate so far, as far as the server reported."""
-        super().__init__(f"{details.reason or status.code.name}: {status.text}")
+        super().__init__(f"{details.reason or status.name}: {text}")
 
     @property
     def retry_after(self) -> float | None:

@@ -14,11 +14,10 @@ from hashfinder_client.errors import (
     StoppedError,
     stopped_error,
 )
-from hashfinder_client.proxy import with_proxy
 from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import rpc_timeout
-from hashfinder_client.status import Details, RpcStatus
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, SearchEstimate
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
@@ -46,7 +45,7 @@ def estimate(
         return ask(query.message(), timeout=rpc_timeout(timeout))
     except grpc.RpcError as error:
         # It has all that is asked for.
-        ended = with_proxy(RpcStatus.of(cast("grpc.Call", error)), channel.target)
+        ended = RpcStatus.of(cast("grpc.Call", error)).with_note(channel.note)
         raise _error(ended) from error
     except ValueError as error:
         raise FinderClosedError from error
@@ -66,7 +65,7 @@ async def estimate_async(
     try:
         return await HashFinderStub(used).Estimate(query.message(), timeout=rpc_timeout(timeout))
     except grpc.aio.AioRpcError as error:
-        ended = with_proxy(RpcStatus.of(cast("grpc.Call", error)), channel.target)  # Likewise.
+        ended = RpcStatus.of(cast("grpc.Call", error)).with_note(channel.note)  # Likewise.
         raise _error(ended) from error
     except grpc.aio.UsageError as error:
         raise FinderClosedError from error
@@ -111,8 +110,7 @@ _ESTIMATE = "/hash_name.HashFinder/Estimate"
 
 
 def _error(ended: RpcStatus) -> StoppedError:
-    details = Details.of(ended.rich)
-    kind = stopped_error(ended.code, details.reason)
+    kind = stopped_error(ended.code, ended.details.reason)
     if ended.code is grpc.StatusCode.UNIMPLEMENTED:
         kind = OutdatedServerError
-    return kind(ended, details, hashes=0, next_position=None, best=None)
+    return kind(ended.code, ended.text, ended.details, hashes=0, next_position=None, best=None)

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hashfinder_client.errors import StoppedError
-from hashfinder_client.match import Match
+from hashfinder_rules.candidate import Candidate
+
+Match = Candidate
+"""A result, verified: a byte string whose hash resembles the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class Pause:
     """Why it ended."""
     delay: float
     """Seconds."""
+
+
+def better(one: Match | None, other: Match | None) -> Match | None:
+    """Return the closer of two matches; of two as close, that of the lower position."""
+    both = filter(None, (one, other))
+    return min(both, key=lambda each: (each.distance, each.position), default=None)
 
 
 SearchEvent: TypeAlias = Match | Progress | Pause

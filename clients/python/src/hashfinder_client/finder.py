@@ -12,8 +12,7 @@ import grpc
 from hashfinder_client.blocking_runner import BlockingRunner
 from hashfinder_client.channel import LINGER
 from hashfinder_client.estimation import check_server, estimate
-from hashfinder_client.events import SearchEvent
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, SearchEvent
 from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import RetryPolicy

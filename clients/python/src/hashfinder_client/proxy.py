@@ -7,11 +7,7 @@ a unix socket is not behind a proxy.
 import ipaddress
 import os
 from contextlib import suppress
-from dataclasses import replace
 
-import grpc
-
-from hashfinder_client.status import RpcStatus
 from hashfinder_client.target import host_of
 
 PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
@@ -32,22 +28,18 @@ def is_local(target: str) -> bool:
     return False
 
 
-def with_proxy(status: RpcStatus, target: str) -> RpcStatus:
-    """Return `status` with the proxy named that stands between here and `target`, if that failed.
+def proxy_note(target: str) -> str:
+    """Return a note on the proxy between here and `target`, for the text of a failure; or nothing.
 
-    Without the user and the password that the proxy's address may have. An empty target is that of
-    a channel of the caller's, about which nothing is known.
+    Without the user and the password that the proxy's address may have.
     """
-    if not target or status.code is not grpc.StatusCode.UNAVAILABLE or not status.is_of_transport:
-        return status
     variable = _variable(target)
     if variable is None:
-        return status
+        return ""
     url = os.environ[variable]
     authority = (url.partition("://")[2] or url).partition("/")[0]
     address = authority.rpartition("@")[2]
-    text = f"{status.text} (through the proxy {address} that {variable} names)"
-    return replace(status, text=text)
+    return f" (through the proxy {address} that {variable} names)"
 
 
 def _variable(target: str) -> str | None:

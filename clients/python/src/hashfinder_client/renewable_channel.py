@@ -15,6 +15,7 @@ import grpc
 
 from hashfinder_client.channel import Options, channel_options
 from hashfinder_client.errors import FinderClosedError
+from hashfinder_client.proxy import proxy_note
 from hashfinder_client.target import check_target
 
 _Channel = TypeVar("_Channel", grpc.Channel, grpc.aio.Channel)
@@ -39,8 +40,8 @@ class RenewableChannel(Generic[_Channel]):
         self._lock = threading.Lock()
         self._uses: Counter[_Channel] = Counter()
         self._renew: Callable[[], _Channel] | None = None
-        self.target = target if isinstance(target, str) else ""
-        """Where it leads to; empty for a channel of the caller's."""
+        self.note = proxy_note(target) if isinstance(target, str) else ""
+        """What is worth knowing about the way to the server where that fails."""
         self._is_closed = False
         self._current: _Channel
         if isinstance(target, str):

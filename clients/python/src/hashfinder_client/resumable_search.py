@@ -16,6 +16,7 @@ from collections.abc import Callable
 from grpc import StatusCode
 
 from hashfinder_client.errors import (
+    BUDGET_EXHAUSTED,
     BudgetSpentError,
     BusyError,
     StoppedError,
@@ -23,12 +24,11 @@ from hashfinder_client.errors import (
     UnavailableError,
     stopped_error,
 )
-from hashfinder_client.events import Pause, Progress
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Pause, Progress, better
 from hashfinder_client.numbers import check_seconds
 from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy, rpc_timeout
-from hashfinder_client.status import BUDGET_EXHAUSTED, Details, RpcStatus, detail
+from hashfinder_client.status import RpcStatus, detail
 from hashfinder_client.verification import Verifier
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
 
@@ -119,7 +119,7 @@ class ResumableSearch:
         else:
             # A server of the classic contract cannot start anywhere else.
             self._is_classic = True
-        self._compare(result)
+        self._best = better(self._best, result)
         if result.distance <= self._query.ideal_distance:
             self.found = result
         return result
@@ -147,7 +147,7 @@ class ResumableSearch:
 
     def _take_progress(self, progress: SearchProgress) -> Progress:
         if progress.HasField("best_candidate"):
-            self._compare(self._verifier.candidate(progress.best_candidate))
+            self._best = better(self._best, self._verifier.candidate(progress.best_candidate))
         hashes = self._start - self._query.first_position + progress.hashes_computed
         self._hashes = max(self._hashes, hashes)
         is_left = progress.HasField("next_position")
@@ -165,18 +165,14 @@ class ResumableSearch:
         self._is_told = True
         self._next = max(self._next, position)
 
-    def _compare(self, result: Match) -> None:
-        if result.is_better_than(self._best):
-            self._best = result
-
     def _error(self, ended: RpcStatus) -> StoppedError:
-        details = Details.of(ended.rich)
-        kind = stopped_error(ended.code, details.reason)
+        kind = stopped_error(ended.code, ended.details.reason)
         if kind is UnavailableError and self.is_searched:
             kind = BudgetSpentError  # The last report was complete.
         return kind(
-            ended,
-            details,
+            ended.code,
+            ended.text,
+            ended.details,
             hashes=self._hashes,
             next_position=self.next_position,
             best=self._best,

@@ -9,7 +9,6 @@ import grpc
 from hashfinder_client.channel import GRACE, READ_AHEAD, TURN
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.events import SearchEvent
-from hashfinder_client.proxy import with_proxy
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
@@ -119,7 +118,7 @@ class SearchRunner:
                 is_cancelled = _is_cancelled()
             finally:
                 call.cancel()  # A call that is merely dropped continues.
-            end = status = with_proxy(await _status(call), self._channel.target)
+            end = status = (await _status(call)).with_note(self._channel.note)
             self.kernel = status.kernel or self.kernel
             renew = status.calls_for_another_channel and not is_cancelled
         except Exception as error:  # noqa: BLE001 - whoever takes the events raises it

@@ -20,12 +20,19 @@ from enum import Enum, auto
 from grpc import StatusCode
 
 from hashfinder_client.division import Division
-from hashfinder_client.errors import BudgetSpentError, StoppedError, VerificationError
-from hashfinder_client.events import Progress, SearchEvent
-from hashfinder_client.match import Match
+from hashfinder_client.errors import (
+    BUDGET_EXHAUSTED,
+    SERVER_OVERLOADED,
+    TOO_MANY_SEARCHES,
+    BudgetSpentError,
+    Details,
+    StoppedError,
+    VerificationError,
+)
+from hashfinder_client.events import Match, Progress, SearchEvent, better
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
-from hashfinder_client.status import BUDGET_EXHAUSTED, TOO_MANY_SEARCHES, Details, RpcStatus
+from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 
 MOST_HELD = 100_000
@@ -37,6 +44,9 @@ come before all its connections are there would crowd on the first of them."""
 
 REFUSED_DELAY = 1.0
 """Seconds after which a range that the server refuses asks again, where the server names none."""
+
+
+_FULL = {SERVER_OVERLOADED, TOO_MANY_SEARCHES}
 
 
 class _State(Enum):
@@ -166,9 +176,9 @@ class ShardedSearch:
         event = range_.search.take(message)
         if isinstance(event, Progress):
             range_.hashes = event.hashes
-            self._compare(event.best)
+            self._best = better(self._best, event.best)
             return [self._progress(event)] if range_ is next(self._running()) else []
-        self._compare(event)
+        self._best = better(self._best, event)
         range_.held.append(event)
         self._held += 1
         if range_.search.found:
@@ -191,8 +201,8 @@ class ShardedSearch:
         range_.state = _State.WAITING
         if was_parking:
             return []
-        details = Details.of(ended.rich)
-        if details.reason == TOO_MANY_SEARCHES and next(self._running(), None):
+        details = ended.details
+        if details.reason in _FULL and next(self._running(), None):
             self._refuse(range_, details.retry_after or REFUSED_DELAY)
             return []
         self._admit()
@@ -319,14 +329,7 @@ class ShardedSearch:
 
     def _note(self, range_: RangeSearch, error: StoppedError) -> None:
         range_.hashes = error.hashes
-        self._compare(error.best)
-
-    def _compare(self, result: Match | None) -> None:
-        best = self._best
-        if result and (
-            best is None or (result.distance, result.position) < (best.distance, best.position)
-        ):
-            self._best = result
+        self._best = better(self._best, error.best)
 
     def _whole(self, error: StoppedError) -> StoppedError:
         """Return `error` with what it says of a range said of the whole."""
@@ -337,7 +340,8 @@ class ShardedSearch:
 
     def _nothing_to_search(self) -> BudgetSpentError:
         return BudgetSpentError(
-            RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "no range begins within the budget"),
+            StatusCode.RESOURCE_EXHAUSTED,
+            "no range begins within the budget",
             Details(reason=BUDGET_EXHAUSTED),
             hashes=0,
             next_position=None,

@@ -4,7 +4,7 @@ The table of statuses and details is that of the contract (``hash_name.proto``).
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import grpc
@@ -13,14 +13,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, Ret
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-BUDGET_EXHAUSTED = "HASH_BUDGET_EXHAUSTED"
-"""The reason of an RPC whose budget of hashes is used up."""
-TOO_MANY_SEARCHES = "TOO_MANY_SEARCHES"
-"""The reason of an RPC beyond those that the server lets one client have at once."""
-SERVER_DRAINING = "SERVER_DRAINING"
-"""The reason of an RPC that a server refuses or stops since it goes away."""
-TIME_LIMIT_REACHED = "TIME_LIMIT_REACHED"
-"""The reason of an RPC that lasted as long as the server lets one search last."""
+from hashfinder_client.errors import SERVER_DRAINING, Details
+
 _TRANSPORT_CODES = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.INTERNAL,
@@ -42,9 +36,24 @@ class RpcStatus:
     """The server's kernel; empty where it does not say."""
 
     @property
+    def details(self) -> Details:
+        """What can be read from the details of the status."""
+        info = detail(self.rich, ErrorInfo)
+        retry = detail(self.rich, RetryInfo)
+        bad_request = detail(self.rich, BadRequest)
+        request = detail(self.rich, RequestInfo)
+        violations = bad_request.field_violations if bad_request else ()
+        return Details(
+            reason=info.reason if info and info.domain == "hashfinder" else "",
+            retry_after=_seconds(retry) if retry else None,
+            violations=tuple((v.field, v.description) for v in violations),
+            request_id=request.request_id if request else "",
+        )
+
+    @property
     def drains(self) -> bool:
         """Whether the server is going away."""
-        return Details.of(self.rich).reason == SERVER_DRAINING
+        return self.details.reason == SERVER_DRAINING
 
     @classmethod
     def of(cls, call: grpc.Call) -> "RpcStatus":
@@ -56,6 +65,11 @@ class RpcStatus:
         kernel = dict(call.trailing_metadata() or ()).get("x-hashfinder-kernel", "")
         return cls(call.code(), call.details() or "", rich, str(kernel))
 
+    def with_note(self, note: str) -> "RpcStatus":
+        """Return the status with `note` on the way to the server, if it is that which failed."""
+        is_lost = self.code is grpc.StatusCode.UNAVAILABLE and self.is_of_transport
+        return replace(self, text=self.text + note) if note and is_lost else self
+
     @property
     def is_of_transport(self) -> bool:
         """Whether a connection, a proxy or a balancer failed, and not the server's application.
@@ -63,7 +77,7 @@ class RpcStatus:
         The server's own statuses carry an ErrorInfo. A CANCELLED is one that this side did not
         ask for: gRPC answers so to an RPC that comes while a server hangs up.
         """
-        return self.code in _TRANSPORT_CODES and not Details.of(self.rich).reason
+        return self.code in _TRANSPORT_CODES and not self.details.reason
 
     @property
     def calls_for_another_channel(self) -> bool:
@@ -74,37 +88,8 @@ class RpcStatus:
         one by itself.
         """
         if self.code is grpc.StatusCode.UNAVAILABLE:
-            return Details.of(self.rich).reason == SERVER_DRAINING
+            return self.details.reason == SERVER_DRAINING
         return self.is_of_transport
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Details:
-    """The details of a status, each None or empty where it is not there."""
-
-    reason: str = ""
-    """The reason of the ErrorInfo, such as ``SERVER_DRAINING``."""
-    retry_after: float | None = None
-    """Seconds until another try makes sense."""
-    violations: tuple[tuple[str, str], ...] = ()
-    """The fields that break the contract, each with what is wrong."""
-    request_id: str = ""
-    """Names the RPC in the server's log."""
-
-    @classmethod
-    def of(cls, rich: Status | None) -> "Details":
-        """Return what can be read from a status."""
-        info = detail(rich, ErrorInfo)
-        retry = detail(rich, RetryInfo)
-        bad_request = detail(rich, BadRequest)
-        request = detail(rich, RequestInfo)
-        violations = bad_request.field_violations if bad_request else ()
-        return cls(
-            reason=info.reason if info and info.domain == "hashfinder" else "",
-            retry_after=_seconds(retry) if retry else None,
-            violations=tuple((v.field, v.description) for v in violations),
-            request_id=request.request_id if request else "",
-        )
 
 
 def _seconds(retry: RetryInfo) -> float:

@@ -3,14 +3,13 @@
 from base64 import b64decode
 
 from hashfinder_client.errors import VerificationError
-from hashfinder_client.match import Match
 from hashfinder_client.query import Query
 from hashfinder_proto import hash_name_pb2
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
 from hashfinder_rules.candidate import Candidate
 
 
-def check(query: Query, claim: HashNameResponse | hash_name_pb2.Candidate) -> Match:
+def check(query: Query, claim: HashNameResponse | hash_name_pb2.Candidate) -> Candidate:
     """Return what the server claims of one secret, computed anew.
 
     A response without a position, as of a server that knows only the classic fields, gets it here.
@@ -36,7 +35,7 @@ def check(query: Query, claim: HashNameResponse | hash_name_pb2.Candidate) -> Ma
     _expect("distance", truth.distance, claim.hamming_distance)
     if isinstance(claim, hash_name_pb2.Candidate) or claim.HasField("position"):
         _expect("position", truth.position, claim.position)
-    return Match(secret, truth.hashed_name, truth.distance, truth.position, truth.offset)
+    return truth
 
 
 class Verifier:
@@ -47,7 +46,7 @@ class Verifier:
         self._query = query
         self._first = query.first_position
 
-    def result(self, response: HashNameResponse) -> Match:
+    def result(self, response: HashNameResponse) -> Candidate:
         """Return the checked result of `response`.
 
         Raises:
@@ -62,7 +61,7 @@ class Verifier:
             self._check_range(result.position)
         return result
 
-    def candidate(self, candidate: hash_name_pb2.Candidate) -> Match:
+    def candidate(self, candidate: hash_name_pb2.Candidate) -> Candidate:
         """Return the checked `candidate`, which may be at any distance.
 
         Raises:

@@ -28,8 +28,7 @@ from hashfinder_cli.view.status_line import REFRESH, StatusLine
 from hashfinder_client.channel import LINGER
 from hashfinder_client.errors import OutdatedServerError, StoppedError, VerificationError
 from hashfinder_client.estimation import PATIENCE, estimate_async
-from hashfinder_client.events import Pause, Progress, SearchEvent
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Pause, Progress, SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.search_runner import SearchRunner
 

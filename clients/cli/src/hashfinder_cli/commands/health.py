@@ -10,7 +10,7 @@ from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.view.explanations import unreachable
 from hashfinder_cli.view.text import plain
 from hashfinder_client.channel import open_channel
-from hashfinder_client.proxy import with_proxy
+from hashfinder_client.proxy import proxy_note
 from hashfinder_client.retry import rpc_timeout
 from hashfinder_client.status import RpcStatus
 
@@ -55,7 +55,7 @@ def _ask(server: str, service: str, timeout: float) -> tuple[bool, str]:
             HealthCheckResponse.FromString,
         )
         call = check.future(HealthCheckRequest(service=service), timeout=rpc_timeout(timeout))
-        ended = with_proxy(RpcStatus.of(call), server)
+        ended = RpcStatus.of(call).with_note(proxy_note(server))
         if ended.code is not grpc.StatusCode.OK:
             return False, _sentence(ended, server, service, timeout)
         status = call.result().status

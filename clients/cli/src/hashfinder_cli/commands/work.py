@@ -15,7 +15,7 @@ from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Connection, Limits
 from hashfinder_cli.options.work import Bits, Hashcash
 from hashfinder_cli.search import JobSearch
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match
 from hashfinder_client.query import Query
 from hashfinder_rules.query import Query as Rules
 

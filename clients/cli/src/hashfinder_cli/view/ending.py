@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hashfinder_cli.exit_codes import ExitCode
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match
 
 
 @dataclass(frozen=True, kw_only=True)

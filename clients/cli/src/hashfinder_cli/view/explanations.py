@@ -14,8 +14,7 @@ from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.text import plain
 from hashfinder_client.errors import BudgetSpentError, OutdatedServerError, StoppedError
-from hashfinder_client.events import Pause
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Pause
 
 
 def explain(error: StoppedError, search: Search) -> Ending:

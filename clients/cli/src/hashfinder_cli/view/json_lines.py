@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.text import as_text
-from hashfinder_client.events import Progress
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Progress
 from hashfinder_client.query import Query
 
 

@@ -12,8 +12,7 @@ from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.json_lines import Finding, end_line, progress_line, result_line
 from hashfinder_cli.view.text import as_text, quantity
-from hashfinder_client.events import Progress
-from hashfinder_client.match import Match
+from hashfinder_client.events import Match, Progress
 
 
 class Output(ABC):
