@@ -158,6 +158,11 @@ bool kernel_scan(struct kernel_scanner *scanner, struct kernel_scan *scan, uint6
             return false;
         if (scan->ended || last <= end)
             return true;
+        if (scan->halt && __atomic_load_n(scan->halt, __ATOMIC_RELAXED)) {
+            scan->searched = end;
+            scan->ended = true;
+            return true;
+        }
         first = end + 1;
     }
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    SOON = 1024,  /* how many candidates a halted scan may search: a group of each length */
+    SOON = 512,  /* how many candidates a halted scan may search: a group */
     DIGEST = 64,
     TEXT = 512,
     MESSAGE = KERNEL_AFFIX_LENGTH + KERNEL_SECRET_LENGTH + 256,

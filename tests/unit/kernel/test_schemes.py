@@ -116,6 +116,16 @@ def test_long_secrets_of_fixed_length(kernel: Kernel, alphabet: bytes, length: i
         assert expected == scanner.scan(start, start + 40, 2, 40)
 
 
+def test_a_halted_scan_ends_at_the_end_of_a_length(kernel: Kernel) -> None:
+    """Short secrets of a small alphabet are many lengths of a group or less each."""
+    query = Query("?a", 0, 2, Scheme(wildcard="?", case_sensitive=True), Keyspace(b"ab"))
+
+    scan = kernel.prepare(query).scan(375, 2567, 0, 3000, bytearray([1]))
+
+    assert 375 < scan.stop <= 511
+    assert scan.results[-1] < scan.stop
+
+
 @st.composite
 def queries(draw: st.DrawFn) -> tuple[Query, int, int]:
     """Draw a query and a range; the name is a part of one of its texts with some changes."""
