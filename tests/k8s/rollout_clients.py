@@ -159,11 +159,11 @@ class _OfTheLibrary(Client):
 
 
 class LongFinder(_OfTheLibrary):
-    """One search of `Finder`."""
+    """One search of `Finder`, two ranges at once."""
 
     def run(self) -> None:
         """Search until asked to stop."""
-        with Finder(self.target) as finder, finder.find_range(ENDLESS) as events:
+        with Finder(self.target) as finder, finder.find_range(ENDLESS, shards=2) as events:
             for each in events:
                 self.events.append(each)
                 if self._asked_to_stop.is_set():
