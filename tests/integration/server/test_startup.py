@@ -25,11 +25,11 @@ StartServer = Callable[..., ServerProcess]
 
 
 def run(
-    *flags: str, env: dict[str, str] | None = None, defaults: bool = True
+    *flags: str, env: dict[str, str] | None = None, defaults: bool = True, before: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a server that ends by itself; without `defaults`, with no flags but these."""
     return subprocess.run(
-        server_command(*flags) if defaults else [*PROGRAM, *flags],
+        server_command(*flags, before=before) if defaults else [*PROGRAM, *flags],
         capture_output=True,
         text=True,
         timeout=30,
@@ -57,6 +57,16 @@ def test_port_in_use_is_an_error(taken_port: int, flag: str) -> None:
     ]
     assert f"127.0.0.1:{taken_port}" in failed["reason"]
     assert "Traceback" not in ended.stderr
+
+
+def test_thread_that_does_not_end_keeps_no_process(taken_port: int) -> None:
+    """A server that failed exits, whatever a library left running."""
+    before = "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()"
+
+    ended = run("--port", str(taken_port), before=before)
+
+    assert 1 == ended.returncode
+    assert f"127.0.0.1:{taken_port}" in ended.stderr
 
 
 def test_port_of_another_server_is_in_use(server: ServerProcess) -> None:

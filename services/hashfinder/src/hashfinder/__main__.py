@@ -27,7 +27,7 @@ _STDOUT = 1
 
 
 def main() -> int:
-    """Run the server; return its exit code."""
+    """Run the server; return its exit code. A failure ends the process here."""
     # gRPC's core writes lines of its own to stderr, where logs are promised; peers can cause them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251  # no setting of ours
     # The imports take a second, in which PID 1 of a container would ignore a signal.
@@ -43,6 +43,10 @@ def main() -> int:
         _complain(f"cannot write to stdout: {error.strerror}")
         code = 1
     flush_streams()
+    if code:
+        # The end of the interpreter waits for threads, which the watchdog bounds only in a drain: a
+        # server that could not listen was seen to hang there.
+        os._exit(code)
     return code
 
 
