@@ -17,6 +17,7 @@ from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import DEFAULT_RETRIES, RetryPolicy
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL
 from hashfinder_client.sharded_search import ShardedSearch
+from hashfinder_rules import query as rules
 
 
 @dataclass(frozen=True)
@@ -142,17 +143,22 @@ class Search:
 class JobSearch(Search):
     """The search of a command that makes something of the match, and so always resumes."""
 
-    job: Query = field(default_factory=lambda: Query(""))
-    """What is searched for; its range is that of the limits."""
+    job: rules.Query = field(default_factory=lambda: rules.Query(""))
+    """What is searched for, at a distance of 0; the range is that of the limits."""
     words: tuple[str, ...] = ()
     """The command that searches for the same again, without where to begin; empty if none does."""
 
     @cached_property
     def query(self) -> Query:
         """What is searched for, and where."""
-        limits = self.limits
-        return replace(
-            self.job, start_position=limits.start_position, maximum_hashes=limits.maximum_hashes
+        return Query(
+            self.job.name,
+            start_position=self.limits.start_position,
+            maximum_hashes=self.limits.maximum_hashes,
+            scheme=self.job.scheme,
+            keyspace=self.job.keyspace,
+            secret_prefix=self.job.secret_prefix,
+            secret_suffix=self.job.secret_suffix,
         )
 
     @property

@@ -15,8 +15,8 @@ from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Connection, Limits
 from hashfinder_cli.options.vanity import Vanity
 from hashfinder_cli.search import JobSearch
-from hashfinder_client.query import Query
 from hashfinder_rules.keyspace import Keyspace
+from hashfinder_rules.query import Query
 from hashfinder_rules.reachable import smallest_distance
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
 from hashfinder_rules.score import distance

@@ -16,8 +16,7 @@ from hashfinder_cli.options.search import Connection, Limits
 from hashfinder_cli.options.work import Bits, Hashcash
 from hashfinder_cli.search import JobSearch
 from hashfinder_client.events import Match
-from hashfinder_client.query import Query
-from hashfinder_rules.query import Query as Rules
+from hashfinder_rules.query import Query
 
 LARGEST_EVENT = 64 * 1024
 """Bytes of an event's file."""
@@ -81,20 +80,14 @@ def check_nostr(path: str, bits: int | None) -> ExitCode:
 
 
 def _search(
-    query: Rules, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+    query: Query, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
 ) -> tuple[ExitCode, Match | None]:
     search = JobSearch(
         Pattern(name=f"{bits.bits} zero bits"),
         connection,
         limits,
         shown=shown.shown,
-        job=Query(
-            query.name,
-            scheme=query.scheme,
-            keyspace=query.keyspace,
-            secret_prefix=query.secret_prefix,
-            secret_suffix=query.secret_suffix,
-        ),
+        job=query,
     )
     return find_match(search)
 
