@@ -36,7 +36,8 @@ async def test_every_call_of_a_burst_is_answered_by_the_server(
 ) -> None:
     """5,000 calls at a full server get 5,000 answers with a reason of ours; gRPC drops none.
 
-    Some get a slot of the client that holds all of them and does not read.
+    Some get a slot of the client that holds all of them and does not read. Which of the refusals
+    come, and how many, depends on how fast the calls arrive.
     """
     server = server_process(*[str(word) for flag in LIMITS.items() for word in flag])
     client_process(server, "FindRange", SLOTS, interesting=10)  # never reads: no CPU, but the slots
@@ -61,7 +62,8 @@ async def test_every_call_of_a_burst_is_answered_by_the_server(
 
     reasons = Counter(_reason(ending) for ending in endings)
     refusals = {"TOO_MANY_SEARCHES", "SERVER_OVERLOADED"}
-    assert refusals <= set(reasons) <= {*refusals, "HASH_BUDGET_EXHAUSTED"}, reasons
+    assert set(reasons) <= {*refusals, "HASH_BUDGET_EXHAUSTED"}, reasons
+    assert any(reasons[refusal] for refusal in refusals), reasons
     assert all(ending.code is grpc.StatusCode.RESOURCE_EXHAUSTED for ending in endings)
     assert all(ending.retry_seconds > 0 for ending in endings if _reason(ending) in refusals)
     counted = {

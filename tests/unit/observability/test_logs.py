@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ import structlog
 
 from hashfinder.observability.log_writer import LogWriter
 from hashfinder.observability.logs import LogFormat, configure_logging
+from hashfinder.observability.sink import Sink
 
 
 class Stderr:
@@ -160,9 +162,23 @@ def test_configuring_again_replaces_what_was(
     assert ["once"] == [line["event"] for line in stderr.json()]
 
 
-def test_line_that_cannot_be_rendered_is_counted(stderr: Stderr) -> None:
-    """A mistake of a library reaches neither its caller nor stderr."""
+@pytest.mark.parametrize("busy", [False, True], ids=["writer idle", "writer at its end"])
+def test_line_that_cannot_be_rendered_is_counted(
+    stderr: Stderr, monkeypatch: pytest.MonkeyPatch, *, busy: bool
+) -> None:
+    """A mistake of a library reaches neither its caller nor stderr.
+
+    The loss is also reported where the writer is asked to end before it has written the last line.
+    """
     writer = stderr.configure(LogFormat.JSON, "info")
+    if busy:
+        write = Sink.write
+
+        def slow(sink: Sink, text: str) -> int:
+            time.sleep(0.2)
+            return write(sink, text)
+
+        monkeypatch.setattr(Sink, "write", slow)
     logging.getLogger("other").warning("one %s, but two: %s", "argument")  # noqa: PLE1206  # the mistake
     logging.getLogger("other").warning("sound")
     first, report = stderr.json()

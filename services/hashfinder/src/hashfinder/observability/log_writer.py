@@ -94,6 +94,11 @@ class LogWriter(QueueListener):
             self._report()
         time.sleep(_PAUSE_SECONDS)
 
+    def stop(self) -> None:
+        """Write what is queued, and what was dropped and is not reported yet."""
+        super().stop()
+        self._report()
+
     def close(self, seconds: float) -> None:
         """Write what is queued, for at most `seconds`: the sink may be stuck. May be repeated."""
         if self._stopping is None:
