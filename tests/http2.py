@@ -81,8 +81,7 @@ class Connection:
 
     def __init__(self, address: str, settings: bytes = b"") -> None:
         """Connect, and send the preface with `settings`."""
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.socket = _connect(address)
         self._decoder = Decoder()
         self._unread = b""
         self._next_stream = 1
@@ -176,12 +175,22 @@ class Connection:
 @contextmanager
 def connections(address: str, count: int) -> Iterator[list[socket.socket]]:
     """Yield so many connections that say nothing."""
-    host, _, port = address.rpartition(":")
     opened: list[socket.socket] = []
     try:
         for _ in range(count):
-            opened.append(socket.create_connection((host, int(port)), timeout=10))  # noqa: PERF401
+            opened.append(_connect(address))  # noqa: PERF401
         yield opened
     finally:
         for each in opened:
             each.close()
+
+
+def _connect(address: str) -> socket.socket:
+    """Connect to HOST:PORT or unix:/path."""
+    if address.startswith("unix:"):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(10)
+        connection.connect(address.removeprefix("unix:"))
+        return connection
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=10)

@@ -221,11 +221,14 @@ def _start(
 
 
 def server_command(*flags: str, before: str = "") -> list[str]:
-    """Return the command line of a server on free ports, that drains at once on a signal.
+    """Return the command line of a server that drains at once on a signal.
+
+    It is on free ports, unless `flags` has a --listen.
 
     `before` is Python that the process runs first, to break something.
     """
-    defaults = ("--port", "0", "--metrics-port", "0", "--drain-grace", "0")
+    port = () if "--listen" in flags else ("--port", "0")
+    defaults = (*port, "--metrics-port", "0", "--drain-grace", "0")
     if not before:
         return [*PROGRAM, *defaults, *flags]
     code = f"import sys\n{before}\nfrom hashfinder.__main__ import main\nsys.exit(main())"

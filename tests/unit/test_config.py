@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hashfinder.config import Settings, SettingsInvalidError, load_settings
+from hashfinder.domain.address import TcpAddress, UnixAddress
 
 RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),
@@ -35,6 +36,7 @@ CHOICES: dict[str, list[str]] = {
     "log_level": ["debug", "info", "warning", "error"],
 }
 TEXTS = {"host", "kernel"}
+ADDRESSES = {"listen"}
 FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
 
 
@@ -70,7 +72,7 @@ def complaint(*arguments: str) -> str:
 
 def test_tests_know_every_setting() -> None:
     """A new setting has to be added above."""
-    assert set(Settings.model_fields) == RANGES.keys() | CHOICES.keys() | TEXTS
+    assert set(Settings.model_fields) == RANGES.keys() | CHOICES.keys() | TEXTS | ADDRESSES
 
 
 def test_defaults_are_used_where_nothing_is_said() -> None:
@@ -150,6 +152,42 @@ def test_other_words_are_refused_with_the_choices(
     monkeypatch.setenv(variable(name), bad)
     allowed = " or ".join(CHOICES[name])
     assert f"{flag(name)} ({variable(name)}) must be {allowed}, not {bad!r}" == complaint()
+
+
+@pytest.mark.parametrize("name", sorted(ADDRESSES))
+@pytest.mark.parametrize("by_flag", [False, True])
+def test_addresses_are_ports_or_sockets(
+    name: str,
+    by_flag: bool,  # noqa: FBT001  # a case of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anything else is refused with the forms there are."""
+    for text in ("[::1]:0", "unix:/run/hashfinder.sock"):
+        monkeypatch.setenv(variable(name), text)
+        settings = load_settings([flag(name), text] if by_flag else [])
+        assert text == value(settings, name)
+    monkeypatch.setenv(variable(name), "unix:socket")
+    expected = (
+        f"{flag(name)} ({variable(name)}) must be HOST:PORT with a port from 0 to 65535, or"
+        " unix:/absolute/path of a file, not 'unix:socket'"
+    )
+    assert expected == complaint(*([flag(name), "unix:socket"] if by_flag else []))
+
+
+def test_address_of_grpc_is_that_of_listen_or_of_host_and_port() -> None:
+    """--host remains the address for metrics."""
+    assert TcpAddress("::1", 7) == load_settings(["--host", "::1", "--port", "7"]).address
+    settings = load_settings(["--host", "::1", "--listen", "unix:/run/hashfinder.sock"])
+    assert UnixAddress("/run/hashfinder.sock") == settings.address
+
+
+def test_listen_and_port_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they are given, since one of them would be ignored; empty ones are not given."""
+    monkeypatch.setenv("HASHFINDER_PORT", "50051")
+    sentence = "--listen (HASHFINDER_LISTEN) and --port (HASHFINDER_PORT) exclude each other"
+    assert sentence == complaint("--listen", "unix:/run/hashfinder.sock")
+    monkeypatch.setenv("HASHFINDER_PORT", "")
+    assert load_settings(["--listen", "127.0.0.1:0"]).listen
 
 
 def test_flags_come_before_the_environment_and_that_before_defaults(

@@ -41,14 +41,47 @@ def test_possible(target: str) -> None:
         "::1:50051",
         "[::1:50051",
         "http://localhost:50051",
-        "unix:/tmp/socket:50051",
+        "unix:",
+        "unix:socket",
+        "unix:/",
+        "unix:/tmp/",
+        "unix://host/tmp/socket",
+        "unix:////tmp/socket",
+        "unix:/tmp/a%2",
+        "unix:/tmp/a%0ab",
+        "unix-abstract:socket",
     ],
 )
 def test_impossible(target: str) -> None:
     """What gRPC would misread, or fail with much later, is refused with what is allowed."""
-    with pytest.raises(ValueError, match="must be HOST:PORT or dns:///HOST:PORT, with") as refused:
+    with pytest.raises(
+        ValueError, match=r"must be HOST:PORT or dns:///HOST:PORT, with .* unix:/abs"
+    ) as refused:
         check_target(target)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "checked"),
+    [
+        ("unix:/run/hashfinder.sock", "unix:/run/hashfinder.sock"),
+        ("unix:///run/hashfinder.sock", "unix:/run/hashfinder.sock"),
+        ("unix:/a b/%25?", "unix:/a%20b/%25%3F"),
+        ("unix:/a%20b/socket", "unix:/a%20b/socket"),
+    ],
+)
+def test_socket_on_this_machine(target: str, checked: str) -> None:
+    """A path is a URI's, which a server's own address is; one as it is typed becomes that."""
+    assert checked == check_target(target)
+    assert checked == check_target(checked)
+
+
+def test_path_too_long_for_a_socket() -> None:
+    """In bytes, as Linux counts them."""
+    longest = "/" + "a" * 106
+    assert f"unix:{longest}" == check_target(f"unix:{longest}")
+    with pytest.raises(ValueError, match="must have a path of at most 107 bytes, not 108"):
+        check_target(f"unix:{longest[:-1]}%C3%BC")
 
 
 @pytest.mark.parametrize("server", ["names", "10.0.0.10:", "10.0.0.10:0", "10.0.0.10:x", "fd00::z"])

@@ -3,11 +3,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from hashfinder.domain.address import ListenAddress, TcpAddress, UnixAddress
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport import core
 from hashfinder.transport.core import create_server, guarded_server
@@ -45,17 +47,20 @@ def plain_server() -> grpc.aio.Server:
     return grpc.aio.server(options=OPTIONS)
 
 
+ANY_PORT = TcpAddress("127.0.0.1", 0)
+
+
 class Served:
     """A listener under test."""
 
-    def __init__(self, make: Callable[[], grpc.aio.Server]) -> None:
-        """Bind a free port."""
+    def __init__(
+        self, make: Callable[[], grpc.aio.Server], address: ListenAddress = ANY_PORT
+    ) -> None:
+        """Bind an address."""
         self.service = Waiting()
         self.failures: list[HashFinderError] = []
-        self.listener = Listener(
-            lambda: self.service.add_to(make()), "127.0.0.1", 0, self.failures.append
-        )
-        self.address = f"127.0.0.1:{self.listener.port}"
+        self.listener = Listener(lambda: self.service.add_to(make()), address, self.failures.append)
+        self.address = str(self.listener.address)
 
     async def call(self, request: bytes = b"request") -> bytes:
         """Call the method on a connection of its own."""
@@ -78,10 +83,11 @@ class Served:
                 await asyncio.sleep(0.01)
 
 
-@pytest.fixture
-async def plain() -> AsyncIterator[Served]:
+@pytest.fixture(params=["tcp", "unix"])
+async def plain(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Served]:
     """A listener whose servers are gRPC's own."""
-    served = Served(plain_server)
+    address = UnixAddress(str(tmp_path / "socket")) if request.param == "unix" else ANY_PORT
+    served = Served(plain_server, address)
     await served.listener.start()
     yield served
     await served.listener.stop()
@@ -92,7 +98,7 @@ async def plain() -> AsyncIterator[Served]:
 async def test_accept_loop_that_ended_is_replaced_and_calls_under_way_go_on(
     plain: Served, times: int
 ) -> None:
-    """On the same port, within a second; the replacement is replaced as well."""
+    """On the same address, within a second; the replacement is replaced as well."""
     under_way = asyncio.ensure_future(plain.call(b"before"))
     await plain.service.called.wait()
     for number in range(1, times + 1):
@@ -107,14 +113,14 @@ async def test_accept_loop_that_ended_is_replaced_and_calls_under_way_go_on(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_port_that_somebody_else_took_is_a_failure(
+async def test_address_that_somebody_else_took_is_a_failure(
     plain: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can connect any more: the owner is called once, with the reason."""
     monkeypatch.setattr("hashfinder.transport.listener._REBIND_SECONDS", 0.3)
     taken = BindError("taken")
 
-    def bind(_server: object, _port: int) -> int:
+    def bind(_server: object) -> None:
         raise taken
 
     monkeypatch.setattr(plain.listener, "_bind", bind)
@@ -151,7 +157,7 @@ async def test_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BindError, match=rf"127\.0\.0\.1:{port}: .*in use"):
-            Listener(plain_server, "127.0.0.1", port, lambda _: None)
+            Listener(plain_server, TcpAddress("127.0.0.1", port), lambda _: None)
 
 
 async def test_guarded_server_survives_what_ends_a_plain_one() -> None:

@@ -66,7 +66,7 @@ class Search:
 
     @property
     def server(self) -> str:
-        """HOST:PORT, or dns:///HOST:PORT for all servers of that name."""
+        """The target: one of the forms of `hashfinder_client.target.check_target`."""
         return self.connection.server
 
     @property

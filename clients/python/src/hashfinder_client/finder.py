@@ -35,7 +35,8 @@ class Finder:
 
         Args:
             target: HOST:PORT; or dns:///HOST:PORT for all servers of that name, each RPC on the
-                next one; or a channel, which remains the caller's.
+                next one; or unix:/path for a server on this machine; or a channel, which remains
+                the caller's.
             timeout: seconds for a search as a whole; `math.inf` for no bound.
             policy: when to resume; by default wherever that is possible.
             progress_interval: seconds between two reports, 0.05 to 3600. A connection that is lost

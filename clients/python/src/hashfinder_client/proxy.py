@@ -8,7 +8,7 @@ import ipaddress
 import os
 from contextlib import suppress
 
-from hashfinder_client.target import host_of
+from hashfinder_client.target import UNIX, host_of
 
 PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 """The first that is set counts, as in the core."""
@@ -19,7 +19,7 @@ EXCEPTION_VARIABLES = ("no_grpc_proxy", "no_proxy")
 def is_local(target: str) -> bool:
     """Return whether `target`, one of the forms of `check_target`, is on this machine."""
     host = host_of(target)
-    if target.startswith("unix:") or host == "localhost" or host.endswith(".localhost"):
+    if target.startswith(UNIX) or host == "localhost" or host.endswith(".localhost"):
         return True
     with suppress(ValueError):
         address = ipaddress.ip_address(host)

@@ -87,8 +87,7 @@ class Application:
         if connections < settings.maximum_connections:
             _log.info("fewer connections: RLIMIT_NOFILE is too low", connections=connections)
         options = ServerOptions(
-            settings.host,
-            settings.port,
+            settings.address,
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
             searches_per_client=settings.maximum_searches_per_client,
             connections=connections,
@@ -106,7 +105,7 @@ class Application:
 
     @property
     def address(self) -> str:
-        """Where gRPC is served, as HOST:PORT."""
+        """Where gRPC is served, as HOST:PORT or unix:/path."""
         return self._server.address
 
     @property

@@ -1,16 +1,27 @@
 """The settings: the only reader of the environment and of the server's arguments."""
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
+from hashfinder.domain.address import ListenAddress, TcpAddress, parse_address
 from hashfinder.domain.errors import HashFinderError
 
 _PREFIX = "HASHFINDER_"
 _FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """Variables of other programs that change what our libraries do when they are imported."""
+
+
+def _check_address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_check_address)]
+"""The type of a setting that is an address; `parse_address` reads it."""
 
 
 class SettingsInvalidError(HashFinderError):
@@ -33,6 +44,8 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address to listen on, for gRPC and metrics."""
+    listen: Address | None = None
+    """Where to serve gRPC, instead of on --host and --port: HOST:PORT or unix:/path."""
     port: Annotated[int, Field(ge=0, le=65535)] = 50051
     """The port for gRPC; 0 for any free one."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9464
@@ -82,6 +95,20 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log lines to write."""
 
+    @model_validator(mode="after")
+    def _check_listen(self) -> Self:
+        if self.listen is not None and "port" in self.model_fields_set:
+            message = f"{_named('listen')} and {_named('port')} exclude each other"
+            raise ValueError(message)
+        return self
+
+    @property
+    def address(self) -> ListenAddress:
+        """Where to serve gRPC."""
+        return (
+            TcpAddress(self.host, self.port) if self.listen is None else parse_address(self.listen)
+        )
+
 
 def load_settings(arguments: list[str]) -> Settings:
     """Return the settings from `arguments` and the environment.
@@ -93,7 +120,7 @@ def load_settings(arguments: list[str]) -> Settings:
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:
-        lines = [_sentence(str(each["loc"][0]), each["input"]) for each in error.errors()]
+        lines = [_sentence(each) for each in error.errors()]
         raise SettingsInvalidError("\n".join(lines)) from None
     except SettingsError as error:
         raise SettingsInvalidError(str(error)) from None
@@ -105,9 +132,17 @@ def discard_foreign_variables() -> None:
         os.environ.pop(name, None)
 
 
-def _sentence(name: str, value: object) -> str:
-    flag = f"--{name.replace('_', '-')}"
-    return f"{flag} ({_PREFIX}{name.upper()}) must be {_allowed(name)}, not {value!r}"
+def _sentence(error: ErrorDetails) -> str:
+    if not error["loc"]:  # of several settings
+        return str(error["ctx"]["error"])
+    name = str(error["loc"][0])
+    if error["type"] == "value_error":
+        return f"{_named(name)} {error['ctx']['error']}"
+    return f"{_named(name)} must be {_allowed(name)}, not {error['input']!r}"
+
+
+def _named(name: str) -> str:
+    return f"--{name.replace('_', '-')} ({_PREFIX}{name.upper()})"
 
 
 def _allowed(name: str) -> str:

@@ -22,7 +22,7 @@ def health(server: str, service: str, *, timeout: float, wait: float | None) -> 
     """Print the status of `service`, and the kernel; return FOUND if SERVING, else UNAVAILABLE.
 
     Args:
-        server: HOST:PORT.
+        server: a target, as `check_target` takes it.
         service: its full name; the empty one is the server as a whole.
         timeout: seconds to wait for an answer.
         wait: for so many seconds, ask again until it is SERVING; None to ask once.

@@ -55,7 +55,7 @@ STOPS = (
 
 
 def tour(server: str) -> ExitCode:
-    """Show every stop against `server` (HOST:PORT).
+    """Show every stop against `server`, a target that `check_target` takes.
 
     Returns:
         FOUND if each ended as it should, else FAULT.

@@ -21,7 +21,8 @@ class Connection:
             metavar="HOST:PORT",
             envvar="HASHFINDER_SERVER",
             callback=checks.check_server,
-            help="The server; dns:///HOST:PORT for all servers of that name in turn.",
+            help="The server; dns:///HOST:PORT for all servers of that name in turn, unix:/path for"
+            " a socket on this machine.",
         ),
     ] = DEFAULT_SERVER
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from hashfinder.domain.address import ListenAddress
+
 _LARGEST_REQUEST_BYTES = 64 * 1024
 _LARGEST_METADATA_BYTES = 8 * 1024
 """Of one request's headers, as announced to clients. A sender that ignores it is still parsed."""
@@ -19,9 +21,7 @@ _PING_STRIKES = 2
 class ServerOptions:
     """What the operator decides about the transport."""
 
-    host: str
-    port: int
-    """0: any free one."""
+    address: ListenAddress
     pending_rpcs: int
     """How many RPCs gRPC itself may hold back before it drops them without a word of ours."""
     searches_per_client: int

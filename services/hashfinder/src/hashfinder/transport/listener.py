@@ -1,20 +1,23 @@
-"""The ports of the server, which stay open whatever happens to gRPC's accept loop."""
+"""The addresses of the server, which stay open whatever happens to gRPC's accept loop."""
 
 import asyncio
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import structlog
 
+from hashfinder.domain.address import ListenAddress, TcpAddress, UnixAddress
 from hashfinder.domain.errors import HashFinderError
+from hashfinder.transport.socket_file import SocketFile
 
 _LOOK_SECONDS = 0.2
 """How often the accept loop is looked after."""
 _REBIND_SECONDS = 5.0
-"""How long a replacement may take to bind the port again."""
+"""How long a replacement may take to bind the address again."""
 _LONGEST_RPC_SECONDS = 10 * 365 * 86_400.0
 _STOP_SECONDS = 2.0
 """How long gRPC may take to hang up. A peer that never reads can hold that up for ever."""
@@ -35,11 +38,10 @@ class Listener:
     def __init__(
         self,
         build: Callable[[], grpc.aio.Server],
-        host: str,
-        port: int,
+        address: ListenAddress,
         on_failure: Callable[[HashFinderError], None],
     ) -> None:
-        """Bind `port` of `host`, 0 for any free one; nothing is served before `start`.
+        """Bind `address`; nothing is served before `start`.
 
         `on_failure` is called once if a replacement cannot bind: nobody can connect any more.
 
@@ -49,10 +51,12 @@ class Listener:
         self.replaced = 0
         """How many times the accept loop has ended by itself."""
         self._build = build
-        self._host = host
         self._on_failure = on_failure
         self._server = build()
-        self.port = self._bind(self._server, port)
+        self._file = SocketFile(address.path) if isinstance(address, UnixAddress) else None
+        self.address = address
+        """Where it listens, its port known."""
+        self.address = self._bind(self._server)
         self._former: list[grpc.aio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._supervision: asyncio.Task[None] | None = None
@@ -63,12 +67,14 @@ class Listener:
         self._supervision = self._spawn(self._supervise())
 
     async def stop(self) -> None:
-        """Close the port and all connections, and cancel the RPCs that are left.
+        """Close the address and all connections, and cancel the RPCs that are left.
 
         Returns after some 2 s, even if gRPC is still waiting for a peer.
         """
         if self._supervision is not None:
             self._supervision.cancel()
+        if self._file is not None:
+            self._file.remove()
         # Not cancelled at the end: that would break a future that gRPC's core sets.
         stopping = [self._spawn(server.stop(None)) for server in (self._server, *self._former)]
         _, pending = await asyncio.wait(stopping, timeout=_STOP_SECONDS)
@@ -95,7 +101,7 @@ class Listener:
         deadline = time.monotonic() + _REBIND_SECONDS
         while True:
             try:
-                self._bind(server, self.port)
+                self._bind(server)
                 break
             except BindError:
                 if time.monotonic() >= deadline:
@@ -110,14 +116,18 @@ class Listener:
         await server.stop(_LONGEST_RPC_SECONDS)
         self._former.remove(server)
 
-    def _bind(self, server: grpc.aio.Server, port: int) -> int:
-        where = f"[{self._host}]" if ":" in self._host else self._host
+    def _bind(self, server: grpc.aio.Server) -> ListenAddress:
+        """Bind the address; return it, with the port that it got."""
         try:
-            _check_bindable(self._host, port)
-            return server.add_insecure_port(f"{where}:{port}")
+            if self._file is not None:
+                self._file.publish(lambda path: _add_port(server, UnixAddress(str(path))))
+                return self.address
+            assert isinstance(self.address, TcpAddress)  # noqa: S101  # or there is a file
+            _check_bindable(self.address)
+            return replace(self.address, port=_add_port(server, self.address))
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            message = f"cannot listen on {where}:{port}: {reason}"
+            message = f"cannot listen on {self.address}: {reason}"
             raise BindError(message) from error
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -127,7 +137,11 @@ class Listener:
         return task
 
 
-def _check_bindable(host: str, port: int) -> None:
+def _add_port(server: grpc.aio.Server, address: ListenAddress) -> int:
+    return server.add_insecure_port(str(address))
+
+
+def _check_bindable(address: TcpAddress) -> None:
     """Raise an OSError that says why an address cannot be listened on; gRPC's does not."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    socket.create_server((host, port), family=family).close()
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    socket.create_server((address.host, address.port), family=family).close()

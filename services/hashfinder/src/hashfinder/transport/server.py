@@ -1,4 +1,4 @@
-"""The gRPC server: its services behind one port."""
+"""The gRPC server: its services behind one address."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 
 
 class Server:
-    """Serves searches, health and reflection on one port."""
+    """Serves searches, health and reflection on one address."""
 
     def __init__(
         self,
@@ -29,10 +29,10 @@ class Server:
         identify: Callable[[str], str],
         on_failure: Callable[[HashFinderError], None],
     ) -> None:
-        """Bind the port; nothing is served before `start`. Every RPC's trailer names the `backend`.
+        """Bind the address; nothing is served before `start`. Every trailer names the `backend`.
 
         `identify` returns the client of a peer.
-        `on_failure` is called if the port is lost for good: nobody can connect any more.
+        `on_failure` is called if the address is lost for good: nobody can connect any more.
 
         Raises:
             BindError: the address is in use, or not ours.
@@ -42,9 +42,8 @@ class Server:
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
         self._health = Health(identify)
         self._health.set(SERVICE, serving=True)
-        self._listener = Listener(self._build, options.host, options.port, on_failure)
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        self.address = f"{host}:{self._listener.port}"
+        self._listener = Listener(self._build, options.address, on_failure)
+        self.address = str(self._listener.address)
 
     @property
     def accept_loops_replaced(self) -> int:
@@ -64,7 +63,7 @@ class Server:
         await self._interceptor.searches_ended()
 
     async def stop(self) -> None:
-        """Close the port and all connections, within some seconds; cancel what is left."""
+        """Close the address and all connections, within some seconds; cancel what is left."""
         self._interceptor.hang_up()
         await self._listener.stop()
 

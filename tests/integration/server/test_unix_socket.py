@@ -1,0 +1,169 @@
+"""A server on a unix socket: all services, the rules for its file, and the drain."""
+
+import json
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+from hashfinder_client import Finder, Query, UnavailableError
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.server_process import (
+    PROGRAM,
+    SERVICE,
+    ServerProcess,
+    listening_ports,
+    run_server,
+    server_environment,
+)
+
+EASY = Query("doctor", ideal_distance=3)
+NEVER = HashNameRequest(desired_name="doctordoctordoctordoctor")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the module's socket; its name is not a URI's."""
+    return tmp_path_factory.mktemp("a folder")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[ServerProcess]:
+    """A server on a socket, beside its metrics."""
+    with run_server("--listen", f"unix:{folder}/socket") as server:
+        yield server
+
+
+def refused(path: Path) -> str:
+    """Return why a server does not start on a socket."""
+    ended = subprocess.run(
+        [*PROGRAM, "--listen", f"unix:{path}", "--metrics-port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=server_environment(),
+        check=False,
+    )
+    assert 1 == ended.returncode
+    assert "Traceback" not in ended.stderr
+    [failed] = [
+        line for line in map(json.loads, ended.stderr.splitlines()) if line["level"] == "error"
+    ]
+    reason: str = failed["reason"]
+    return reason
+
+
+def test_searches_health_and_reflection_are_there(server: ServerProcess, folder: Path) -> None:
+    """The address that is logged is the target of clients; no port but that of the metrics."""
+    assert f"unix:{folder}/socket".replace(" ", "%20") == server.address
+    with Finder(server.address) as finder:
+        assert finder.find(EASY).distance <= 3
+        assert finder.estimate("doctor").chance
+    with server.channel() as channel:
+        health: Any = HealthStub(channel)
+        answer = health.Check(HealthCheckRequest(service=SERVICE))
+        assert HealthCheckResponse.SERVING == answer.status
+        assert SERVICE in ProtoReflectionDescriptorDatabase(channel).get_services()
+    port = int(server.metrics_url.rpartition(":")[2].partition("/")[0])
+    assert {port} == listening_ports(server.process.pid)
+
+
+def test_socket_is_for_its_user_and_group(server: ServerProcess, folder: Path) -> None:
+    """The folder decides who can reach it."""
+    assert server.process.poll() is None
+    assert [folder / "socket"] == list(folder.iterdir())
+    assert 0o660 == stat.S_IMODE((folder / "socket").stat().st_mode)
+
+
+def test_live_server_keeps_its_socket(server: ServerProcess, folder: Path) -> None:
+    """The other one says why it does not start."""
+    assert f"cannot listen on {server.address}: a server listens there already" == refused(
+        folder / "socket"
+    )
+    with Finder(server.address) as finder:
+        finder.find(EASY)
+
+
+def test_folder_that_is_missing_is_named(folder: Path) -> None:
+    """A volume that is not mounted is not replaced by a folder."""
+    reason = refused(folder / "missing" / "socket")
+    assert reason.endswith("its folder cannot be used: No such file or directory")
+
+
+def test_all_clients_of_a_socket_are_one(
+    server_process: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    """GRPC does not say who they are: they share one client's bounds."""
+    server = server_process(
+        "--listen", f"unix:{tmp_path}/socket", "--maximum-searches-per-client", "1"
+    )
+    with server.stub() as first, server.stub() as second:
+        search = first.Find.future(NEVER)
+        server.wait_for_searches(1)
+        with pytest.raises(grpc.RpcError) as caught:
+            second.Find(NEVER)
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED is caught.value.code()
+        search.cancel()
+        server.wait_until_idle()
+
+
+def test_drain_ends_searches_and_removes_the_socket(
+    server_process: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    """As on a port."""
+    server = server_process("--listen", f"unix:{tmp_path}/socket")
+    with server.stub() as stub:
+        search = stub.Find.future(NEVER)
+        server.wait_for_searches(1)
+        server.send(signal.SIGTERM)
+        assert grpc.StatusCode.UNAVAILABLE is search.code()
+    assert 0 == server.wait()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_server_that_was_killed_can_be_started_again(
+    server_process: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    """Its socket is replaced, and clients find the new one."""
+    flags = ("--listen", f"unix:{tmp_path}/socket")
+    server = server_process(*flags)
+    with Finder(server.address) as finder:
+        finder.find(EASY)
+        server.send(signal.SIGKILL)
+        server.wait()
+        assert (tmp_path / "socket").exists()
+        again = server_process(*flags)
+        assert server.address == again.address
+        assert finder.find(EASY).distance <= 3
+
+
+def test_client_that_is_lost_frees_its_search(server: ServerProcess) -> None:
+    """A socket that closes is noticed as on a port."""
+    client = subprocess.Popen(
+        [*PROGRAM[:2], "hashfinder_cli", "find", "doctordoctordoctor", "--server", server.address],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    server.wait_for_searches(1)
+    client.kill()
+    client.wait()
+    server.wait_until_idle()
+
+
+def test_nobody_is_there() -> None:
+    """As with a port."""
+    with (
+        Finder("unix:/nonexistent/socket", timeout=1) as finder,
+        pytest.raises(UnavailableError, match="UNAVAILABLE"),
+    ):
+        finder.find("doctor")

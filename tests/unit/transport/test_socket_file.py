@@ -1,0 +1,180 @@
+"""The file of a unix socket: nothing that lives is replaced, nothing is left."""
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hashfinder.transport import socket_file
+from hashfinder.transport.socket_file import SocketFile
+
+
+class Bound:
+    """Sockets that listen, as gRPC's do."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.sockets: list[socket.socket] = []
+
+    def __call__(self, path: Path) -> None:
+        """Listen at `path`."""
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        self.sockets.append(listener)
+
+    def close(self) -> None:
+        """Leave files that nobody serves."""
+        for each in self.sockets:
+            each.close()
+
+
+@pytest.fixture
+def bound() -> Bound:
+    """Return what binds."""
+    return Bound()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the socket shall be."""
+    return tmp_path / "socket"
+
+
+def refusal(path: Path, bind: Callable[[Path], object]) -> OSError:
+    """Return why a socket cannot be published; nothing has been bound."""
+    before = {each: each.lstat().st_ino for each in path.parent.glob("*")}
+    with pytest.raises(OSError, match=r".") as refused:
+        SocketFile(str(path)).publish(bind)
+    assert before == {each: each.lstat().st_ino for each in path.parent.glob("*")}
+    return refused.value
+
+
+def test_socket_is_for_its_user_and_group_and_goes_at_the_end(path: Path, bound: Bound) -> None:
+    """Whatever the umask was, which stays; nothing else is in the folder meanwhile."""
+    file = SocketFile(str(path))
+    mask = os.umask(0)
+    try:
+        file.publish(bound)
+        assert 0 == os.umask(mask)
+    finally:
+        os.umask(mask)
+    found = path.lstat()
+    assert stat.S_ISSOCK(found.st_mode)
+    assert 0o660 == stat.S_IMODE(found.st_mode)
+    assert [path] == list(path.parent.iterdir())
+    file.remove()
+    file.remove()
+    assert [] == list(path.parent.iterdir())
+    bound.close()
+
+
+def test_socket_that_nobody_serves_is_replaced(path: Path, bound: Bound) -> None:
+    """A server that was killed leaves one."""
+    bound(path)
+    bound.close()
+    SocketFile(str(path)).publish(bound)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    bound.close()
+
+
+def test_live_server_keeps_its_socket(path: Path, bound: Bound) -> None:
+    """GRPC would take it away."""
+    bound(path)
+    refused = refusal(path, bound)
+    assert (errno.EADDRINUSE, "a server listens there already") == refused.args
+    bound.close()
+
+
+def test_own_socket_is_replaced_while_it_is_served(path: Path, bound: Bound) -> None:
+    """An accept loop that is replaced may still be closing; afterwards both are removed as one."""
+    file = SocketFile(str(path))
+    file.publish(bound)
+    before = path.lstat().st_ino
+    file.publish(bound)
+    assert before != path.lstat().st_ino
+    file.remove()
+    assert [] == list(path.parent.iterdir())
+    bound.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_is_no_socket_stays(path: Path, bound: Bound, kind: str) -> None:
+    """Also a link to a socket."""
+    if kind == "file":
+        path.write_text("precious")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("missing")
+    refused = refusal(path, bound)
+    assert (errno.EEXIST, "there is a file that is no socket") == refused.args
+
+
+def test_missing_folder_is_named(tmp_path: Path, bound: Bound) -> None:
+    """It is not made: a volume may be missing."""
+    refused = refusal(tmp_path / "missing" / "socket", bound)
+    assert "its folder cannot be used: No such file or directory" == refused.strerror
+
+
+def test_socket_of_another_is_not_removed(path: Path, bound: Bound) -> None:
+    """It came in the place of ours."""
+    file = SocketFile(str(path))
+    file.publish(bound)
+    path.unlink()
+    bound(path)
+    file.remove()
+    assert path.exists()
+    bound.close()
+
+
+def test_nothing_is_left_where_binding_fails(path: Path, bound: Bound) -> None:
+    """The reason is that of what binds."""
+
+    def fail(made: Path) -> None:
+        bound(made)
+        message = "refused"
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match="refused"):
+        SocketFile(str(path)).publish(fail)
+    assert [] == list(path.parent.iterdir())
+    bound.close()
+
+
+def test_two_servers_do_not_take_one_path(path: Path, bound: Bound) -> None:
+    """One of those that start at once has it, and the others learn that."""
+    refused: list[OSError] = []
+
+    def start() -> None:
+        try:
+            SocketFile(str(path)).publish(bound)
+        except OSError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [errno.EADDRINUSE] * 7 == [error.errno for error in refused]
+    assert 1 == len(bound.sockets)
+    bound.close()
+
+
+def test_folder_that_stays_locked_is_an_error(
+    path: Path, bound: Bound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start never waits for ever."""
+    monkeypatch.setattr(socket_file, "_LOCK_SECONDS", 0.05)
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    assert "its folder is locked" == refusal(path, bound).strerror
+    os.close(folder)
