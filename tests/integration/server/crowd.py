@@ -25,7 +25,7 @@ DENSE = HashNameRequest(desired_name="abzzzzzzzz", interesting_hamming_distance=
 
 @contextmanager
 def crowd(address: str, kind: str, number: int) -> Iterator[None]:
-    """Run `number` RPCs of a kind, ``dense``, ``check`` or ``reflection``, while this lasts."""
+    """Run `number` RPCs of a kind, a name in `KINDS`, while this lasts."""
     command = [sys.executable, "-m", __name__, address, kind, str(number)]
     with Popen(command, stdout=PIPE, text=True) as process:  # our own
         try:
@@ -61,10 +61,27 @@ async def _reflection(channel: grpc.aio.Channel, under_way: Callable[[], None]) 
         under_way()
 
 
+async def _watch(channel: grpc.aio.Channel, under_way: Callable[[], None]) -> None:
+    stub: Any = HealthStub(channel)
+    while True:
+        call = stub.Watch(HealthCheckRequest())
+        await call.read()
+        under_way()
+        call.cancel()
+
+
+async def _mixed(channel: grpc.aio.Channel, under_way: Callable[[], None]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for flood in (_check, _watch, _reflection):
+            group.create_task(flood(channel, under_way))
+
+
 KINDS: dict[str, Callable[[grpc.aio.Channel, Callable[[], None]], Coroutine[Any, Any, None]]] = {
     "dense": _dense,
     "check": _check,
     "reflection": _reflection,
+    "watch": _watch,
+    "mixed": _mixed,
 }
 
 

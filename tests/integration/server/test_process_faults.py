@@ -113,6 +113,40 @@ def test_fault_of_the_kernel_is_no_death(server_process: StartServer) -> None:
     assert 0 == server.metric("hashfinder_worker_deaths_total")
 
 
+LOSE_PORT = """
+import signal
+from grpc.aio._server import Server
+from hashfinder.transport import listener
+listener._REBIND_SECONDS = 0.5
+wait, bind, signals, binds = Server.wait_for_termination, listener.Listener._bind, [], []
+signal.signal(signal.SIGUSR1, lambda *_: signals.append(1))
+async def wait_or_end(self, timeout=None):
+    if signals: raise RuntimeError("the accept loop ended")
+    return await wait(self, timeout)
+def bind_once(self, server):
+    binds.append(server)
+    if len(binds) > 1: raise listener.BindError("the port is taken")
+    return bind(self, server)
+Server.wait_for_termination, listener.Listener._bind = wait_or_end, bind_once
+"""
+
+
+def test_port_that_is_lost_ends_the_process(server_process: StartServer) -> None:
+    """New clients cannot connect, so searches under way get the grace, and the process exits 1."""
+    server = server_process("--workers", "1", "--drain-grace", "1", before=LOSE_PORT)
+    server.faults_expected = True
+    with server.stub() as stub:
+        search = stub.Find.future(HOPELESS)
+        server.wait_for_searches(1)
+        server.send(signal.SIGUSR1)
+        resumable = ended(search)
+        assert "SERVER_DRAINING" == resumable.reason
+        assert resumable.progress.next_position > 0
+    assert 1 == server.wait()
+    assert server.logs("accept loop ended: listening again")
+    assert ["the port is taken"] == [line["reason"] for line in server.logs("failed")]
+
+
 def refusing(threads: str) -> str:
     """Return code that makes the start of certain threads fail, as a limit of the system does."""
     return f"""

@@ -66,7 +66,7 @@ def test_hundred_dense_streams_take_no_more_than_one(fair_server: ServerProcess)
     assert checked < 0.3
 
 
-@pytest.mark.parametrize("kind", ["check", "reflection"])
+@pytest.mark.parametrize("kind", ["check", "watch", "reflection", "mixed"])
 def test_floods_of_administration_leave_searches_their_share(
     fair_server: ServerProcess, kind: str
 ) -> None:

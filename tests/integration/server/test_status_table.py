@@ -14,6 +14,7 @@ from structlog.typing import EventDict
 
 from hashfinder.kernel import Kernel, load_kernel
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.http2 import DATA, END_STREAM, Connection, frame, message, request_headers
 from tests.integration.server import brute_force
 from tests.integration.server.conftest import RunningApplication, StartApplication
 from tests.integration.server.endings import Ending, finish
@@ -351,6 +352,40 @@ async def test_rpc_ends_as_the_table_says(
         assert RETRY_SECONDS[0] <= ending.retry_seconds <= RETRY_SECONDS[1]
     if "SearchProgress" in row.details:
         assert_progress(ending, row.request)
+
+
+WIRE_ENDINGS = {
+    "client lost": (None, "CANCELLED", "disconnect"),
+    "message cut": (message(b"0123456789")[:9], "INVALID_ARGUMENT", None),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", WIRE_ENDINGS)
+async def test_rpc_of_a_client_that_fails_ends_as_the_table_says(
+    application: StartApplication, logs: list[EventDict], name: str, method: str
+) -> None:
+    """The client dies, or ends its side within the message: code, metrics and log line."""
+    sent, code, cause = WIRE_ENDINGS[name]
+    running = await application(IdleKernel())
+    before = running.samples()
+    request_id = f"test-{uuid.uuid4()}"
+    path = f"/hash_name.HashFinder/{method}".encode()
+    headers = request_headers(path, (b"x-request-id", request_id.encode()))
+    connection = await asyncio.to_thread(Connection, running.application.address)
+    with connection:
+        if sent is None:
+            connection.request(headers, HOPELESS.SerializeToString())
+            await running.active(1)
+        else:
+            stream = connection.request(headers, None, end=False)
+            connection.send(frame(DATA, END_STREAM, stream, sent))
+            [status] = (await asyncio.to_thread(connection.statuses, 1)).values()
+            assert str(grpc.StatusCode[code].value[0]) == status
+    after = await counted(running, method, before)
+
+    assert_counted(method, code, cause, before, after)
+    assert_logged(logs, request_id, method, code, cause)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ UNIMPLEMENTED here, before its path is decoded.
 them, which takes ten times as long.
 
 A later gRPC may lack these parts. The server is then a plain one, and `Listener` replaces it when
-its loop ends; lost connections then count as cancels.
+its loop ends; lost connections then count as cancels. That is a last resort: gRPC 1.85.1 frees what
+its core still writes to when a plain server's loop ends, which can crash the process.
 """
 
 import asyncio
