@@ -1,4 +1,4 @@
-"""`hashfinder pow`: stamps and events, found by a real server and checked offline."""
+"""`hashfinder pow`: stamps, events and answers, found by a real server and checked offline."""
 
 import hashlib
 import json
@@ -34,11 +34,16 @@ def test_stamp_is_worth_its_bits(call: Run, module_server: ServerProcess) -> Non
     stamp = done.stdout.strip()
     assert stamp.startswith("1:16:261126:2001:db8::1:x=1:")
     assert b"\0\0" == hashlib.sha1(stamp.encode(), usedforsecurity=False).digest()[:2]
-    assert [0, 0, 1] == [
-        call("pow", "check-hashcash", *arguments).returncode
-        for arguments in ((stamp,), (stamp, "--bits", "16"), (stamp, "--bits", "17"))
+    assert [0, 0, 1, 1] == [
+        call("pow", "check", "hashcash", stamp, *asked).returncode
+        for asked in (
+            ("--resource", "2001:db8::1"),
+            ("--bits", "16"),
+            ("--bits", "17"),
+            ("--resource", "2001:db8::2"),
+        )
     ]
-    assert 1 == call("pow", "check-hashcash", stamp.replace(":16:", ":60:")).returncode
+    assert 1 == call("pow", "check", "hashcash", stamp.replace(":16:", ":60:")).returncode
 
 
 def test_event_gets_its_nonce_and_id(
@@ -56,9 +61,80 @@ def test_event_gets_its_nonce_and_id(
     assert EVENT["content"] == event["content"]
     event_file.write_text(done.stdout)
     assert [0, 1] == [
-        call("pow", "check-nostr", str(event_file), "--bits", bits).returncode
+        call("pow", "check", "nostr", str(event_file), "--bits", bits).returncode
         for bits in ("12", "13")
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"id": "0" * 64}, f"not {'0' * 64}"),
+        ({"tags": []}, "no nonce tag"),
+        ({"tags": [["nonce", "1", "99"]]}, "99 promised"),
+    ],
+)
+def test_event_that_promises_what_it_has_not_fails(
+    call: Run, event_file: Path, change: dict[str, object], sentence: str
+) -> None:
+    """A false id, no promise, and a promise that the id does not keep."""
+    event_file.write_text(json.dumps(EVENT | change))
+    done = call("pow", "check", "nostr", str(event_file))
+    assert (1, "") == (done.returncode, done.stderr)
+    assert sentence in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "asked", "bits", "trailing"),
+    [
+        ("sha256", ("--bits", "11"), 11, False),
+        ("sha1", ("--hex-zeros", "3", "--trailing", "--alphabet", "xyz"), 12, True),
+        ("sha512", ("--bits", "9", "--suffix", " ü", "--length", "6"), 9, False),
+    ],
+)
+def test_answer_has_its_zeros(
+    call: Run,
+    module_server: ServerProcess,
+    algorithm: str,
+    asked: tuple[str, ...],
+    bits: int,
+    trailing: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """The hash of prefix, answer and suffix has them; the check agrees, and refuses more."""
+    challenge = ("--algorithm", algorithm, "--prefix", "naïve:")
+    searched = ("--server", module_server.address, "--json")
+    done = call("pow", "bits", *challenge, *asked, *searched)
+    assert (0, "") == (done.returncode, done.stderr)
+    report = json.loads(done.stdout)
+    suffix = " ü" if "--suffix" in asked else ""
+    digest = hashlib.new(algorithm, f"naïve:{report['answer']}{suffix}".encode()).digest()
+    binary = f"{int.from_bytes(digest):0{8 * len(digest)}b}"
+    zeros = len(binary) - len(binary.rstrip("0") if trailing else binary.lstrip("0"))
+    assert zeros >= bits
+    assert (digest.hex(), zeros) == (report["digest_hex"], report["zero_bits"])
+    assert report["answer"]
+    if "--alphabet" in asked:
+        assert set(report["answer"]) <= set("xyz")
+    if "--length" in asked:
+        assert 6 == len(report["answer"])
+
+    known = [word for word in asked if word not in {"--alphabet", "xyz", "--length", "6"}]
+    assert 0 == call("pow", "check", "bits", report["answer"], *challenge, *known).returncode
+    more = ("--bits", str(zeros + 1), *(("--trailing",) if trailing else ()))
+    suffixes = ("--suffix", suffix) if suffix else ()
+    done = call("pow", "check", "bits", report["answer"], *challenge, *more, *suffixes)
+    assert (1, f"{zeros} zero bits, {zeros + 1} asked for\n") == (done.returncode, done.stdout)
+
+
+def test_answer_that_is_not_found_says_how_to_go_on(
+    call: Run, module_server: ServerProcess
+) -> None:
+    """The command that it prints is the same one, from the position reached."""
+    asked = ("--bits", "200", "--prefix", "a b", "--maximum-hashes", "1000")
+    done = call("pow", "bits", *asked, "--server", module_server.address)
+    assert (3, "") == (done.returncode, done.stdout)
+    assert "hashfinder pow bits --bits 200 --prefix 'a b'" in done.stderr
+    assert "--start-position 1001" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -71,8 +147,18 @@ def test_event_gets_its_nonce_and_id(
         (("hashcash", "a", "--bits", "8", "--date", "261301"), "YYMMDD"),
         (("nostr", "/nonexistent", "--bits", "8"), "cannot read '/nonexistent'"),
         (("nostr", "/dev/zero", "--bits", "8"), "at most 65536 bytes"),
-        (("check-hashcash", "0:1:2"), "the form"),
-        (("check-nostr", "/dev/null"), "not JSON"),
+        (("bits",), "one of --bits and --hex-zeros"),
+        (("bits", "--bits", "8", "--hex-zeros", "2"), "one of --bits and --hex-zeros"),
+        (("bits", "--bits", "257"), "1 to 256"),
+        (("bits", "--hex-zeros", "41", "--algorithm", "sha1"), "--hex-zeros: must be 1 to 40"),
+        (("bits", "--bits", "8", "--algorithm", "md5"), "--algorithm"),
+        (("bits", "--bits", "8", "--alphabet", "aa"), "--alphabet"),
+        (("bits", "--bits", "8", "--alphabet", "a\n"), "printable"),
+        (("bits", "--bits", "8", "--length", "0"), "1 to 1024"),
+        (("bits", "--bits", "8", "--prefix", "a" * 49153), "--prefix"),
+        (("check", "hashcash", "0:1:2"), "the form"),
+        (("check", "nostr", "/dev/null"), "not JSON"),
+        (("check", "bits", "x"), "one of --bits and --hex-zeros"),
     ],
 )
 def test_wrong_usage_is_a_sentence(call: Run, arguments: tuple[str, ...], sentence: str) -> None:

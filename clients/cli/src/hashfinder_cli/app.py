@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hashfinder_cli.exit_codes import MEANINGS
+from hashfinder_cli.app_pow import work
+from hashfinder_cli.exit_codes import EPILOG
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.jobs import JobShown
@@ -13,12 +14,7 @@ from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
 from hashfinder_cli.options.vanity import Vanity
-from hashfinder_cli.options.work import MOST_BITS, Bits, Hashcash
 
-# \b keeps the lines of a paragraph as they are.
-_EXIT_CODES = "\n".join(
-    ["\b", "Exit codes:", *(f"{code:5}  {MEANINGS[code]}" for code in MEANINGS)]
-)
 _FIND_EPILOG = f"""\
 \b
 Examples:
@@ -44,7 +40,7 @@ that it reports on Ctrl-C is the one number to resume from. --shard is for proce
 nothing of each other: the first of them to find has a match, not always the one of the lowest
 position.
 
-{_EXIT_CODES}
+{EPILOG}
 """
 
 _VANITY_EPILOG = f"""\
@@ -60,15 +56,16 @@ of spaces and tabs. Signed commits are refused. --apply moves the branch only if
 meanwhile, and prints the command that moves it back. With --check, exit 0 if the id has PATTERN,
 else 1.
 
-{_EXIT_CODES}
+{EPILOG}
 """
 
 app = typer.Typer(
-    epilog=_EXIT_CODES,
+    epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(work, name="pow")
 
 
 def _print_version(context: typer.Context, is_asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
@@ -113,7 +110,7 @@ def find(
     raise typer.Exit(run(Search(pattern, connection, limits, ranges, shown, secrets, wanted)))
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EPILOG)
 @ungrouped
 def estimate(
     *,
@@ -153,73 +150,7 @@ def git_vanity(*, vanity: Vanity, connection: Connection, limits: Limits, shown:
     raise typer.Exit(run(vanity, connection, limits, shown))
 
 
-work = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=_EXIT_CODES,
-    help="Proofs of work: hashes that begin with zero bits. For other forms, find --zero-bits.",
-)
-app.add_typer(work, name="pow")
-_MinimumBits = Annotated[
-    int | None,
-    typer.Option(
-        "--bits",
-        metavar="N",
-        callback=checks.between(1, MOST_BITS),
-        show_default=False,
-        help="Ask for so many zero bits at least.",
-    ),
-]
-_EventFile = Annotated[
-    str,
-    typer.Argument(metavar="EVENT", show_default=False, help="A file of JSON, or - for stdin."),
-]
-
-
-@work.command(epilog=_EXIT_CODES)
-@ungrouped
-def hashcash(
-    *, wanted: Hashcash, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
-) -> None:
-    """Print a hashcash stamp, version 1, for RESOURCE."""
-    from hashfinder_cli.commands.work import hashcash as run  # noqa: PLC0415 - likewise
-
-    raise typer.Exit(run(wanted, bits, connection, limits, shown))
-
-
-@work.command(epilog=_EXIT_CODES)
-@ungrouped
-def nostr(
-    *, event: _EventFile, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
-) -> None:
-    """Print an unsigned Nostr EVENT with its nonce tag and id (NIP-13). Sign it afterwards."""
-    from hashfinder_cli.commands.work import nostr as run  # noqa: PLC0415 - likewise
-
-    raise typer.Exit(run(event, bits, connection, limits, shown))
-
-
-@work.command("check-hashcash", epilog=_EXIT_CODES)
-def check_hashcash(
-    stamp: Annotated[
-        str, typer.Argument(metavar="STAMP", show_default=False, callback=checks.check_text)
-    ],
-    bits: _MinimumBits = None,
-) -> None:
-    """Tell offline what a stamp is worth; exit 0 if it keeps its promise, else 1."""
-    from hashfinder_cli.commands.work import check_hashcash as run  # noqa: PLC0415 - likewise
-
-    raise typer.Exit(run(stamp, bits))
-
-
-@work.command("check-nostr", epilog=_EXIT_CODES)
-def check_nostr(event: _EventFile, bits: _MinimumBits = None) -> None:
-    """Tell offline what an event's id is worth; exit 0 if it keeps its promise, else 1."""
-    from hashfinder_cli.commands.work import check_nostr as run  # noqa: PLC0415 - likewise
-
-    raise typer.Exit(run(event, bits))
-
-
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EPILOG)
 @ungrouped
 def health(
     *,
@@ -256,7 +187,7 @@ def health(
     raise typer.Exit(run(connection.server, service, timeout=timeout, wait=wait))
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EPILOG)
 @ungrouped
 def tour(*, connection: Connection) -> None:
     """Show what a server can do: finds, streams, Ctrl-C, a budget, a deadline, a refusal.

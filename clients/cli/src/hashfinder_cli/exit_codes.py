@@ -35,6 +35,10 @@ MEANINGS = {
     ExitCode.TERMINATED: "cancelled by SIGTERM",
 }
 
+# \b keeps the lines of a paragraph as they are.
+EPILOG = "\n".join(["\b", "Exit codes:", *(f"{code:5}  {MEANINGS[code]}" for code in MEANINGS)])
+"""The table of the exit codes, at the end of a command's help."""
+
 
 def of_signal(signum: int) -> int:
     """Return the exit code of a program that signal `signum` ended, as shells count it."""

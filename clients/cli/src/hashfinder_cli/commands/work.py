@@ -1,25 +1,33 @@
-"""Proofs of work: a stamp or an event whose hash begins with zero bits, made and checked."""
+"""Proofs of work: stamps, events and answers whose hash has zero bits."""
 
 import json
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import typer
 
 from hashfinder_cli.commands.find import find_match
 from hashfinder_cli.exit_codes import ExitCode
-from hashfinder_cli.jobs.hashcash import InvalidStampError, Stamp, blank, counter_query
+from hashfinder_cli.jobs.hashcash import InvalidStampError, blank, counter_query
 from hashfinder_cli.jobs.nostr import Event, InvalidEventError
+from hashfinder_cli.jobs.zero_bits import count_zero_bits, zero_bits
+from hashfinder_cli.options.files import STDIN, read_bounded
+from hashfinder_cli.options.flags import FLAGS, check
+from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Connection, Limits
-from hashfinder_cli.options.work import Bits, Hashcash
+from hashfinder_cli.options.work import Answers, Bits, Challenge, Hashcash
 from hashfinder_cli.search import JobSearch
 from hashfinder_client.events import Match
 from hashfinder_rules.query import Query
 
 LARGEST_EVENT = 64 * 1024
 """Bytes of an event's file."""
+_FLAGS = FLAGS | {
+    "secret_prefix": "--prefix",
+    "secret_suffix": "--suffix",
+    "secret_length": "--length",
+}
 
 
 def hashcash(
@@ -35,9 +43,11 @@ def hashcash(
     except InvalidStampError as error:
         raise typer.BadParameter(str(error)) from None
     query = counter_query(stamp)
-    code, match = _search(query, bits, connection, limits, shown)
+    # Another run makes another stamp, with a random part of its own: it cannot go on.
+    code, match = _search(query, bits.bits, connection, limits, shown, words=())
     if match is not None:
-        _print(query.message(match.secret).decode(), "stamp", shown)
+        text = query.message(match.secret).decode()
+        print(json.dumps({"type": "stamp", "stamp": text}) if shown.as_json else text)
     return code
 
 
@@ -49,69 +59,78 @@ def nostr(
     Raises:
         typer.BadParameter: the file has no event.
     """
-    event = _read_event(path)
-    code, match = _search(event.nonce_query(bits.bits), bits, connection, limits, shown)
+    event = read_event(path)
+    query = event.nonce_query(bits.bits)
+    words = () if path == STDIN else ("hashfinder", "pow", "nostr", path, *words_of(bits, shown))
+    code, match = _search(query, bits.bits, connection, limits, shown, words=words)
     if match is not None:
         print(event.with_nonce(match.secret.decode(), bits.bits).to_json())
     return code
 
 
-def check_hashcash(text: str, bits: int | None) -> ExitCode:
-    """Say what a stamp is worth; return FOUND if that is what it promises, and `bits`, else FAULT.
+def answer(
+    challenge: Challenge, answers: Answers, connection: Connection, limits: Limits, shown: JobShown
+) -> ExitCode:
+    """Print an answer to a challenge; return the exit code.
 
     Raises:
-        typer.BadParameter: it is no stamp.
+        typer.BadParameter: an option has a value that no server takes.
     """
-    try:
-        stamp = Stamp.parse(text)
-    except InvalidStampError as error:
-        raise typer.BadParameter(str(error), param_hint="STAMP") from None
-    return _judge(stamp.value, stamp.bits, bits)
-
-
-def check_nostr(path: str, bits: int | None) -> ExitCode:
-    """Say what an event is worth; return FOUND if that is what it commits to, and `bits`.
-
-    Raises:
-        typer.BadParameter: the file has no event.
-    """
-    event = _read_event(path)
-    return _judge(event.zero_bits, event.target or 0, bits)
-
-
-def _search(
-    query: Query, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
-) -> tuple[ExitCode, Match | None]:
-    search = JobSearch(
-        Pattern(name=f"{bits.bits} zero bits"),
-        connection,
-        limits,
-        shown=shown.shown,
-        job=query,
+    query = zero_bits(
+        challenge.hash_algorithm,
+        challenge.zero_bits,
+        prefix=challenge.prefix.encode(),
+        suffix=challenge.suffix.encode(),
+        keyspace=answers.keyspace,
+        trailing=challenge.trailing,
     )
-    return find_match(search)
+    check(query, _FLAGS)
+    if limits.start_position is None and answers.length is None:
+        limits = replace(limits, start_position=1)  # The secret at 0 is empty: it looks like none.
+    words = ("hashfinder", "pow", "bits", *words_of(challenge, answers, shown))
+    code, match = _search(query, challenge.zero_bits, connection, limits, shown, words=words)
+    if match is not None:
+        text = match.secret.decode()
+        digest = challenge.hash_algorithm.digest(challenge.message(text))
+        members = {
+            "type": "answer",
+            "answer": text,
+            "message": challenge.message(text).decode(),
+            "algorithm": challenge.algorithm,
+            "digest_hex": digest.hex(),
+            "zero_bits": count_zero_bits(digest, trailing=challenge.trailing),
+        }
+        print(json.dumps(members) if shown.as_json else text)
+    return code
 
 
-def _judge(value: int, promised: int, wanted: int | None) -> ExitCode:
-    print(f"{value} zero bits, {promised} promised")
-    return ExitCode.FOUND if value >= promised >= (wanted or 0) else ExitCode.FAULT
+def read_event(path: str) -> Event:
+    """Return the event of a file, or of stdin.
 
-
-def _read_event(path: str) -> Event:
+    Raises:
+        typer.BadParameter: it has none.
+    """
     try:
-        with Path(path).open("rb") if path != "-" else sys.stdin.buffer as file:
-            content = file.read(LARGEST_EVENT + 1)
-    except (OSError, ValueError) as error:
-        message = f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}"
-        raise typer.BadParameter(message, param_hint="EVENT") from None
-    if len(content) > LARGEST_EVENT:
-        message = f"must have at most {LARGEST_EVENT} bytes; {path!r} has more"
-        raise typer.BadParameter(message, param_hint="EVENT")
-    try:
-        return Event.parse(content)
+        return Event.parse(read_bounded(path, LARGEST_EVENT, "EVENT", or_stdin=True))
     except InvalidEventError as error:
         raise typer.BadParameter(str(error), param_hint="EVENT") from None
 
 
-def _print(text: str, kind: str, shown: JobShown) -> None:
-    print(json.dumps({"type": kind, kind: text}) if shown.as_json else text)
+def _search(
+    query: Query,
+    bits: int,
+    connection: Connection,
+    limits: Limits,
+    shown: JobShown,
+    *,
+    words: tuple[str, ...],
+) -> tuple[ExitCode, Match | None]:
+    search = JobSearch(
+        Pattern(name=f"{bits} zero bits"),
+        connection,
+        limits,
+        shown=shown.shown,
+        job=query,
+        words=words,
+    )
+    return find_match(search)

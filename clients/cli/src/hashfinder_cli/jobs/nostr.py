@@ -34,10 +34,12 @@ class Event:
     kind: int
     tags: tuple[tuple[str, ...], ...]
     content: str
+    stated_id: str | None = None
+    """The id that the JSON has; `id` is the one that the event has."""
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
-        """Take an event from JSON; its id and signature, if any, do not count.
+        """Take an event from JSON; its signature, if any, does not count.
 
         Raises:
             InvalidEventError: with the field that is wrong and what is allowed.
@@ -67,7 +69,9 @@ class Event:
             isinstance(tag, list) and tag and all(map(_is_text, tag)) for tag in tags
         )
         _check("tags", "a list of lists of text", is_tags)
-        return cls(pubkey, fields["created_at"], fields["kind"], tuple(map(tuple, tags)), content)
+        stated = str(fields["id"]) if "id" in fields else None
+        created_at, kind = fields["created_at"], fields["kind"]
+        return cls(pubkey, created_at, kind, tuple(map(tuple, tags)), content, stated)
 
     @property
     def id(self) -> str:
@@ -90,7 +94,8 @@ class Event:
     def with_nonce(self, nonce: str, bits: int) -> Self:
         """Return the event with one nonce tag, the last of its tags, that commits to `bits`."""
         others = tuple(tag for tag in self.tags if tag[0] != _NONCE)
-        return replace(self, tags=(*others, (_NONCE, nonce, str(bits))))
+        tags = (*others, (_NONCE, nonce, str(bits)))
+        return replace(self, tags=tags, stated_id=None)
 
     def nonce_query(self, bits: int) -> Query:
         """Return the search for a nonce that gives the id `bits` leading zero bits."""

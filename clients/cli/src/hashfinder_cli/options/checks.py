@@ -96,3 +96,12 @@ def check_ascii(value: str | None) -> str | None:
         message = f"must be ASCII characters, or the name of an alphabet, not {value!r:.60}"
         raise typer.BadParameter(message)
     return value
+
+
+def check_printable(value: str | None) -> str | None:
+    """Refuse what `check_ascii` does, and characters that a line of text does not show."""
+    check_ascii(value)
+    if value is not None and not value.isprintable():
+        message = f"must be printable characters, not {value!r:.60}"
+        raise typer.BadParameter(message)
+    return value

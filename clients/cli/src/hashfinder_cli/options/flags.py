@@ -1,5 +1,7 @@
 """The flags by the fields of the contract that they set."""
 
+from collections.abc import Mapping
+
 import typer
 
 from hashfinder_rules.query import Query
@@ -38,21 +40,21 @@ _CHECKED_HERE = {
 """What is refused before a server is asked, which judges the rest."""
 
 
-def check(query: Query) -> None:
-    """Refuse flags whose values the contract forbids, whatever the server.
+def check(query: Query, flags: Mapping[str, str] = FLAGS) -> None:
+    """Refuse `flags` whose values the contract forbids, whatever the server.
 
     Raises:
         typer.BadParameter: there is one.
     """
     for violation in violations(query):
         if violation.field in _CHECKED_HERE:
-            flag = FLAGS[violation.field]
-            raise typer.BadParameter(in_flags(violation.description), param_hint=flag)
+            sentence = in_flags(violation.description, flags)
+            raise typer.BadParameter(sentence, param_hint=flags[violation.field])
 
 
-def in_flags(description: str) -> str:
-    """Return a sentence of the contract with the flags in place of its names."""
-    fields = {field: flag for field, flag in FLAGS.items() if "_" in field}
+def in_flags(description: str, flags: Mapping[str, str] = FLAGS) -> str:
+    """Return a sentence of the contract with `flags` in place of its names."""
+    fields = {field: flag for field, flag in flags.items() if "_" in field}
     for name, meant in (_VALUES | fields).items():
         description = description.replace(name, meant)
     return description

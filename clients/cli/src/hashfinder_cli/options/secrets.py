@@ -3,12 +3,12 @@
 import string
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hashfinder_cli.options import checks
+from hashfinder_cli.options.files import read_bounded
 from hashfinder_rules.keyspace import ALL_BYTES, Keyspace
 from hashfinder_rules.violations import LONGEST_AFFIXES
 
@@ -126,13 +126,4 @@ def _bytes(text: str | None, digits: str | None, path: str | None, flag: str) ->
         return bytes.fromhex(digits)
     if path is None:
         return b""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(LONGEST_AFFIXES + 1)
-    except (OSError, ValueError) as error:
-        message = f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}"
-        raise typer.BadParameter(message, param_hint=flag) from None
-    if len(content) > LONGEST_AFFIXES:
-        message = f"must have at most {LONGEST_AFFIXES} bytes; {path!r} has more"
-        raise typer.BadParameter(message, param_hint=flag)
-    return content
+    return read_bounded(path, LONGEST_AFFIXES, flag)

@@ -1,0 +1,152 @@
+"""The commands of `hashfinder pow`: what they are called, their options and their help."""
+
+from typing import Annotated
+
+import typer
+
+from hashfinder_cli.exit_codes import EPILOG
+from hashfinder_cli.options import checks
+from hashfinder_cli.options.groups import ungrouped
+from hashfinder_cli.options.jobs import JobShown
+from hashfinder_cli.options.search import Connection, Limits
+from hashfinder_cli.options.work import (
+    Answers,
+    Bits,
+    Challenge,
+    EventFile,
+    Hashcash,
+    MinimumBits,
+)
+
+_POW_EPILOG = f"""\
+\b
+Examples:
+  hashfinder pow hashcash me@example.org --bits 20
+  hashfinder pow nostr event.json --bits 20 >mined.json
+  hashfinder pow bits --bits 26 --prefix challenge:
+  hashfinder pow bits --hex-zeros 6 --trailing --algorithm sha1 --alphabet digits --length 12
+  hashfinder pow check hashcash "$stamp" --resource me@example.org --bits 20
+
+{EPILOG}
+"""
+_BITS_EPILOG = f"""\
+\b
+Examples:
+  hashfinder pow bits --bits 26 --prefix challenge:
+  hashfinder pow bits --hex-zeros 6 --trailing --algorithm sha1 --alphabet digits --length 12
+
+The answer alone is printed, not the texts around it; with --json, an object with answer, message,
+algorithm, digest_hex and zero_bits. For bytes that are not text, take find --zero-bits.
+
+{EPILOG}
+"""
+_CHECK_EPILOG = """\
+\b
+Examples:
+  hashfinder pow check hashcash "$stamp" --resource me@example.org --bits 20
+  hashfinder pow check nostr mined.json
+  hashfinder pow check bits "$answer" --bits 26 --prefix challenge:
+
+\b
+Exit codes:
+    0  it has the zero bits that it promises, and those that are asked for
+    1  it has not
+    2  wrong usage, or it is no such proof at all
+"""
+
+work = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=_POW_EPILOG,
+    help="Proofs of work: hashes that begin, or end, with zero bits.",
+)
+check = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=_CHECK_EPILOG,
+    help="Verify a proof of work offline. Whether it was spent before is for its receiver to know.",
+)
+work.add_typer(check, name="check")
+
+
+@work.command(epilog=EPILOG)
+@ungrouped
+def hashcash(
+    *, wanted: Hashcash, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+) -> None:
+    """Print a hashcash stamp, version 1, for RESOURCE."""
+    from hashfinder_cli.commands.work import hashcash as run  # noqa: PLC0415 - gRPC takes time to import
+
+    raise typer.Exit(run(wanted, bits, connection, limits, shown))
+
+
+@work.command(epilog=EPILOG)
+@ungrouped
+def nostr(
+    *, event: EventFile, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+) -> None:
+    """Print an unsigned Nostr EVENT with its nonce tag and id (NIP-13). Sign it afterwards."""
+    from hashfinder_cli.commands.work import nostr as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(event, bits, connection, limits, shown))
+
+
+@work.command(epilog=_BITS_EPILOG)
+@ungrouped
+def bits(
+    *,
+    challenge: Challenge,
+    answers: Answers,
+    connection: Connection,
+    limits: Limits,
+    shown: JobShown,
+) -> None:
+    """Print an answer: text such that the hash of prefix, answer and suffix has zero bits."""
+    from hashfinder_cli.commands.work import answer as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(challenge, answers, connection, limits, shown))
+
+
+@check.command("hashcash", epilog=_CHECK_EPILOG)
+def check_hashcash(
+    stamp: Annotated[
+        str, typer.Argument(metavar="STAMP", show_default=False, callback=checks.check_text)
+    ],
+    bits: MinimumBits = None,
+    resource: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            show_default=False,
+            callback=checks.check_text,
+            help="Ask for a stamp that is for TEXT.",
+        ),
+    ] = None,
+) -> None:
+    """Tell what a stamp is worth. Its date is shown by the stamp, and not judged."""
+    from hashfinder_cli.commands.work_checks import check_hashcash as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(stamp, bits, resource))
+
+
+@check.command("nostr", epilog=_CHECK_EPILOG)
+def check_nostr(event: EventFile, bits: MinimumBits = None) -> None:
+    """Tell what an event's id is worth; the id, where there is one, must be true."""
+    from hashfinder_cli.commands.work_checks import check_nostr as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(event, bits))
+
+
+@check.command("bits", epilog=_CHECK_EPILOG)
+@ungrouped
+def check_bits(
+    *,
+    answer: Annotated[
+        str, typer.Argument(metavar="ANSWER", show_default=False, callback=checks.check_text)
+    ],
+    challenge: Challenge,
+) -> None:
+    """Tell whether ANSWER, hashed between prefix and suffix, has the zeros."""
+    from hashfinder_cli.commands.work_checks import check_answer as run  # noqa: PLC0415 - likewise
+
+    raise typer.Exit(run(answer, challenge))
