@@ -8,8 +8,8 @@ MINUTES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli
-TYPED := services/hashfinder/src clients/python/src clients/cli/src proto/generate.py proto/src/hashfinder_rules examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
+DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli clients/web
+TYPED := services/hashfinder/src clients/python/src clients/cli/src clients/web/src proto/generate.py proto/src/hashfinder_rules examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
 BUF_VERSION := 1.75.0
@@ -146,6 +146,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/server.txt services/hashfinder/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/web.txt clients/web/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache

@@ -1,0 +1,105 @@
+"""The composition root: builds every part from the settings, owns the order of start and stop."""
+
+import asyncio
+from importlib.metadata import version
+
+import structlog
+
+from hashfinder_proto import hash_name_pb2
+from hashfinder_web.calls import Calls
+from hashfinder_web.config import Settings
+from hashfinder_web.connect.routes import ConnectRoutes
+from hashfinder_web.files import load_files
+from hashfinder_web.find.route import FindRoute
+from hashfinder_web.gateway import Gateway
+from hashfinder_web.guard import Guard
+from hashfinder_web.http_server import HttpServer
+from hashfinder_web.listener import listen
+from hashfinder_web.metrics import CONTENT_TYPE, Metrics
+from hashfinder_web.site import Site
+from hashfinder_web.upstream.channels import ChannelPool
+from hashfinder_web.upstream.health import ServerHealth
+from hashfinder_web.upstream.metrics import ServerMetrics
+from hashfinder_web.upstream.rpc import Upstream
+
+_SERVICE = hash_name_pb2.DESCRIPTOR.services_by_name["HashFinder"]
+_END_SECONDS = 1.0
+"""For calls that were ended to send their end."""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Application:
+    """The whole gateway, from its settings. Create it on the event loop that runs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Build all parts and bind the port; nothing is served before `run`.
+
+        Raises:
+            BindError: the address cannot be listened on.
+        """
+        self._settings = settings
+        self._listeners = listen(settings.host, settings.port, settings.peer_seconds)
+        bracketed = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.address = f"{bracketed}:{self._listeners[0].getsockname()[1]}"
+        """Where it is served, as HOST:PORT."""
+        self._pool = ChannelPool(settings.server)
+        self._calls = calls = Calls(settings.maximum_searches)
+        self._metrics = metrics = Metrics()
+        self._server_metrics = ServerMetrics(settings.metrics_url)
+        self._health = ServerHealth(self._pool, _SERVICE.full_name)
+        gateway = Gateway(Upstream(self._pool), calls, metrics, settings.maximum_seconds)
+        site = Site(
+            Guard(settings.host_names),
+            [ConnectRoutes(_SERVICE, gateway), FindRoute(_SERVICE, gateway)],
+            load_files(),
+            self._is_ready,
+            self._exposition,
+        )
+        self._http = HttpServer(site, settings.maximum_connections)
+        self._asked = asyncio.Event()
+        metrics.announce("connect", [each.name for each in _SERVICE.methods])
+        metrics.announce("find", ["FindRange"])
+        metrics.watch("calls_active", "Calls under way.", lambda: len(calls))
+        metrics.watch("connections", "Connections of clients.", lambda: self._http.connections)
+        metrics.watch("channels", "Channels to the server.", lambda: len(self._pool))
+
+    def ask_to_stop(self) -> None:
+        """Let `run` drain and return."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Serve until asked to stop; then let calls end, end those that are left, and hang up."""
+        serving = asyncio.create_task(self._http.serve(self._listeners))
+        _log.info(
+            "serving",
+            http=self.address,
+            server=self._settings.server,
+            version=version("hashfinder-web"),
+        )
+        asking = asyncio.create_task(self._asked.wait())
+        await asyncio.wait((serving, asking), return_when=asyncio.FIRST_COMPLETED)
+        asking.cancel()
+        _log.info("draining", grace=self._settings.drain_grace)
+        self._calls.refuse()
+        if not await self._calls_ended(self._settings.drain_grace):
+            self._calls.end_all()
+            await self._calls_ended(_END_SECONDS)
+        self._http.stop()
+        await serving
+        await self._pool.close()
+        _log.info("stopped")
+
+    async def _calls_ended(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._calls.ended()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _is_ready(self) -> bool:
+        return not self._calls.draining and await self._health.serves()
+
+    async def _exposition(self) -> tuple[str, str]:
+        return CONTENT_TYPE, await self._server_metrics.copy() + self._metrics.exposition()

@@ -1,0 +1,137 @@
+"""The settings: the only reader of the environment and of the gateway's arguments."""
+
+import os
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+
+from hashfinder_client.target import check_target, host_of
+
+_PREFIX = "HASHFINDER_WEB_"
+_METRICS_PORT = 9464
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+_FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""Variables of other programs that change what our libraries do when they are imported."""
+
+
+class SettingsInvalidError(Exception):
+    """A flag or an environment variable has no valid value. The operator acts."""
+
+
+class Settings(BaseSettings):
+    """Serve HashFinder to browsers and curl. Each flag is also a variable: HASHFINDER_WEB_PORT."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        frozen=True,
+        cli_kebab_case=True,
+        cli_prog_name="hashfinder-web",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+    )
+
+    server: str = "127.0.0.1:50051"
+    """The server: HOST:PORT, or dns:///HOST:PORT for all servers of that name in turn."""
+    server_metrics: str = ""
+    """The URL of the server's metrics; empty for port 9464 of the server's host."""
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """The port; 0 for any free one."""
+    allowed_hosts: str = ""
+    """The names that browsers may call the gateway by, separated by commas."""
+
+    maximum_searches: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """How many searches are under way at once."""
+    maximum_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    """How many connections are open at once; the next one is closed at once."""
+    maximum_seconds: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
+    """The longest deadline of a search, and that of a search without one."""
+    peer_seconds: Annotated[int, Field(ge=2, le=3600)] = 10
+    """After how many seconds without a sign of life a client's connection is lost."""
+    drain_grace: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    """Seconds for the searches under way to end by themselves when the gateway goes away."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """How log lines look; auto is console on a terminal and json elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe log lines to write."""
+
+    @field_validator("server")
+    @classmethod
+    def _check_server(cls, value: str) -> str:
+        return check_target(value)
+
+    @field_validator("server_metrics")
+    @classmethod
+    def _check_metrics(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            message = f"must be a URL such as http://127.0.0.1:9464/metrics, not {value!r}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: str) -> str:
+        if wrong := [each for each in _names(value) if not _HOST_NAME.fullmatch(each)]:
+            message = f"must be names of hosts without ports, separated by commas, not {wrong[0]!r}"
+            raise ValueError(message)
+        return value
+
+    @property
+    def metrics_url(self) -> str:
+        """Where the server's metrics are."""
+        host = host_of(self.server)
+        bracketed = f"[{host}]" if ":" in host else host
+        return self.server_metrics or f"http://{bracketed}:{_METRICS_PORT}/metrics"
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `allowed_hosts`, and the one that is listened on, in lower case."""
+        return frozenset(each.lower() for each in [*_names(self.allowed_hosts), self.host])
+
+
+def load_settings(arguments: list[str]) -> Settings:
+    """Return the settings from `arguments` and the environment.
+
+    Raises:
+        SettingsInvalidError: with a line for each: its flag, variable and allowed range.
+        SystemExit: after ``--help``, or on an unknown flag.
+    """
+    try:
+        return CliApp.run(Settings, cli_args=arguments)
+    except ValidationError as error:
+        lines = []
+        for each in error.errors():
+            name, reason = str(each["loc"][0]), each.get("ctx", {}).get("error")
+            must = reason or f"must be {_allowed(name)}, not {each['input']!r}"
+            lines.append(f"--{name.replace('_', '-')} ({_PREFIX}{name.upper()}) {must}")
+        raise SettingsInvalidError("\n".join(lines)) from None
+    except SettingsError as error:
+        raise SettingsInvalidError(str(error)) from None
+
+
+def discard_foreign_variables() -> None:
+    """Remove variables that are meant for other programs. Call it before the imports."""
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
+
+
+def _names(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
+
+
+def _allowed(name: str) -> str:
+    """Return what a setting may be, in words, from its own definition."""
+    schema = Settings.model_json_schema()["properties"][name]
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if schema["type"] == "string":
+        return "a text"
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    return f"{kind} from {schema['minimum']} to {schema['maximum']}"

@@ -1,0 +1,1 @@
+"""``GET /find/NAME``: a search as lines of JSON, for curl and jq."""

@@ -1,0 +1,1 @@
+"""The server behind the gateway: channels, RPCs, health and metrics."""

@@ -1,0 +1,151 @@
+"""RPCs on behalf of HTTP requests: bytes in and out, a deadline, and what goes along."""
+
+import re
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from hashfinder_web.http import Request
+from hashfinder_web.upstream.channels import ChannelPool, Lease
+from hashfinder_web.upstream.failure import RpcFailedError, failure_of
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_STATE = re.compile(r"[\x21-\x7e\x20]{1,512}")
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_KERNEL_KEY = "x-hashfinder-kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf an RPC is made, and what names it."""
+
+    client: str
+    """Requests of one client share its part of the server."""
+    request_id: str
+    """Names the request in the logs of gateway and server."""
+    trace: tuple[tuple[str, str], ...]
+    """``traceparent`` and ``tracestate``, where the request has them."""
+
+    @classmethod
+    def of(cls, request: Request) -> "Caller":
+        """Return who makes `request`.
+
+        A connection is a client. A page may have several connections as one client, or be several
+        clients, by a label of its own in ``hashfinder-client``.
+        """
+        address, port = request.peer
+        label = request.headers.get("hashfinder-client", "")
+        client = f"{address} {label}" if _LABEL.fullmatch(label) else f"{address}:{port}"
+        given = request.headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        return cls(client, request_id, tuple(_trace(request.headers)))
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes along with the RPC."""
+        return (("x-request-id", self.request_id), *self.trace)
+
+
+@dataclass(slots=True)
+class Reply:
+    """What an RPC that ended with OK says besides its messages."""
+
+    kernel: str = ""
+    """The server's kernel; empty where it does not say."""
+
+
+class Upstream:
+    """Makes RPCs. Each ends with the block, or the task, that it is made in."""
+
+    def __init__(self, pool: ChannelPool) -> None:
+        """Take the channels."""
+        self._pool = pool
+
+    async def unary(
+        self, method: MethodDescriptor, message: Message, caller: Caller, seconds: float
+    ) -> tuple[Message, Reply]:
+        """Return the answer to `message`, within `seconds`.
+
+        Raises:
+            RpcFailedError: there is none.
+        """
+        async with self._channel(caller) as channel:
+            begin = channel.unary_unary(
+                _path(method),
+                request_serializer=type(message).SerializeToString,
+                response_deserializer=GetMessageClass(method.output_type).FromString,
+            )
+            call = begin(message, timeout=seconds, metadata=caller.metadata)
+            try:
+                answer = await call
+                return answer, Reply(_kernel(await call.trailing_metadata()))
+            finally:
+                call.cancel()
+
+    async def stream(
+        self,
+        method: MethodDescriptor,
+        message: Message,
+        caller: Caller,
+        seconds: float,
+        reply: Reply,
+    ) -> AsyncGenerator[Message]:
+        """Yield the messages of a stream, which has a deadline of `seconds`; fill in `reply`.
+
+        Nothing is read ahead: where the caller waits for its own client, so does the server. Close
+        it on every way out (`contextlib.aclosing`).
+
+        Raises:
+            RpcFailedError: it did not end with OK.
+        """
+        async with self._channel(caller) as channel:
+            begin = channel.unary_stream(
+                _path(method),
+                request_serializer=type(message).SerializeToString,
+                response_deserializer=GetMessageClass(method.output_type).FromString,
+            )
+            call = begin(message, timeout=seconds, metadata=caller.metadata)
+            try:
+                async for each in call:
+                    yield each
+                reply.kernel = _kernel(await call.trailing_metadata())
+            finally:
+                call.cancel()  # a call that is merely dropped continues
+
+    @asynccontextmanager
+    async def _channel(self, caller: Caller) -> AsyncIterator[grpc.aio.Channel]:
+        lease: Lease = self._pool.acquire(caller.client)
+        renew = False
+        try:
+            yield lease.channel
+        except grpc.aio.AioRpcError as error:
+            failure = failure_of(error)
+            renew = failure.needs_another_channel
+            raise RpcFailedError(failure) from None
+        finally:
+            self._pool.release(lease, renew=renew)
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _kernel(trailer: grpc.aio.Metadata | None) -> str:
+    return str(dict(trailer or ()).get(_KERNEL_KEY, ""))
+
+
+def _trace(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    parent, state = headers.get("traceparent", ""), headers.get("tracestate", "")
+    if not _TRACE_PARENT.fullmatch(parent):
+        return []
+    found = [("traceparent", parent)]
+    if _TRACE_STATE.fullmatch(state):
+        found.append(("tracestate", state))
+    return found

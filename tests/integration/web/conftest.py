@@ -1,0 +1,15 @@
+"""A server and a gateway to it, which the tests of a module share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.gateway_process import GatewayProcess, run_gateway
+from tests.integration.server_process import ServerProcess
+
+
+@pytest.fixture(scope="module")
+def gateway(module_server: ServerProcess) -> Iterator[GatewayProcess]:
+    """A gateway with its defaults."""
+    with run_gateway(module_server) as process:
+        yield process

@@ -1,0 +1,186 @@
+"""A client that leaves, in whatever way: its search ends, counted as a cancel."""
+
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.gateway_process import (
+    CURL,
+    UNFINDABLE,
+    GatewayProcess,
+    get,
+    post,
+    run_gateway,
+    search,
+)
+from tests.integration.server_process import ServerProcess, eventually
+
+_MESSAGE = {"desiredName": UNFINDABLE}
+REQUESTS = {
+    "lines": (get(search()), "FindRange"),
+    "stream": (post("FindRange", _MESSAGE, stream=True), "FindRange"),
+    "unary": (post("Find", _MESSAGE), "Find"),
+}
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def _half_close(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_WR)
+
+
+def _another_request_then_close(connection: socket.socket) -> None:
+    connection.sendall(get("/healthz"))
+    connection.close()
+
+
+WAYS: dict[str, Callable[[socket.socket], None]] = {
+    "close": socket.socket.close,
+    "reset": _reset,
+    "half close": _half_close,
+    "pipelined request, then close": _another_request_then_close,
+}
+
+
+def _cancels(server: ServerProcess, cause: str) -> float:
+    return server.metric("hashfinder_cancellations_total", cause=cause)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_a_connection_that_is_left_ends_its_search(
+    gateway: GatewayProcess, module_server: ServerProcess, kind: str, way: str
+) -> None:
+    """By one cancel of its method, and no other cause."""
+    request, method = REQUESTS[kind]
+    before = module_server.samples()
+    with gateway.connection() as connection:
+        connection.sendall(request)
+        module_server.wait_for_searches(1)
+        WAYS[way](connection)
+        module_server.wait_until_idle()
+
+    moved = module_server.samples().moved("hashfinder_cancellations_total", before)
+    assert {frozenset({("method", method), ("cause", "client_cancel")}): 1.0} == moved
+    gateway.wait_for_calls(0)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
+def test_curl_that_is_ended_ends_its_search(
+    gateway: GatewayProcess, module_server: ServerProcess, signum: signal.Signals
+) -> None:
+    """By Ctrl-C, or without a chance to say anything."""
+    before = _cancels(module_server, "client_cancel")
+    with subprocess.Popen(
+        [CURL, "--silent", "--no-buffer", gateway.url + search()], stdout=subprocess.PIPE
+    ) as curl:
+        module_server.wait_for_searches(1)
+        assert curl.stdout
+        assert b"estimate" in curl.stdout.readline()
+        curl.send_signal(signum)
+    module_server.wait_until_idle()
+
+    assert before + 1 == _cancels(module_server, "client_cancel")
+
+
+def test_curl_that_times_out_ends_its_search(
+    gateway: GatewayProcess, module_server: ServerProcess
+) -> None:
+    """Its own time limit is nothing that the server knows of."""
+    before = _cancels(module_server, "client_cancel")
+    words = [CURL, "--silent", "--max-time", "0.5", gateway.url + search()]
+    assert 28 == subprocess.run(words, capture_output=True, check=False).returncode
+    module_server.wait_until_idle()
+
+    assert before + 1 == _cancels(module_server, "client_cancel")
+
+
+def test_a_deadline_goes_through_and_is_counted_as_one(
+    gateway: GatewayProcess, module_server: ServerProcess
+) -> None:
+    """The server has it, and ends the search by itself."""
+    before = _cancels(module_server, "deadline")
+    gateway.lines("hopelessly?timeout=0.3")
+    gateway.call("Find", _MESSAGE, connect_timeout_ms="300")
+    module_server.wait_until_idle()
+
+    assert before + 2 == _cancels(module_server, "deadline")
+
+
+def test_a_client_that_does_not_read_parks_its_search(
+    gateway: GatewayProcess, module_server: ServerProcess
+) -> None:
+    """And the search continues where the client reads again, with nothing left out."""
+    with gateway.connection(receive_buffer=4096) as connection:
+        connection.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
+        eventually(
+            lambda: module_server.metric("hashfinder_searches_parked") == 1, "it is parked", 30
+        )
+        hashes = module_server.metric("hashfinder_hashes_total")
+        assert hashes == module_server.metric("hashfinder_hashes_total")
+        while module_server.metric("hashfinder_searches_parked"):
+            assert connection.recv(1 << 20)
+    module_server.wait_until_idle()
+
+
+def test_a_gateway_that_is_killed_counts_as_lost(module_server: ServerProcess) -> None:
+    """Its searches end with its connection to the server."""
+    before = _cancels(module_server, "disconnect")
+    with run_gateway(module_server) as gateway, gateway.connection() as connection:
+        connection.sendall(get(search()))
+        module_server.wait_for_searches(1)
+        gateway.process.kill()
+        gateway.process.wait()
+        module_server.wait_until_idle()
+
+    assert before + 1 == _cancels(module_server, "disconnect")
+
+
+def test_a_gateway_that_goes_away_ends_its_searches_and_says_so(
+    module_server: ServerProcess,
+) -> None:
+    """Clients read an end; new requests are refused meanwhile; the exit code is 0."""
+    before = _cancels(module_server, "client_cancel")
+    with run_gateway(module_server, "--drain-grace=0.5") as gateway:
+        with gateway.connection() as connection:
+            connection.sendall(get(search(progress_interval="0.05")))
+            module_server.wait_for_searches(1)
+            assert b"nextPosition" in _read_until(connection, b"nextPosition")
+            gateway.process.send_signal(signal.SIGTERM)
+            eventually(lambda: gateway.request("GET", "/readyz")[0].status == 503, "it drains")
+            _, error = gateway.call("Find", {"desiredName": "dad"})
+            assert "unavailable" == error["code"]
+            end = _read_until(connection, b"SERVER_DRAINING")
+        assert b'"resume": "/find/hopelessly?' in end
+        assert gateway.process.wait(20) == 0
+    module_server.wait_until_idle()
+
+    assert before + 1 == _cancels(module_server, "client_cancel")
+
+
+def test_a_gateway_with_a_client_that_does_not_read_goes_away_in_time(
+    module_server: ServerProcess,
+) -> None:
+    """What is left to write is given up."""
+    with run_gateway(module_server) as gateway, gateway.connection(receive_buffer=4096) as stalled:
+        stalled.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
+        eventually(lambda: module_server.metric("hashfinder_searches_parked") == 1, "parked", 30)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(20) == 0
+    module_server.wait_until_idle()
+
+
+def _read_until(connection: socket.socket, wanted: bytes) -> bytes:
+    read = b""
+    while wanted not in read:
+        part = connection.recv(65536)
+        assert part, f"the end of {read!r} came before {wanted!r}"
+        read += part
+    return read
