@@ -26,7 +26,8 @@ def settings_table() -> str:
         flag = f"--{name.replace('_', '-')}"
         default = "not set" if field.default is None else f"`{field.default}`"
         variable = f"`HASHFINDER_{name.upper()}`"
-        rows.append((variable, f"`{flag}`", default, _allowed(flag), str(field.description)))
+        allowed = "true or false" if field.annotation is bool else _allowed(flag)
+        rows.append((variable, f"`{flag}`", default, allowed, str(field.description)))
     return _table(("variable", "flag", "default", "allowed", "meaning"), rows)
 
 

@@ -37,6 +37,7 @@ CHOICES: dict[str, list[str]] = {
 }
 TEXTS = {"host", "kernel"}
 ADDRESSES = {"listen"}
+SWITCHES = {"metrics", "exit_with_stdin"}
 FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
 
 
@@ -72,7 +73,9 @@ def complaint(*arguments: str) -> str:
 
 def test_tests_know_every_setting() -> None:
     """A new setting has to be added above."""
-    assert set(Settings.model_fields) == RANGES.keys() | CHOICES.keys() | TEXTS | ADDRESSES
+    assert (
+        set(Settings.model_fields) == RANGES.keys() | CHOICES.keys() | TEXTS | ADDRESSES | SWITCHES
+    )
 
 
 def test_defaults_are_used_where_nothing_is_said() -> None:
@@ -162,16 +165,28 @@ def test_addresses_are_ports_or_sockets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Anything else is refused with the forms there are."""
-    for text in ("[::1]:0", "unix:/run/hashfinder.sock"):
+    for text in ("[::1]:0", "unix:/run/hashfinder.sock", "private"):
         monkeypatch.setenv(variable(name), text)
         settings = load_settings([flag(name), text] if by_flag else [])
         assert text == value(settings, name)
     monkeypatch.setenv(variable(name), "unix:socket")
     expected = (
-        f"{flag(name)} ({variable(name)}) must be HOST:PORT with a port from 0 to 65535, or"
-        " unix:/absolute/path of a file, not 'unix:socket'"
+        f"{flag(name)} ({variable(name)}) must be HOST:PORT with a port from 0 to 65535,"
+        " unix:/path of a file, or private, not 'unix:socket'"
     )
     assert expected == complaint(*([flag(name), "unix:socket"] if by_flag else []))
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES))
+def test_switches_are_flags_without_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or variables with one."""
+    assert value(load_settings([flag(name)]), name) is True
+    assert value(load_settings([f"--no-{name.replace('_', '-')}"]), name) is False
+    for text, meant in (("true", True), ("0", False)):
+        monkeypatch.setenv(variable(name), text)
+        assert meant is value(load_settings([]), name)
+    monkeypatch.setenv(variable(name), "perhaps")
+    assert f"{flag(name)} ({variable(name)}) must be true or false, not 'perhaps'" == complaint()
 
 
 def test_address_of_grpc_is_that_of_listen_or_of_host_and_port() -> None:

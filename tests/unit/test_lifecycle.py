@@ -245,3 +245,12 @@ async def test_drain_that_no_signal_asked_for_is_limited_too(signalled: Signalle
     signalled.lifecycle.fail(HashFinderError("broken"))
     await signalled.server.called.wait()
     assert [TIMES.cap] == signalled.limits
+
+
+async def test_end_of_stdin_drains_within_the_same_limit(signalled: Signalled) -> None:
+    """The thread that reads stdin says so; the event loop may be what is stuck."""
+    await asyncio.to_thread(signalled.lifecycle.stdin_ended)
+    assert TIMES.cap == signalled.limits[0]
+    await signalled.server.called.wait()
+    assert State.DRAINING == signalled.lifecycle.state
+    assert [] == signalled.exits

@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.search import Limits, Ranges, SearchConnection, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
 from hashfinder_cli.search import Search
 
@@ -17,7 +17,7 @@ def search(name: str | None = "doctor", **options: Any) -> Search:  # noqa: ANN4
 
     asked = Search(
         Pattern(name=name, **of(Pattern)),
-        Connection(**of(Connection)),
+        SearchConnection(**of(SearchConnection)),
         Limits(**of(Limits)),
         Ranges(**of(Ranges)),
         Shown(**of(Shown)),

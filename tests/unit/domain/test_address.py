@@ -5,6 +5,7 @@ import pytest
 from hashfinder.domain.address import (
     LONGEST_SOCKET_PATH,
     ListenAddress,
+    PrivateAddress,
     TcpAddress,
     UnixAddress,
     parse_address,
@@ -18,6 +19,7 @@ from hashfinder.domain.address import (
         ("localhost:0", TcpAddress("localhost", 0)),
         ("[::1]:65535", TcpAddress("::1", 65535)),
         ("unix:/run/hashfinder.sock", UnixAddress("/run/hashfinder.sock")),
+        ("private", PrivateAddress()),
         ("unix:/srv/a:b/0", UnixAddress("/srv/a:b/0")),
     ],
 )
@@ -57,7 +59,7 @@ def test_path_is_written_as_a_uri() -> None:
 )
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
     """In one line, with what came."""
-    with pytest.raises(ValueError, match=r"^must be HOST:PORT .*unix:/absolute/path.*, not ") as no:
+    with pytest.raises(ValueError, match=r"^must be HOST:PORT .*unix:/path.*private, not ") as no:
         parse_address(text)
     assert "\n" not in str(no.value)
     assert repr(text) in str(no.value)

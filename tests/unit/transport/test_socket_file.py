@@ -5,12 +5,14 @@ import fcntl
 import os
 import socket
 import stat
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hashfinder.domain.address import LONGEST_SOCKET_PATH
 from hashfinder.transport import socket_file
 from hashfinder.transport.socket_file import SocketFile
 
@@ -51,14 +53,14 @@ def refusal(path: Path, bind: Callable[[Path], object]) -> OSError:
     """Return why a socket cannot be published; nothing has been bound."""
     before = {each: each.lstat().st_ino for each in path.parent.glob("*")}
     with pytest.raises(OSError, match=r".") as refused:
-        SocketFile(str(path)).publish(bind)
+        SocketFile(path).publish(bind)
     assert before == {each: each.lstat().st_ino for each in path.parent.glob("*")}
     return refused.value
 
 
 def test_socket_is_for_its_user_and_group_and_goes_at_the_end(path: Path, bound: Bound) -> None:
     """Whatever the umask was, which stays; nothing else is in the folder meanwhile."""
-    file = SocketFile(str(path))
+    file = SocketFile(path)
     mask = os.umask(0)
     try:
         file.publish(bound)
@@ -79,7 +81,7 @@ def test_socket_that_nobody_serves_is_replaced(path: Path, bound: Bound) -> None
     """A server that was killed leaves one."""
     bound(path)
     bound.close()
-    SocketFile(str(path)).publish(bound)
+    SocketFile(path).publish(bound)
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
     bound.close()
@@ -95,7 +97,7 @@ def test_live_server_keeps_its_socket(path: Path, bound: Bound) -> None:
 
 def test_own_socket_is_replaced_while_it_is_served(path: Path, bound: Bound) -> None:
     """An accept loop that is replaced may still be closing; afterwards both are removed as one."""
-    file = SocketFile(str(path))
+    file = SocketFile(path)
     file.publish(bound)
     before = path.lstat().st_ino
     file.publish(bound)
@@ -126,7 +128,7 @@ def test_missing_folder_is_named(tmp_path: Path, bound: Bound) -> None:
 
 def test_socket_of_another_is_not_removed(path: Path, bound: Bound) -> None:
     """It came in the place of ours."""
-    file = SocketFile(str(path))
+    file = SocketFile(path)
     file.publish(bound)
     path.unlink()
     bound(path)
@@ -144,9 +146,60 @@ def test_nothing_is_left_where_binding_fails(path: Path, bound: Bound) -> None:
         raise RuntimeError(message)
 
     with pytest.raises(RuntimeError, match="refused"):
-        SocketFile(str(path)).publish(fail)
+        SocketFile(path).publish(fail)
     assert [] == list(path.parent.iterdir())
     bound.close()
+
+
+@pytest.mark.parametrize("length", [0, 150])
+def test_new_folder_is_for_this_user_alone_and_goes_with_its_socket(
+    tmp_path: Path, bound: Bound, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is among the temporary files, unless their path is too long for a socket."""
+    parent = tmp_path / ("a" * length) if length else tmp_path
+    parent.mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(parent))
+    file = SocketFile.in_new_folder()
+    folder = file.path.parent
+    assert (Path("/tmp") if length else parent) == folder.parent  # noqa: S108  # its new name is
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+    file.publish(bound)
+    assert [file.path] == list(folder.iterdir())
+    file.remove()
+    assert not folder.exists()
+    bound.close()
+
+
+def test_longest_path_of_temporary_files_is_taken(
+    bound: Bound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte more, and it is not."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # tmp_path is too long
+        longest = Path(
+            short, "a" * (LONGEST_SOCKET_PATH - len(f"{short}//hashfinder-12345678/socket"))
+        )
+        longest.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(longest))
+        file = SocketFile.in_new_folder()
+        file.publish(bound)
+        assert LONGEST_SOCKET_PATH == len(os.fsencode(file.path))
+        file.remove()
+        longest = longest.rename(f"{longest}a")
+        monkeypatch.setattr(tempfile, "tempdir", str(longest))
+        file = SocketFile.in_new_folder()
+        assert Path("/tmp") == file.path.parent.parent  # noqa: S108  # its new name is random
+        file.remove()
+    bound.close()
+
+
+def test_folder_with_other_files_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is not ours is removed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    file = SocketFile.in_new_folder()
+    other = file.path.parent / "other"
+    other.touch()
+    file.remove()
+    assert other.exists()
 
 
 def test_two_servers_do_not_take_one_path(path: Path, bound: Bound) -> None:
@@ -155,7 +208,7 @@ def test_two_servers_do_not_take_one_path(path: Path, bound: Bound) -> None:
 
     def start() -> None:
         try:
-            SocketFile(str(path)).publish(bound)
+            SocketFile(path).publish(bound)
         except OSError as error:
             refused.append(error)
 

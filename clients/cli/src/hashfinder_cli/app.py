@@ -11,7 +11,15 @@ from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.search import (
+    Connection,
+    JobConnection,
+    Limits,
+    Ranges,
+    SearchConnection,
+    Shown,
+    Wanted,
+)
 from hashfinder_cli.options.secrets import Secrets
 from hashfinder_cli.options.vanity import Vanity
 
@@ -19,6 +27,7 @@ _FIND_EPILOG = f"""\
 \b
 Examples:
   hashfinder find doctor
+  hashfinder find doctor --local
   hashfinder find doctor --show-inferior 1 --json
   hashfinder find doctors --resume --progress --timeout 600
   hashfinder find doctorwho --server dns:///hashfinder.example:50051 --shards 6
@@ -33,6 +42,9 @@ each line is an object of type "result", "progress" (with --progress) or, the la
 has the exit code, the reason and the position to resume from. Positions and other 64-bit numbers
 come twice: as a number, and as text under the same name with _text, for programs that round
 numbers above 2^53.
+
+--local starts hashfinder-server for this command alone, on a unix socket that only you can reach,
+and leaves nothing behind, however the command ends.
 
 --shards and --shard cut the positions into ranges of --range-size, counted from --start-position,
 and continue as --resume does. --shards returns the first match, as one server would; the position
@@ -94,7 +106,7 @@ def find(
     pattern: Pattern,
     secrets: Secrets,
     wanted: Wanted,
-    connection: Connection,
+    connection: SearchConnection,
     limits: Limits,
     ranges: Ranges,
     shown: Shown,
@@ -116,7 +128,7 @@ def estimate(
     *,
     pattern: Pattern,
     secrets: Secrets,
-    connection: Connection,
+    connection: SearchConnection,
     timeout: Annotated[
         float,
         typer.Option(
@@ -140,7 +152,9 @@ def estimate(
 
 @app.command("git-vanity", epilog=_VANITY_EPILOG)
 @ungrouped
-def git_vanity(*, vanity: Vanity, connection: Connection, limits: Limits, shown: JobShown) -> None:
+def git_vanity(
+    *, vanity: Vanity, connection: JobConnection, limits: Limits, shown: JobShown
+) -> None:
     """Give a commit an id that matches PATTERN; a dry run unless --apply is given.
 
     Author, dates, tree, parents and message stay. The search continues after a lost connection.

@@ -8,7 +8,7 @@ from hashfinder_cli.exit_codes import EPILOG
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.jobs import JobShown
-from hashfinder_cli.options.search import Connection, Limits
+from hashfinder_cli.options.search import JobConnection, Limits
 from hashfinder_cli.options.work import (
     Answers,
     Bits,
@@ -72,7 +72,7 @@ work.add_typer(check, name="check")
 @work.command(epilog=EPILOG)
 @ungrouped
 def hashcash(
-    *, wanted: Hashcash, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+    *, wanted: Hashcash, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
 ) -> None:
     """Print a hashcash stamp, version 1, for RESOURCE."""
     from hashfinder_cli.commands.work import hashcash as run  # noqa: PLC0415 - gRPC takes time to import
@@ -83,7 +83,7 @@ def hashcash(
 @work.command(epilog=EPILOG)
 @ungrouped
 def nostr(
-    *, event: EventFile, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+    *, event: EventFile, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
 ) -> None:
     """Print an unsigned Nostr EVENT with its nonce tag and id (NIP-13). Sign it afterwards."""
     from hashfinder_cli.commands.work import nostr as run  # noqa: PLC0415 - likewise
@@ -97,7 +97,7 @@ def bits(
     *,
     challenge: Challenge,
     answers: Answers,
-    connection: Connection,
+    connection: JobConnection,
     limits: Limits,
     shown: JobShown,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.search import Limits, Ranges, SearchConnection, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
 from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
 from hashfinder_client.query import Query
@@ -25,7 +25,7 @@ class Search:
     """A search, as the command line gives it."""
 
     pattern: Pattern
-    connection: Connection = field(default_factory=Connection)
+    connection: SearchConnection = field(default_factory=SearchConnection)
     limits: Limits = field(default_factory=Limits)
     ranges: Ranges = field(default_factory=Ranges)
     shown: Shown = field(default_factory=Shown)

@@ -4,7 +4,7 @@ Both cancel their RPC on every way out, have a deadline unless asked not to, ver
 and resume by themselves after a spent budget, a quota, an overload, a drain or a lost connection.
 Nothing is skipped on the way, and nothing is returned twice.
 
-The client knows the server only through its contract.
+The client knows the server only through its contract, and starts one with `LocalServer`.
 """
 
 from hashfinder_client.async_finder import AsyncFinder
@@ -23,6 +23,7 @@ from hashfinder_client.errors import (
 )
 from hashfinder_client.events import Match, Pause, Progress, SearchEvent
 from hashfinder_client.finder import Finder
+from hashfinder_client.local_server import LocalServer, LocalServerError
 from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy
 
@@ -35,6 +36,8 @@ __all__ = [
     "FinderClosedError",
     "FinderError",
     "InvalidSearchError",
+    "LocalServer",
+    "LocalServerError",
     "Match",
     "OutdatedServerError",
     "Pause",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FLUSH_SECONDS = 0.5
 """How long the end of the process waits for the last log lines to be written."""
-_STDOUT = 1
+_STDIN, _STDOUT = 0, 1
 
 
 def main() -> int:
@@ -110,9 +110,11 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     from hashfinder.kernel import load_kernel  # noqa: PLC0415
     from hashfinder.runtime.event_loop import is_prompt  # noqa: PLC0415
     from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
+    from hashfinder.runtime.lifeline import watch_end  # noqa: PLC0415
     from hashfinder.runtime.watchdog import Watchdog  # noqa: PLC0415
 
     def leave(code: int) -> None:
+        application.discard()
         writer.close(_FLUSH_SECONDS)
         os._exit(code)
 
@@ -126,27 +128,33 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
         logging.getLogger(__name__).warning(
             "the native kernel is not built: searching is thousands of times slower"
         )
-    application = Application(settings, kernel, lambda: writer.dropped)
     watchdog = Watchdog(give_up)
+    application = Application(settings, kernel, lambda: writer.dropped)
     application.lifecycle.take_signals(watchdog.arm, leave)
-    await application.start()
-    if not is_prompt(asyncio.get_running_loop()):
-        logging.getLogger(__name__).warning(
-            "the event loop does not fit this Python or this gRPC: clients do not share it"
-        )
-    tune_interpreter()
-    if announces:
-        _announce(application)
-    await application.lifecycle.run()
+    try:
+        if settings.exit_with_stdin:
+            watch_end(_STDIN, application.lifecycle.stdin_ended)
+        await application.start()
+        if not is_prompt(asyncio.get_running_loop()):
+            logging.getLogger(__name__).warning(
+                "the event loop does not fit this Python or this gRPC: clients do not share it"
+            )
+        tune_interpreter()
+        if announces:
+            _announce(application)
+        await application.lifecycle.run()
+    finally:
+        application.discard()
 
 
 def _announce(application: Application) -> None:
     """Print the addresses for people. Nothing waits for stdout: nobody may be reading it."""
     from hashfinder.observability.sink import write_to  # noqa: PLC0415
 
+    where = application.metrics_address
+    metrics = f"metrics http://{where}/metrics, " if where else ""
     text = (
-        f"hashfinder-server: grpc {application.address}, "
-        f"metrics http://{application.metrics_address}/metrics, "
+        f"hashfinder-server: grpc {application.address}, {metrics}"
         f"kernel {application.backend}, workers {application.workers}\n"
     )
     threading.Thread(target=write_to, args=(_STDOUT, text.encode()), daemon=True).start()

@@ -49,7 +49,7 @@ class Application:
         kernel: Kernel,
         log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Build all parts and bind both ports; nothing is served or searched before `start`.
+        """Build all parts and bind all addresses; nothing is served or searched before `start`.
 
         Raises:
             BindError, MetricsBindError: an address cannot be listened on.
@@ -95,10 +95,13 @@ class Application:
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
+        self._endpoint: MetricsEndpoint | None = None
+        if settings.metrics:
+            self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
+        # Last of all that can fail: a socket has a file.
         self._server = Server(
             servicer, metrics, options, kernel.backend, identify, self.lifecycle.fail
         )
-        self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         self.backend = kernel.backend
         self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
@@ -109,9 +112,9 @@ class Application:
         return self._server.address
 
     @property
-    def metrics_address(self) -> str:
-        """Where metrics are served, as HOST:PORT."""
-        return self._endpoint.address
+    def metrics_address(self) -> str | None:
+        """Where metrics are served, as HOST:PORT; None where they are not."""
+        return None if self._endpoint is None else self._endpoint.address
 
     @property
     def workers(self) -> int:
@@ -165,10 +168,15 @@ class Application:
             WorkersStuckError: a worker is still scanning.
         """
         joined = self._scheduler.close(_JOIN_SECONDS)
-        self._endpoint.close()
+        if self._endpoint is not None:
+            self._endpoint.close()
         if not joined:
             message = f"a worker was still scanning {_JOIN_SECONDS:g} s after the last search ended"
             raise WorkersStuckError(message)
+
+    def discard(self) -> None:
+        """Remove files that outlive the process. For one that ends at once: from any thread."""
+        self._server.discard()
 
     def _worker_died(self, error: BaseException) -> None:
         """Drain and fail: what a worker did not expect may have left more than itself broken."""

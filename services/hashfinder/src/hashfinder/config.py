@@ -5,7 +5,13 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliImplicitFlag,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from hashfinder.domain.address import ListenAddress, TcpAddress, parse_address
 from hashfinder.domain.errors import HashFinderError
@@ -45,11 +51,13 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address to listen on, for gRPC and metrics."""
     listen: Address | None = None
-    """Where to serve gRPC, instead of on --host and --port: HOST:PORT or unix:/path."""
+    """Where to serve gRPC, instead of on --host and --port: HOST:PORT, unix:/path, or private."""
     port: Annotated[int, Field(ge=0, le=65535)] = 50051
     """The port for gRPC; 0 for any free one."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9464
     """The port for Prometheus; 0 for any free one."""
+    metrics: CliImplicitFlag[bool] = True
+    """Whether to serve metrics."""
 
     maximum_hashes: Annotated[int, Field(ge=1, le=2**64 - 1)] = 20_000_000_000
     """The largest budget of one search, in hashes."""
@@ -85,6 +93,8 @@ class Settings(BaseSettings):
     """Seconds between NOT_SERVING and refusing searches, for load balancers to notice."""
     drain_grace: Annotated[float, Field(ge=0, le=86400)] = 5.0
     """Seconds for the searches under way to end by themselves when the server goes away."""
+    exit_with_stdin: CliImplicitFlag[bool] = False
+    """Whether to drain when stdin ends, as it does when the program that holds it is gone."""
     keepalive_seconds: Annotated[float, Field(ge=1, le=7200)] = 20.0
     """After how many seconds of silence a connection is probed, and how long it has to answer."""
     connection_age_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
@@ -151,6 +161,8 @@ def _allowed(name: str) -> str:
     schema = schema.get("anyOf", [schema])[0]
     if "enum" in schema:
         return " or ".join(schema["enum"])
+    if schema["type"] == "boolean":
+        return "true or false"
     if schema["type"] == "string":
         return "a text"
     kind = "a whole number" if schema["type"] == "integer" else "a number"

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -89,6 +90,7 @@ class Lifecycle:
         self._failure: HashFinderError | None = None
         self._signalled_at: float | None = None
         self._limit: Callable[[float], None] = lambda _seconds: None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def take_signals(self, limit: Callable[[float], None], leave: Callable[[int], None]) -> None:
         """Drain on the first SIGINT or SIGTERM; `leave` with 128 + its number on a later one.
@@ -97,7 +99,7 @@ class Lifecycle:
         `limit` is called with the seconds that it may take: at a signal in the handler itself, so
         that a server whose event loop is blocked ends, too.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._limit = limit
 
         def handle(signum: int, _frame: object) -> None:
@@ -112,6 +114,14 @@ class Lifecycle:
 
         for signum in _SIGNALS:
             signal.signal(signum, handle)
+
+    def stdin_ended(self) -> None:
+        """Let `run` drain, within the time that it has after a signal. From any thread."""
+        assert self._loop is not None  # noqa: S101  # signals are taken before
+        self._limit(self._times.cap)
+        _log.info("stdin ended")
+        with suppress(RuntimeError):  # it has stopped
+            self._loop.call_soon_threadsafe(self.ask_to_stop)
 
     def ask_to_stop(self) -> None:
         """Let `run` drain."""

@@ -6,11 +6,13 @@ import grpc
 
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.flags import check
+from hashfinder_cli.private_server import server_for
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.estimates import json_line, of_chance, paragraph
-from hashfinder_cli.view.explanations import explain
+from hashfinder_cli.view.explanations import explain, no_private_server
 from hashfinder_client.errors import DeadlinePassedError, OutdatedServerError, StoppedError
 from hashfinder_client.estimation import estimate as ask
+from hashfinder_client.local_server import LocalServerError
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
@@ -27,7 +29,12 @@ def estimate(search: Search, *, timeout: float) -> ExitCode:
     """
     check(search.query.rules)
     try:
-        answer = _ask(search, timeout)
+        with server_for(search) as reached:
+            answer = _ask(reached, timeout)
+    except LocalServerError as error:
+        ending = no_private_server(error)
+        print(ending.sentence, file=sys.stderr)
+        return ending.code
     except StoppedError as error:
         if not (isinstance(error, OutdatedServerError) and search.query.is_classic):
             ending = explain(error, search)

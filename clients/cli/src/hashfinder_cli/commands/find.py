@@ -15,13 +15,20 @@ import typer
 
 from hashfinder_cli.exit_codes import ExitCode, of_signal
 from hashfinder_cli.options.flags import check
+from hashfinder_cli.private_server import server_for
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.streams import OutputError, is_writable, reader_is_gone
 from hashfinder_cli.view import result_file
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.estimates import of_chance, one_line
-from hashfinder_cli.view.explanations import explain, explain_pause, progress_advice, resume_advice
+from hashfinder_cli.view.explanations import (
+    explain,
+    explain_pause,
+    no_private_server,
+    progress_advice,
+    resume_advice,
+)
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_cli.view.results import Held, Output, output_for
 from hashfinder_cli.view.status_line import REFRESH, StatusLine
@@ -29,6 +36,7 @@ from hashfinder_client.channel import LINGER
 from hashfinder_client.errors import OutdatedServerError, StoppedError, VerificationError
 from hashfinder_client.estimation import PATIENCE, estimate_async
 from hashfinder_client.events import Match, Pause, Progress, SearchEvent
+from hashfinder_client.local_server import LocalServerError
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.search_runner import SearchRunner
 
@@ -49,13 +57,24 @@ def find(search: Search) -> ExitCode:
         except (OSError, ValueError) as error:
             message = f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}"
             raise typer.BadParameter(message, param_hint="--result-file") from None
-    return asyncio.run(_find(search, output_for(search, sys.stdout)))
+    return _run(search, output_for(search, sys.stdout))
 
 
 def find_match(search: Search) -> tuple[ExitCode, Match | None]:
     """Search, and return the exit code and the ideal match, for a command that shows it its way."""
     held = Held(sys.stdout, as_json=search.shown.as_json)
-    return asyncio.run(_find(search, held)), held.match
+    return _run(search, held), held.match
+
+
+def _run(search: Search, output: Output) -> ExitCode:
+    try:
+        with server_for(search) as reached:
+            return asyncio.run(_find(reached, output))
+    except LocalServerError as error:
+        ending = _write_file(search, None, no_private_server(error))
+        output.end(ending)
+        print(ending.sentence, file=sys.stderr)
+        return ending.code
 
 
 async def _find(search: Search, output: Output) -> ExitCode:
@@ -229,7 +248,7 @@ class _Driver:
 
     async def _show_end(self, ending: Ending) -> ExitCode:
         """Write the end wherever it is asked for; return the exit code that this makes it."""
-        ending = self._write_file(ending)
+        ending = _write_file(self._search, self._ideal, ending)
         if ending.code == ExitCode.BROKEN_PIPE:
             return ending.code
         try:
@@ -240,16 +259,6 @@ class _Driver:
                 ending = _unwritten(error)
         self._status.say(ending.sentence, ending.advice)
         return ending.code
-
-    def _write_file(self, ending: Ending) -> Ending:
-        if (path := self._search.shown.result_file) is None:
-            return ending
-        try:
-            result_file.write(path, self._ideal, ending)
-        except OSError as error:
-            sentence = f"Cannot write the --result-file {path}: {error.strerror}."
-            return replace(ending, code=ExitCode.FAULT, sentence=sentence, advice="")
-        return ending
 
     async def _writable(self) -> None:
         """Wait until a line can be written to stdout without blocking the event loop."""
@@ -271,6 +280,18 @@ class _Driver:
 def _set(future: asyncio.Future[_T], value: _T) -> None:
     if not future.done():
         future.set_result(value)
+
+
+def _write_file(search: Search, ideal: Finding | None, ending: Ending) -> Ending:
+    """Write the --result-file, if there is one; return the ending that this makes it."""
+    if (path := search.shown.result_file) is None:
+        return ending
+    try:
+        result_file.write(path, ideal, ending)
+    except OSError as error:
+        sentence = f"Cannot write the --result-file {path}: {error.strerror}."
+        return replace(ending, code=ExitCode.FAULT, sentence=sentence, advice="")
+    return ending
 
 
 def _unwritten(error: OutputError) -> Ending:

@@ -12,7 +12,7 @@ from hashfinder_cli.jobs.git import GitError, Repository, Tip
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits
+from hashfinder_cli.options.search import JobConnection, Limits
 from hashfinder_cli.options.vanity import Vanity
 from hashfinder_cli.search import JobSearch
 from hashfinder_rules.keyspace import Keyspace
@@ -28,7 +28,9 @@ class RefusedError(Exception):
     """The commit must keep its id, or cannot get this one. Nothing was changed."""
 
 
-def git_vanity(vanity: Vanity, connection: Connection, limits: Limits, shown: JobShown) -> ExitCode:
+def git_vanity(
+    vanity: Vanity, connection: JobConnection, limits: Limits, shown: JobShown
+) -> ExitCode:
     """Find the commit, and move the branch to it if asked for; return the exit code."""
     try:
         job = _Job.prepare(vanity)

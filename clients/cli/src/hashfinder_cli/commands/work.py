@@ -15,7 +15,7 @@ from hashfinder_cli.options.flags import FLAGS, check
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Connection, Limits
+from hashfinder_cli.options.search import JobConnection, Limits
 from hashfinder_cli.options.work import Answers, Bits, Challenge, Hashcash
 from hashfinder_cli.search import JobSearch
 from hashfinder_client.events import Match
@@ -31,7 +31,7 @@ _FLAGS = FLAGS | {
 
 
 def hashcash(
-    wanted: Hashcash, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+    wanted: Hashcash, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
 ) -> ExitCode:
     """Print a stamp; return the exit code.
 
@@ -52,7 +52,7 @@ def hashcash(
 
 
 def nostr(
-    path: str, bits: Bits, connection: Connection, limits: Limits, shown: JobShown
+    path: str, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
 ) -> ExitCode:
     """Print the event of a file with its nonce tag and id; return the exit code.
 
@@ -69,7 +69,11 @@ def nostr(
 
 
 def answer(
-    challenge: Challenge, answers: Answers, connection: Connection, limits: Limits, shown: JobShown
+    challenge: Challenge,
+    answers: Answers,
+    connection: JobConnection,
+    limits: Limits,
+    shown: JobShown,
 ) -> ExitCode:
     """Print an answer to a challenge; return the exit code.
 
@@ -119,7 +123,7 @@ def read_event(path: str) -> Event:
 def _search(
     query: Query,
     bits: int,
-    connection: Connection,
+    connection: JobConnection,
     limits: Limits,
     shown: JobShown,
     *,

@@ -69,6 +69,28 @@ def check_server(context: typer.Context, value: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def check_local(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - Typer calls it so
+    """Refuse a private server beside one that is named; a variable that names one gives way."""
+    if value and _source_of_server(context) == "COMMANDLINE":
+        message = "--local and --server exclude each other"
+        raise typer.BadParameter(message)
+    return value
+
+
+def local_by_default(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - likewise
+    """Do the same, and take a private server where none is named and one can be started."""
+    if context.resilient_parsing or check_local(context, value):
+        return value
+    from hashfinder_client.local_server import LocalServer  # noqa: PLC0415 - see check_server
+
+    return _source_of_server(context) == "DEFAULT" and LocalServer.is_installed()
+
+
+def _source_of_server(context: typer.Context) -> str:
+    source = context.get_parameter_source("server")
+    return "" if source is None else source.name
+
+
 def check_shard(value: str | None) -> str | None:
     """Refuse what is not I/N."""
     if value is not None:

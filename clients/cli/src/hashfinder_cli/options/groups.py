@@ -44,7 +44,8 @@ def words_of(*groups: Any) -> list[str]:  # noqa: ANN401 - groups of any kind
     options: list[str] = []
     for group in groups:
         for field in fields(group):
-            (info,) = get_type_hints(type(group), include_extras=True)[field.name].__metadata__
+            hint = get_type_hints(type(group), include_extras=True)[field.name]
+            (info,) = getattr(hint, "__metadata__", (None,))
             value = getattr(group, field.name)
             if not isinstance(info, OptionInfo) or (value == field.default and not info.envvar):
                 continue

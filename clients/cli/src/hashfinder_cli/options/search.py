@@ -20,11 +20,41 @@ class Connection:
         typer.Option(
             metavar="HOST:PORT",
             envvar="HASHFINDER_SERVER",
+            is_eager=True,  # check_local asks where it is from
             callback=checks.check_server,
             help="The server; dns:///HOST:PORT for all servers of that name in turn, unix:/path for"
             " a socket on this machine.",
         ),
     ] = DEFAULT_SERVER
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConnection(Connection):
+    """Which server searches: one that is there, or a private one."""
+
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            callback=checks.check_local,
+            help="Start a server for this command alone, and search with all cores here.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConnection(SearchConnection):
+    """The same for a command whose job is done here: a private server where none is given."""
+
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            callback=checks.local_by_default,
+            help="Start a server for this command alone, and search with all cores here; also"
+            " without --local, where hashfinder-server is installed and no --server is given.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.text import plain
 from hashfinder_client.errors import BudgetSpentError, OutdatedServerError, StoppedError
 from hashfinder_client.events import Match, Pause
+from hashfinder_client.local_server import LocalServerError
 
 
 def explain(error: StoppedError, search: Search) -> Ending:
@@ -54,6 +55,13 @@ def unreachable(server: str, text: str) -> str:
     if "failed to connect" in text.lower() or "resolving" in text:
         return f"Cannot connect to {server}: {text.rpartition(': ')[2].rstrip(']')}."
     return f"Lost the connection to {server}: {text}."
+
+
+def no_private_server(error: LocalServerError) -> Ending:
+    """Return the ending of a search with --local for which there is no server."""
+    text = "\n".join(plain(line) for line in str(error).splitlines())
+    sentence = f"Cannot search with --local: {text}"
+    return Ending(code=ExitCode.UNAVAILABLE, sentence=sentence)
 
 
 _Explained: TypeAlias = tuple[ExitCode, str, str]

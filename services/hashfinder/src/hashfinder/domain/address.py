@@ -1,4 +1,4 @@
-"""Where a server listens, as the operator writes it: HOST:PORT, or unix:/path."""
+"""Where a server listens, as the operator writes it: HOST:PORT, unix:/path, or private."""
 
 import os
 import re
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
 
-ADDRESS_FORMS = "HOST:PORT with a port from 0 to 65535, or unix:/absolute/path"
+ADDRESS_FORMS = "HOST:PORT with a port from 0 to 65535, unix:/path of a file, or private"
 LONGEST_SOCKET_PATH = 96
 """Bytes. Systems take 103 or 107, and a socket has a longer name while it is made."""
 
 _TCP = re.compile(r"(?:\[(?P<ipv6>[^\]/]+)\]|(?P<host>[^:/\[\]]+)):(?P<port>\d{1,5})", re.ASCII)
 _UNIX = "unix:"
+_PRIVATE = "private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,16 @@ class UnixAddress:
         return _UNIX + quote(self.path)
 
 
-ListenAddress: TypeAlias = TcpAddress | UnixAddress
+@dataclass(frozen=True, slots=True)
+class PrivateAddress:
+    """A unix socket in a new folder, which only this user can enter and which goes at the end."""
+
+    def __str__(self) -> str:
+        """Return what the operator wrote."""
+        return _PRIVATE
+
+
+ListenAddress: TypeAlias = TcpAddress | UnixAddress | PrivateAddress
 
 
 def parse_address(text: str) -> ListenAddress:
@@ -51,6 +61,8 @@ def parse_address(text: str) -> ListenAddress:
     """
     if text.startswith(_UNIX):
         return UnixAddress(_checked_path(text.removeprefix(_UNIX)))
+    if text == _PRIVATE:
+        return PrivateAddress()
     found = _TCP.fullmatch(text)
     if found is None or not text.isprintable() or int(found["port"]) >= 2**16:
         message = f"must be {ADDRESS_FORMS}, not {text!r}"
@@ -60,7 +72,7 @@ def parse_address(text: str) -> ListenAddress:
 
 def _checked_path(path: str) -> str:
     if not path.startswith("/") or path.endswith("/") or not path.isprintable():
-        message = f"must be {ADDRESS_FORMS} of a file, not {_UNIX + path!r}"
+        message = f"must be {ADDRESS_FORMS}, not {_UNIX + path!r}"
         raise ValueError(message)
     size = len(os.fsencode(path))
     if size > LONGEST_SOCKET_PATH:

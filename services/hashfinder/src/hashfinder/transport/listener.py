@@ -5,12 +5,13 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
 import structlog
 
-from hashfinder.domain.address import ListenAddress, TcpAddress, UnixAddress
+from hashfinder.domain.address import ListenAddress, PrivateAddress, TcpAddress, UnixAddress
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport.socket_file import SocketFile
 
@@ -53,10 +54,14 @@ class Listener:
         self._build = build
         self._on_failure = on_failure
         self._server = build()
-        self._file = SocketFile(address.path) if isinstance(address, UnixAddress) else None
+        self._file = _file_of(address)
         self.address = address
-        """Where it listens, its port known."""
-        self.address = self._bind(self._server)
+        """Where it listens, as clients know it."""
+        try:
+            self.address = self._bind(self._server)
+        except BindError:
+            self.discard()
+            raise
         self._former: list[grpc.aio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._supervision: asyncio.Task[None] | None = None
@@ -73,13 +78,17 @@ class Listener:
         """
         if self._supervision is not None:
             self._supervision.cancel()
-        if self._file is not None:
-            self._file.remove()
+        self.discard()
         # Not cancelled at the end: that would break a future that gRPC's core sets.
         stopping = [self._spawn(server.stop(None)) for server in (self._server, *self._former)]
         _, pending = await asyncio.wait(stopping, timeout=_STOP_SECONDS)
         if pending:
             _log.warning("a peer does not read: its connection is left to the system")
+
+    def discard(self) -> None:
+        """Remove the file of a unix socket. For a process that ends at once: from any thread."""
+        if self._file is not None:
+            self._file.remove()
 
     async def _supervise(self) -> None:
         while True:
@@ -121,7 +130,7 @@ class Listener:
         try:
             if self._file is not None:
                 self._file.publish(lambda path: _add_port(server, UnixAddress(str(path))))
-                return self.address
+                return UnixAddress(str(self._file.path))
             assert isinstance(self.address, TcpAddress)  # noqa: S101  # or there is a file
             _check_bindable(self.address)
             return replace(self.address, port=_add_port(server, self.address))
@@ -135,6 +144,20 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _file_of(address: ListenAddress) -> SocketFile | None:
+    match address:
+        case UnixAddress():
+            return SocketFile(Path(address.path))
+        case PrivateAddress():
+            try:
+                return SocketFile.in_new_folder()
+            except OSError as error:
+                message = f"cannot make a folder for a socket: {error.strerror}"
+                raise BindError(message) from error
+        case TcpAddress():
+            return None
 
 
 def _add_port(server: grpc.aio.Server, address: ListenAddress) -> int:

@@ -67,6 +67,10 @@ class Server:
         self._interceptor.hang_up()
         await self._listener.stop()
 
+    def discard(self) -> None:
+        """Remove the file of a unix socket. For a process that ends at once: from any thread."""
+        self._listener.discard()
+
     def _build(self) -> grpc.aio.Server:
         server = create_server([self._interceptor], channel_arguments(self._options))
         self._interceptor.watch_servers()

@@ -11,10 +11,14 @@ import os
 import secrets
 import socket
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
+
+from hashfinder.domain.address import LONGEST_SOCKET_PATH
 
 _UMASK = 0o117
 """The socket is for its user and its group, 0660; the folder decides who can reach it."""
@@ -22,16 +26,36 @@ _LOCK_SECONDS = 2.0
 """How long another server may hold the folder: it checks and binds a socket of its own."""
 _LOCK_RETRY_SECONDS = 0.01
 _CONNECT_SECONDS = 1.0
+_FOLDER_PREFIX = "hashfinder-"
+_REST_OF_PATH = 15
+"""Bytes: what tempfile puts behind the prefix, and the name of the socket."""
 _STALE = (errno.ECONNREFUSED, errno.ENOENT)
 
 
 class SocketFile:
-    """The path of a unix socket."""
+    """The path of a unix socket, and perhaps a folder for it alone."""
 
-    def __init__(self, path: str) -> None:
-        """Take an absolute path; nothing is made before `publish`."""
-        self._path = Path(path)
+    def __init__(self, path: Path, *, has_own_folder: bool = False) -> None:
+        """Take an absolute path, and whether its folder goes with it; make nothing yet."""
+        self.path = path
+        self._has_own_folder = has_own_folder
         self._inode: int | None = None
+
+    @classmethod
+    def in_new_folder(cls) -> Self:
+        """Return the path of a socket in a new folder, which only this user can enter.
+
+        It is in the folder for temporary files, which TMPDIR names, or in /tmp where that is too
+        long for a socket.
+
+        Raises:
+            OSError: there is no such folder, or it cannot be written to.
+        """
+        parent = Path(tempfile.gettempdir())
+        if len(os.fsencode(parent / _FOLDER_PREFIX)) > LONGEST_SOCKET_PATH - _REST_OF_PATH:
+            parent = Path("/tmp")  # noqa: S108  # the new folder has a random name and mode 0700
+        folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=parent)
+        return cls(Path(folder, "socket"), has_own_folder=True)
 
     def publish(self, bind: Callable[[Path], object]) -> None:
         """Let `bind` make the socket, and give it the path; one that nobody serves is replaced.
@@ -40,14 +64,14 @@ class SocketFile:
             OSError: the folder is missing, or the path is taken: by a live server, or by a file
                 that is no socket.
         """
-        made = self._path.with_name(f"{self._path.name}.{secrets.token_hex(3)}")
-        with _lock(self._path.parent):
+        made = self.path.with_name(f"{self.path.name}.{secrets.token_hex(3)}")
+        with _lock(self.path.parent):
             self._check_free()
             mask = os.umask(_UMASK)
             try:
                 bind(made)
                 inode = made.lstat().st_ino
-                made.rename(self._path)
+                made.rename(self.path)
             except BaseException:
                 made.unlink(missing_ok=True)
                 raise
@@ -56,19 +80,22 @@ class SocketFile:
         self._inode = inode
 
     def remove(self) -> None:
-        """Remove the file, unless it has become another one."""
+        """Remove the file, unless it has become another one; and its folder, if that is its own."""
         with suppress(OSError):
-            if self._path.lstat().st_ino == self._inode:
-                self._path.unlink()
+            if self.path.lstat().st_ino == self._inode:
+                self.path.unlink()
+        if self._has_own_folder:
+            with suppress(OSError):
+                self.path.parent.rmdir()
 
     def _check_free(self) -> None:
         try:
-            found = self._path.lstat()
+            found = self.path.lstat()
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(found.st_mode):
             raise OSError(errno.EEXIST, "there is a file that is no socket")
-        if found.st_ino != self._inode and _is_served(self._path):
+        if found.st_ino != self._inode and _is_served(self.path):
             raise OSError(errno.EADDRINUSE, "a server listens there already")
 
 

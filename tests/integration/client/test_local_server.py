@@ -1,0 +1,217 @@
+"""`LocalServer`: a server for a block, gone after every end of it and of the program."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hashfinder_client import Finder, LocalServer, LocalServerError, Query, local_server
+from tests.integration.server_process import eventually
+
+EASY = Query("doctor", ideal_distance=3)
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files of the servers, empty again at the end."""
+    with tempfile.TemporaryDirectory() as name:
+        monkeypatch.setenv("TMPDIR", name)
+        yield Path(name)
+        assert [] == list(Path(name).iterdir())
+
+
+def servers(folder: Path) -> list[int]:
+    """Return the servers that run with this folder for temporary files."""
+    mark = f"TMPDIR={folder}\0".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command, environment = (
+                entry.joinpath(name).read_bytes() for name in ("cmdline", "environ")
+            )
+        except OSError:  # it has ended
+            continue
+        if mark in environment and b"--exit-with-stdin" in command:
+            found.append(int(entry.name))
+    return found
+
+
+def test_server_is_there_for_the_block(folder: Path) -> None:
+    """Two at once do not meet; afterwards there is no process, no socket, no folder."""
+    with LocalServer() as one, LocalServer() as other:
+        assert one.target != other.target
+        assert 2 == len(servers(folder))
+        assert {0o700} == {each.stat().st_mode & 0o777 for each in folder.iterdir()}
+        for server in (one, other):
+            with Finder(server.target) as finder:
+                assert finder.find(EASY).distance <= EASY.ideal_distance
+    assert [] == servers(folder)
+    assert [] == list(folder.iterdir())
+
+
+def test_error_in_the_block_ends_it_too(folder: Path) -> None:
+    """Also with a search under way, of which nobody waits for the end."""
+    searching = None
+
+    def fail() -> None:
+        nonlocal searching
+        with LocalServer() as server, Finder(server.target) as finder:
+            searching = threading.Thread(target=_search, args=[finder])
+            searching.start()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert searching is not None
+    searching.join()
+    assert [] == servers(folder)
+
+
+def _search(finder: Finder) -> None:
+    with pytest.raises(Exception, match=r"closed|UNAVAILABLE|shutting"):
+        finder.find("doctordoctordoctordoctor")
+
+
+def test_settings_of_other_servers_are_not_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a package in the current folder take the place of the server.
+
+    The folder for temporary files may have a name that is no URI's.
+    """
+    monkeypatch.setenv("HASHFINDER_PORT", "1")
+    monkeypatch.setenv("HASHFINDER_WORKERS", "none")
+    monkeypatch.setenv("HASHFINDER_LISTEN", "unix:/nonexistent/socket")
+    monkeypatch.setenv("HASHFINDER_MAXIMUM_HASHES", "1")
+    decoy = folder / "a decoy"
+    decoy.mkdir()
+    for package in ("hashfinder", "grpc"):
+        (decoy / f"{package}.py").write_text("raise SystemExit('decoy')")
+    monkeypatch.chdir(decoy)
+    monkeypatch.setenv("TMPDIR", str(decoy))
+    with LocalServer() as server, Finder(server.target) as finder:
+        assert "a%20decoy" in server.target
+        assert finder.find(EASY).distance <= EASY.ideal_distance
+    shutil.rmtree(decoy)
+
+
+@pytest.mark.parametrize("moment", ["starting", "searching"])
+def test_server_goes_when_its_program_is_killed(folder: Path, moment: str) -> None:
+    """With SIGKILL, which no program survives to clean up after."""
+    code = f"""
+import sys
+from hashfinder_client import Finder, LocalServer
+server = LocalServer()
+server.start()
+print("now", flush=True)
+if {moment!r} == "searching":
+    Finder(server.target).find("doctordoctordoctordoctor")
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert "now\n" == program.stdout.readline()
+        if moment == "searching":
+            eventually(lambda: bool(list(folder.glob("*/socket"))), "the server serves", 30)
+        program.kill()
+    eventually(lambda: not servers(folder), "the server is gone", 30)
+    assert [] == list(folder.iterdir())
+
+
+def test_what_a_killed_server_leaves_is_removed(folder: Path) -> None:
+    """The block finds out with its next search."""
+    with LocalServer():
+        [pid] = servers(folder)
+        os.kill(pid, signal.SIGKILL)
+    assert [] == list(folder.iterdir())
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, script: str, folder: Path) -> None:
+    """Put a program in the place of the server."""
+    program = folder / "hashfinder-server"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_server_that_does_not_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the last lines of its log, the reason alone where there is one."""
+    script = """for n in 1 2 3 4 5 6; do echo "line $n" >&2; done
+echo '{"event": "failed", "reason": "no luck", "level": "error"}' >&2; exit 1"""
+    fake(monkeypatch, script, tmp_path)
+    with pytest.raises(LocalServerError) as failed, LocalServer():
+        pass
+    shown = ["line 3", "line 4", "line 5", "line 6", "failed: no luck"]
+    expected = "".join(f"\n  {line}" for line in shown)
+    assert f"hashfinder-server did not start:{expected}" == str(failed.value)
+
+
+def test_server_that_says_nothing_has_a_time_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed where it does not end by itself."""
+    monkeypatch.setattr(local_server, "_STOP_SECONDS", 0.1)
+    fake(monkeypatch, "exec sleep 3600", tmp_path)
+    with pytest.raises(LocalServerError) as failed, LocalServer(timeout=0.1):
+        pass
+    assert "hashfinder-server did not start within 0.1 s: it says nothing" == str(failed.value)
+
+
+def test_program_that_cannot_be_run_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the system's reason."""
+    fake(monkeypatch, "", tmp_path)
+    (tmp_path / "hashfinder-server").write_text("#!/nonexistent/shell\n")
+    with pytest.raises(LocalServerError, match="hashfinder-server cannot be started: No such file"):
+        LocalServer().start()
+
+
+def test_missing_server_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That says what to install."""
+    monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert not LocalServer.is_installed()
+    expected = "there is no hashfinder-server here: install it with pip install hashfinder"
+    with pytest.raises(LocalServerError) as missing, LocalServer():
+        pass
+    assert expected == str(missing.value)
+
+
+def test_server_is_started_once_and_closed_at_will(folder: Path) -> None:
+    """Closing twice is closing, before the start as well."""
+    server = LocalServer()
+    server.close()
+    server.start()
+    with pytest.raises(LocalServerError, match="started before"):
+        server.start()
+    server.close()
+    server.close()
+    assert [] == servers(folder)
+
+
+def test_folder_for_temporary_files_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is of no use is left aside."""
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    with LocalServer() as server, Finder(server.target) as finder:
+        assert finder.find(EASY).distance <= EASY.ideal_distance
+    assert not Path(server.target.removeprefix("unix:")).parent.exists()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_timeout_is_a_number_of_seconds(timeout: float) -> None:
+    """As everywhere."""
+    with pytest.raises(ValueError, match="timeout must be 0 or more"):
+        LocalServer(timeout=timeout)
