@@ -11,6 +11,7 @@ from hashfinder_proto.hash_name_pb2_grpc import (
     HashFinderServicer,
     add_HashFinderServicer_to_server,
 )
+from tests.integration.network import Network, open_network
 from tests.integration.replicas import NameServer, Replicas, StartReplicas
 from tests.integration.scripted import ScriptedServicer, Serve, ServeScript
 from tests.integration.server_process import ServerProcess, run_server
@@ -34,6 +35,13 @@ def module_server() -> Iterator[ServerProcess]:
     """A server with its defaults that the tests of a module share."""
     with run_server() as server:
         yield server
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A network of the test's own."""
+    with open_network() as network:
+        yield network
 
 
 @pytest.fixture

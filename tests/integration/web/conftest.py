@@ -13,3 +13,10 @@ def gateway(module_server: ServerProcess) -> Iterator[GatewayProcess]:
     """A gateway with its defaults."""
     with run_gateway(module_server) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def named_gateway(module_server: ServerProcess) -> Iterator[GatewayProcess]:
+    """A gateway that goes by a name."""
+    with run_gateway(module_server, "--allowed-hosts=search.example, other.example") as process:
+        yield process

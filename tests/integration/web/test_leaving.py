@@ -72,6 +72,19 @@ def test_a_connection_that_is_left_ends_its_search(
     gateway.wait_for_calls(0)
 
 
+def test_a_connection_with_two_requests_at_once_is_watched_as_well(
+    gateway: GatewayProcess, module_server: ServerProcess
+) -> None:
+    """The second one waits in the gateway, and does not hide that the client leaves."""
+    before = _cancels(module_server, "client_cancel")
+    with gateway.connection() as connection:
+        connection.sendall(get(search()) + get("/healthz"))
+        module_server.wait_for_searches(1)
+    module_server.wait_until_idle()
+
+    assert before + 1 == _cancels(module_server, "client_cancel")
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_curl_that_is_ended_ends_its_search(
     gateway: GatewayProcess, module_server: ServerProcess, signum: signal.Signals

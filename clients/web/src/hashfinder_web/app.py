@@ -56,7 +56,7 @@ class Application:
             self._is_ready,
             self._exposition,
         )
-        self._http = HttpServer(site, settings.maximum_connections)
+        self._http = HttpServer(site, settings.maximum_connections, settings.peer_seconds)
         self._asked = asyncio.Event()
         metrics.announce("connect", [each.name for each in _SERVICE.methods])
         metrics.announce("find", ["FindRange"])

@@ -9,6 +9,7 @@ from hashfinder_web.asgi import Receive, Scope, Send
 
 Headers: TypeAlias = Sequence[tuple[str, str]]
 
+_LONGEST_HEAD = 16 * 1024
 _BODY_SECONDS = 10.0
 """How long a body may take to arrive."""
 _CONTENT_SECURITY = (
@@ -52,6 +53,18 @@ class Request:
         """The address and port that the connection comes from."""
         self.receive = receive
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+
+    def check_size(self) -> None:
+        """Refuse a head that is too long. The HTTP server lets one pass that comes at once.
+
+        Raises:
+            HttpError: it is.
+        """
+        close = [("connection", "close")]
+        if len(self.path) + len(self.query) > _LONGEST_HEAD:
+            raise HttpError(414, f"the path has more than {_LONGEST_HEAD} bytes", close)
+        if sum(len(name) + len(value) for name, value in self._headers) > _LONGEST_HEAD:
+            raise HttpError(431, f"the headers have more than {_LONGEST_HEAD} bytes", close)
 
     @cached_property
     def headers(self) -> dict[str, str]:

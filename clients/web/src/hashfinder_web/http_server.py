@@ -2,17 +2,23 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from hashfinder_web.peers import Peer
 
 _LONGEST_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 _HEAD_SECONDS = 10.0
 """How long they may take to arrive."""
+_LOOK_SECONDS = 1.0
+"""How often peers are looked at."""
 _IDLE_SECONDS = 30
 """How long a connection is kept between two requests."""
 
@@ -20,9 +26,27 @@ _IDLE_SECONDS = 30
 class HttpServer:
     """Serves one ASGI application on listening sockets."""
 
-    def __init__(self, application: Any, connections: int) -> None:  # noqa: ANN401  # ASGI's type
-        """Take what is served, and how many connections may be open."""
-        protocol = type("_BoundedProtocol", (_Protocol,), {"most": connections})
+    def __init__(
+        self,
+        application: Any,  # noqa: ANN401  # ASGI's type
+        connections: int,
+        peer_seconds: float,
+        head_seconds: float = _HEAD_SECONDS,
+    ) -> None:
+        """Take what is served, and the bounds of connections.
+
+        Args:
+            application: gets the requests.
+            connections: how many may be open.
+            peer_seconds: how long a peer may leave what was repeated unanswered.
+            head_seconds: how long a request's line and headers may take to arrive.
+        """
+        bounds = {
+            "most": connections,
+            "peer_seconds": peer_seconds,
+            "head_seconds": head_seconds,
+        }
+        protocol = type("_BoundedProtocol", (_Protocol,), bounds)
         config = uvicorn.Config(
             application,
             interface="asgi3",
@@ -46,10 +70,22 @@ class HttpServer:
 
     async def serve(self, listeners: list[socket.socket]) -> None:
         """Serve until `stop`, and close the listeners and all connections."""
-        await self._server.serve(listeners)
+        watching = asyncio.create_task(self._watch_peers())
+        try:
+            await self._server.serve(listeners)
+        finally:
+            watching.cancel()
         for each in list(self._server.server_state.connections):
             each.transport.abort()  # one whose client does not read what is left
         await asyncio.sleep(0)
+
+    async def _watch_peers(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            for each in list(self._server.server_state.connections):
+                if isinstance(each, _Protocol):
+                    each.drop_if_lost(now)
 
     def stop(self) -> None:
         """Let `serve` return, within about a second."""
@@ -68,13 +104,16 @@ class _Protocol(H11Protocol):
     """A connection that is closed if it is one too many, or does not say what it wants."""
 
     most = 1
+    peer_seconds = 1.0
+    head_seconds = 1.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._peer = Peer(self.peer_seconds)
         if len(self.connections) > self.most:
             transport.abort()
             return
-        self.timeout_keep_alive_task = self.loop.call_later(_HEAD_SECONDS, self._too_late)
+        self.timeout_keep_alive_task = self.loop.call_later(self.head_seconds, self._too_late)
 
     def data_received(self, data: bytes) -> None:
         # uvicorn stops its timer with the first byte: here, the head has to be complete in time.
@@ -83,16 +122,23 @@ class _Protocol(H11Protocol):
         if self._is_answering():
             # Another request before this one is answered. uvicorn would stop reading, and so not
             # notice that the client leaves.
-            if data.strip(b"\r\n"):
-                self.transport.abort()
+            self.transport.abort()
             return
         before = self.cycle
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:  # it is no HTTP, and its answer has been sent already
+            self.transport.abort()
         if self.transport.is_closing() or self.cycle is not before:
             if timer is not None:
                 timer.cancel()
         else:
             self.timeout_keep_alive_task = timer
+
+    def drop_if_lost(self, now: float) -> None:
+        """Drop the connection if its peer has vanished."""
+        if self._peer.is_lost(self.transport.get_extra_info("socket"), now):
+            self.transport.abort()
 
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request

@@ -65,6 +65,7 @@ class Site:
             raise  # the HTTP server sends a bare 500, or closes the connection
 
     async def _serve(self, request: Request, send: Send) -> None:
+        request.check_size()
         path = request.path
         if path == b"/healthz":
             _check_read(request)

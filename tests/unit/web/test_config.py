@@ -1,0 +1,59 @@
+"""The gateway's settings: flags and variables, and errors that name both."""
+
+import pytest
+
+from hashfinder_web.config import SettingsInvalidError, load_settings
+
+
+def test_every_flag_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flag wins."""
+    monkeypatch.setenv("HASHFINDER_WEB_PORT", "1234")
+    monkeypatch.setenv("HASHFINDER_WEB_MAXIMUM_SEARCHES", "7")
+    monkeypatch.setenv("HASHFINDER_PORT", "9")
+
+    settings = load_settings(["--maximum-searches", "8"])
+
+    assert (1234, 8) == (settings.port, settings.maximum_searches)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--server", "[::1]:50051"], "http://[::1]:9464/metrics"),
+        (["--server", "dns:///hf.example:50051"], "http://hf.example:9464/metrics"),
+        (["--server-metrics", "http://x:1/m"], "http://x:1/m"),
+    ],
+)
+def test_metrics_are_looked_for_beside_the_server(flags: list[str], expected: str) -> None:
+    """Unless it is said where they are."""
+    assert expected == load_settings(flags).metrics_url
+
+
+def test_names_of_hosts_are_a_list() -> None:
+    """The one that is listened on belongs to it."""
+    settings = load_settings(["--allowed-hosts", "A.example , b", "--host", "here.example"])
+
+    assert {"a.example", "b", "here.example"} == settings.host_names
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "reason"),
+    [
+        ("server", "nonsense", "must be HOST:PORT or dns:///HOST:PORT"),
+        ("server-metrics", "ftp://x/", "must be a URL such as"),
+        ("allowed-hosts", "a.example:80", "must be names of hosts without ports"),
+        ("port", "65536", "must be a whole number from 0 to 65535, not '65536'"),
+        ("maximum-searches", "0", "must be a whole number from 1 to 10000, not '0'"),
+        ("peer-seconds", "1", "must be a whole number from 2 to 3600, not '1'"),
+        ("drain-grace", "nan", "must be a number from 0 to 3600"),
+        ("log-format", "xml", "must be auto or json or console, not 'xml'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_may_be(flag: str, value: str, reason: str) -> None:
+    """By its flag and its variable."""
+    variable = f"HASHFINDER_WEB_{flag.upper().replace('-', '_')}"
+
+    with pytest.raises(SettingsInvalidError) as caught:
+        load_settings([f"--{flag}={value}"])
+
+    assert str(caught.value).startswith(f"--{flag} ({variable}) {reason}")

@@ -1,0 +1,132 @@
+"""The bounds of connections that the HTTP server has beside uvicorn's own."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from hashfinder_web.asgi import Receive, Scope, Send
+from hashfinder_web.http_server import HttpServer
+from hashfinder_web.listener import BindError, listen
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer, unless the path says to wait for the client's end."""
+    if scope["path"] == "/wait":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    headers = [(b"content-length", b"5")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@asynccontextmanager
+async def _serving(connections: int = 10, head_seconds: float = 10) -> AsyncIterator[int]:
+    listeners = listen("127.0.0.1", 0, 10)
+    port: int = listeners[0].getsockname()[1]
+    server = HttpServer(_hello, connections, 10, head_seconds)
+    serving = asyncio.create_task(server.serve(listeners))
+    try:
+        yield port
+    finally:
+        server.stop()
+        await serving
+
+
+@asynccontextmanager
+async def _connected(port: int) -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def _ask(streams: Streams, path: str = "/") -> bytes:
+    reader, writer = streams
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(5)
+    return head
+
+
+async def _rest(streams: Streams) -> bytes:
+    """Return all that comes until the other side ends the connection."""
+    with suppress(ConnectionResetError):
+        async with asyncio.timeout(10):
+            return await streams[0].read()
+    return b""
+
+
+async def test_a_connection_serves_one_request_after_the_other() -> None:
+    """Nothing is left of the first one."""
+    async with _serving() as port, _connected(port) as streams:
+        assert (await _ask(streams)).startswith(b"HTTP/1.1 200 ")
+        assert (await _ask(streams)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_one_connection_too_many_is_closed_at_once() -> None:
+    """The other one stays, and its place is free when it has gone."""
+    async with _serving(connections=1) as port:
+        async with _connected(port) as first:
+            await _ask(first)
+            async with _connected(port) as second:
+                assert b"" == await _rest(second)
+            await _ask(first)
+        async with asyncio.timeout(10):
+            while not await _is_served(port):  # the server has yet to see that it has gone
+                continue
+
+
+async def _is_served(port: int) -> bool:
+    async with _connected(port) as streams:
+        try:
+            await _ask(streams)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return False
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_is_not_complete_in_time_ends_the_connection(sent: bytes) -> None:
+    """Whatever part of it has come, and whether more of it trickles in."""
+    async with _serving(head_seconds=0.3) as port, _connected(port) as streams:
+        streams[1].write(sent)
+
+        async def trickle() -> None:
+            while sent:
+                streams[1].write(b"x: y\r\n")
+                await asyncio.sleep(0.05)
+
+        trickling = asyncio.create_task(trickle())
+        assert b"" == await _rest(streams)
+        trickling.cancel()
+
+
+async def test_a_second_request_before_the_answer_ends_the_connection() -> None:
+    """Reading it would have to wait, and would hide that the client leaves."""
+    async with _serving() as port, _connected(port) as streams:
+        streams[1].write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.05)
+        streams[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"" == await _rest(streams)
+
+
+def test_a_port_in_use_is_named() -> None:
+    """Nothing stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BindError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
+            listen("127.0.0.1", port, 10)
+
+
+def test_a_host_that_is_not_ours_is_named() -> None:
+    """As with an IPv6 address of another machine."""
+    with pytest.raises(BindError, match=r"cannot listen on \[2001:db8::1\]:0"):
+        listen("2001:db8::1", 0, 10)
