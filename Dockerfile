@@ -41,7 +41,8 @@ RUN export PYTHONPYCACHEPREFIX=/opt/bytecode \
 FROM base
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/bytecode /opt/bytecode
-ENV HASHFINDER_HOST=0.0.0.0 PYTHONPYCACHEPREFIX=/opt/bytecode
+# Plain text inside the container's own network; a certificate (docs/security.md) takes precedence.
+ENV HASHFINDER_HOST=0.0.0.0 HASHFINDER_PLAIN_TEXT=true PYTHONPYCACHEPREFIX=/opt/bytecode
 USER 65532:65532
 EXPOSE 50051 9464
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \

@@ -5,6 +5,9 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 BENCH_ARGS ?=
 MINUTES ?= 2
+# Where `make certs` writes, and the server's names and addresses beside localhost.
+CERTS ?= .certs
+HOSTS ?= server hashfinder hashfinder-headless
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,8 +41,8 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns bench-kernel bench-stops bench-shards soak \
-	lint format types image up down logs k8s-demo sbom proto proto-check rules docs docs-check lock tools clean
+.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns test-security bench-kernel bench-stops bench-shards soak \
+	lint format types certs image up down logs k8s-demo sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +53,9 @@ setup: $(PACKAGES_STAMP) ## Make .venv: the locked requirements, the kernel, the
 
 demo: setup ## Start a server on free ports and run each kind of search: finds, streams, cancels, budgets, metrics
 	@$(BIN)/python deploy/demo.py
+
+certs: setup ## Make a CA for tests, and certificates of a server and a client, in CERTS=.certs (HOSTS="more names")
+	@$(BIN)/python deploy/certs.py '$(CERTS)' $(HOSTS)
 
 # --- Test and check ---
 
@@ -64,6 +70,9 @@ test-container: setup $(GRPCURL) ## Build the image, run the stack and test both
 
 test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the manifests, a sharded search as its Job would run it, and a rollout under load (needs kubectl or Go)
 	PATH="$$PATH:$(CURDIR)/$(dir $(KUSTOMIZE))" $(BIN)/pytest -m k8s -o faulthandler_timeout=230 $(PYTEST_ARGS)
+
+test-security: setup ## Run the tests of TLS and the admin listener: certificates that rotate, break and expire, silent handshakes
+	$(BIN)/pytest -m security $(PYTEST_ARGS)
 
 test-netns: setup ## Run the tests that break the network, in a namespace of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
@@ -152,7 +161,7 @@ UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
 
 clean: ## Remove everything that make has created
-	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache .certs .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf $(foreach d,$(DISTRIBUTIONS),$(d)/build $(d)/src/*.egg-info) $(BUILT_KERNEL)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

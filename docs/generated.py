@@ -10,11 +10,14 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.certs import Authority
 from hashfinder.config import Settings, SettingsInvalidError, load_settings
 from tests.integration.server_process import run_server
 
@@ -33,8 +36,11 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     """Return a row for each metric of ours that a server exposes; `process_*` is the library's."""
-    with run_server() as server, urlopen(server.metrics_url, timeout=5) as response:  # noqa: S310  # our own server
-        exposition = response.read().decode()
+    with TemporaryDirectory() as folder:  # for the metrics that only a server with TLS has
+        certificate, key = Authority().server().write(Path(folder), "server")
+        tls = ("--tls-certificate", str(certificate), "--tls-key", str(key))
+        with run_server(*tls) as server, urlopen(server.metrics_url, timeout=5) as response:  # noqa: S310  # our own server
+            exposition = response.read().decode()
     rows = []
     for family in text_string_to_metric_families(exposition):
         if family.name.startswith("process_"):
@@ -56,11 +62,9 @@ def _allowed(flag: str) -> str:
     try:
         load_settings([flag, "?"])
     except SettingsInvalidError as error:
-        allowed = re.search(r"must be (.*), not '\?'", str(error))
-        if allowed is None:
-            raise
-        return allowed[1]
-    return "a text"
+        if allowed := re.search(r"must be (.*), not '\?'", str(error)):
+            return allowed[1]
+    return "a text"  # refused, if at all, since it does not fit another setting
 
 
 def _labels(family: Metric) -> list[str]:

@@ -36,8 +36,9 @@ CHOICES: dict[str, list[str]] = {
     "log_level": ["debug", "info", "warning", "error"],
 }
 TEXTS = {"host", "kernel"}
+FILES = {"tls_certificate", "tls_key", "tls_client_ca"}
 ADDRESSES = {"listen"}
-SWITCHES = {"metrics", "exit_with_stdin"}
+SWITCHES = {"metrics", "exit_with_stdin", "plain_text"}
 FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
 
 
@@ -74,7 +75,8 @@ def complaint(*arguments: str) -> str:
 def test_tests_know_every_setting() -> None:
     """A new setting has to be added above."""
     assert (
-        set(Settings.model_fields) == RANGES.keys() | CHOICES.keys() | TEXTS | ADDRESSES | SWITCHES
+        set(Settings.model_fields)
+        == RANGES.keys() | CHOICES.keys() | TEXTS | FILES | SWITCHES | ADDRESSES
     )
 
 
@@ -203,6 +205,64 @@ def test_listen_and_port_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> 
     assert sentence == complaint("--listen", "unix:/run/hashfinder.sock")
     monkeypatch.setenv("HASHFINDER_PORT", "")
     assert load_settings(["--listen", "127.0.0.1:0"]).listen
+
+
+TLS = ("--tls-certificate", "server.pem", "--tls-key", "server.key")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--host", "127.8.9.1"],
+        ["--host", "::1"],
+        ["--host", "localhost"],
+        ["--host", "192.0.2.1", "--listen", "unix:/run/hashfinder.sock"],
+        ["--host", "192.0.2.1", "--listen", "127.0.0.1:0"],
+        ["--host", "192.0.2.1", "--plain-text"],
+        ["--host", "192.0.2.1", *TLS],
+        ["--host", "192.0.2.1", *TLS, "--no-plain-text", "--tls-client-ca", "ca.pem"],
+    ],
+)
+def test_plain_text_leaves_the_machine_only_if_asked_for(arguments: list[str]) -> None:
+    """Loopback, a unix socket, a certificate, or a word of the operator."""
+    load_settings(arguments)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1:0", "[::]:0", "hashfinder.test:0", "0.0.0.0:0"])
+def test_plain_text_on_other_addresses_is_refused(address: str) -> None:
+    """The sentence names both ways out."""
+    sentence = complaint("--listen", address)
+    assert sentence.startswith(f"{address} is not loopback: ")
+    for name in ("tls_certificate", "tls_key", "plain_text"):
+        assert f"{flag(name)} ({variable(name)})" in sentence
+
+
+@pytest.mark.parametrize("text", ["true", "1", "yes", "false", "0"])
+def test_plain_text_by_variable(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As containers give it."""
+    monkeypatch.setenv("HASHFINDER_PLAIN_TEXT", text)
+    assert (text in {"true", "1", "yes"}) == load_settings([]).plain_text
+
+
+def test_switch_is_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else."""
+    monkeypatch.setenv("HASHFINDER_PLAIN_TEXT", "perhaps")
+    expected = "--plain-text (HASHFINDER_PLAIN_TEXT) must be true or false, not 'perhaps'"
+    assert expected == complaint()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--tls-key", "k"], "--tls-key (HASHFINDER_TLS_KEY) need each other"),
+        (["--tls-certificate", "c"], "--tls-key (HASHFINDER_TLS_KEY) need each other"),
+        (["--tls-client-ca", "c"], "needs --tls-certificate (HASHFINDER_TLS_CERTIFICATE)"),
+        ([*TLS, "--listen", "unix:/s"], "is for a port: a unix socket is plain text"),
+    ],
+)
+def test_settings_of_tls_fit_together(arguments: list[str], expected: str) -> None:
+    """One that would have no effect is an error."""
+    assert complaint(*arguments).endswith(expected)
 
 
 def test_flags_come_before_the_environment_and_that_before_defaults(

@@ -79,7 +79,7 @@ def test_port_of_another_server_is_in_use(server: ServerProcess) -> None:
 
 def test_host_that_is_not_ours_is_an_error() -> None:
     """An address of another machine cannot be listened on."""
-    ended = run("--host", "192.0.2.1")
+    ended = run("--host", "192.0.2.1", "--plain-text")
 
     assert 1 == ended.returncode
     assert "192.0.2.1" in ended.stderr

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import structlog
 
 from hashfinder.config import Settings
+from hashfinder.domain.address import is_local
 from hashfinder.domain.errors import HashFinderError, WorkerDiedError
 from hashfinder.kernel import Kernel
 from hashfinder.lifecycle import DrainTimes, Lifecycle
@@ -23,6 +24,8 @@ from hashfinder.scheduling.hooks import WorkerHooks
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
+from hashfinder.transport.certificates import TlsFiles
+from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.identity import ClientIdentity, identify_by
 from hashfinder.transport.limits import ServerOptions
 from hashfinder.transport.server import Server
@@ -95,13 +98,17 @@ class Application:
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
         )
+        credentials = _credentials(settings)
+        if credentials is not None:
+            metrics.describe_tls(credentials)
         self._endpoint: MetricsEndpoint | None = None
         if settings.metrics:
             self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         # Last of all that can fail: a socket has a file.
         self._server = Server(
-            servicer, metrics, options, kernel.backend, identify, self.lifecycle.fail
+            servicer, metrics, options, kernel.backend, identify, self.lifecycle.fail, credentials
         )
+        self._is_private = credentials is not None or is_local(settings.address)
         self.backend = kernel.backend
         self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
@@ -129,6 +136,10 @@ class Application:
         """
         self._scheduler.start()
         await self._server.start()
+        if not self._is_private:
+            _log.warning(
+                "plain text: whoever is on the way can read and change it", grpc=self.address
+            )
         _log.info(
             "serving",
             grpc=self.address,
@@ -209,3 +220,16 @@ class Application:
             draining=self.lifecycle.state == "draining",
             log_lines_dropped=self._log_lines_dropped(),
         )
+
+
+def _credentials(settings: Settings) -> TlsCredentials | None:
+    """Return the credentials of the public port; None for plain text.
+
+    Raises:
+        CertificateError: a file cannot be used.
+    """
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return TlsCredentials(
+        TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    )

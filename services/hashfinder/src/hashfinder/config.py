@@ -13,7 +13,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from hashfinder.domain.address import ListenAddress, TcpAddress, parse_address
+from hashfinder.domain.address import ListenAddress, TcpAddress, is_local, parse_address
 from hashfinder.domain.errors import HashFinderError
 
 _PREFIX = "HASHFINDER_"
@@ -58,6 +58,15 @@ class Settings(BaseSettings):
     """The port for Prometheus; 0 for any free one."""
     metrics: CliImplicitFlag[bool] = True
     """Whether to serve metrics."""
+
+    tls_certificate: Annotated[str, Field(min_length=1)] | None = None
+    """The server's certificate, a PEM file, with those up to its CA; followed when it changes."""
+    tls_key: Annotated[str, Field(min_length=1)] | None = None
+    """The certificate's private key, a PEM file without a passphrase."""
+    tls_client_ca: Annotated[str, Field(min_length=1)] | None = None
+    """The CAs that sign clients' certificates, a PEM file: every client then needs one."""
+    plain_text: CliImplicitFlag[bool] = False
+    """Whether to serve without TLS on addresses other than loopback."""
 
     maximum_hashes: Annotated[int, Field(ge=1, le=2**64 - 1)] = 20_000_000_000
     """The largest budget of one search, in hashes."""
@@ -112,6 +121,26 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            message = f"{_named('tls_certificate')} and {_named('tls_key')} need each other"
+            raise ValueError(message)
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            message = f"{_named('tls_client_ca')} needs {_named('tls_certificate')}"
+            raise ValueError(message)
+        if self.tls_certificate is not None and not isinstance(self.address, TcpAddress):
+            message = f"{_named('tls_certificate')} is for a port: a unix socket is plain text"
+            raise ValueError(message)
+        if self.tls_certificate is None and not self.plain_text and not is_local(self.address):
+            message = (
+                f"{self.address} is not loopback: give a certificate with"
+                f" {_named('tls_certificate')} and {_named('tls_key')}, or allow plain text with"
+                f" {_named('plain_text')}"
+            )
+            raise ValueError(message)
+        return self
+
     @property
     def address(self) -> ListenAddress:
         """Where to serve gRPC."""
@@ -152,6 +181,7 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _named(name: str) -> str:
+    """Return a setting as its flag and its variable."""
     return f"--{name.replace('_', '-')} ({_PREFIX}{name.upper()})"
 
 
@@ -161,9 +191,9 @@ def _allowed(name: str) -> str:
     schema = schema.get("anyOf", [schema])[0]
     if "enum" in schema:
         return " or ".join(schema["enum"])
-    if schema["type"] == "boolean":
-        return "true or false"
     if schema["type"] == "string":
         return "a text"
+    if schema["type"] == "boolean":
+        return "true or false"
     kind = "a whole number" if schema["type"] == "integer" else "a number"
     return f"{kind} from {schema['minimum']} to {schema['maximum']}"

@@ -1,7 +1,9 @@
 """Where a server listens, as the operator writes it: HOST:PORT, unix:/path, or private."""
 
+import ipaddress
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
@@ -68,6 +70,15 @@ def parse_address(text: str) -> ListenAddress:
         message = f"must be {ADDRESS_FORMS}, not {text!r}"
         raise ValueError(message)
     return TcpAddress(found["ipv6"] or found["host"], int(found["port"]))
+
+
+def is_local(address: ListenAddress) -> bool:
+    """Return whether only this machine reaches `address`: loopback, or a socket."""
+    if not isinstance(address, TcpAddress):
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(address.host).is_loopback
+    return address.host == "localhost"
 
 
 def _checked_path(path: str) -> str:

@@ -68,6 +68,22 @@ class Readings:
     log_lines_dropped: int
 
 
+class TlsReadings(Protocol):
+    """The TLS certificate in use, and the changes of its files."""
+
+    @property
+    def expires(self) -> float:
+        """When the certificate expires, in seconds since 1970."""
+
+    @property
+    def reloads(self) -> int:
+        """How many changed sets of files were taken."""
+
+    @property
+    def failed_reloads(self) -> int:
+        """How many were refused."""
+
+
 _TEXTS = {
     "hashes": "Positions scanned, of all searches.",
     "searches_active": "Searches under way.",
@@ -94,6 +110,26 @@ class _ReadingsCollector(Collector):
         for name, text in _TEXTS.items():
             family = CounterMetricFamily if name in _GROWING else GaugeMetricFamily
             yield family(f"hashfinder_{name}", text, getattr(readings, name))
+
+
+class _TlsCollector(Collector):
+    def __init__(self, readings: TlsReadings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "hashfinder_tls_certificate_expiry_timestamp_seconds",
+            "When the server's certificate expires. Only with TLS.",
+            self._readings.expires,
+        )
+        reloads = CounterMetricFamily(
+            "hashfinder_tls_reloads",
+            "Changed certificate files that were taken, or refused. Only with TLS.",
+            labels=("result",),
+        )
+        reloads.add_metric(("success",), self._readings.reloads)
+        reloads.add_metric(("failure",), self._readings.failed_reloads)
+        yield reloads
 
 
 class Metrics:
@@ -169,6 +205,10 @@ class Metrics:
     def on_scrape(self, read: Callable[[], Readings]) -> None:
         """Register metrics that are read, all at once, on every scrape."""
         self._registry.register(_ReadingsCollector(read))
+
+    def describe_tls(self, readings: TlsReadings) -> None:
+        """Register the metrics of TLS, read on every scrape."""
+        self._registry.register(_TlsCollector(readings))
 
     def started(self, rpc: RpcLabels) -> None:
         """Count an RPC's start."""

@@ -41,9 +41,11 @@ class Listener:
         build: Callable[[], grpc.aio.Server],
         address: ListenAddress,
         on_failure: Callable[[HashFinderError], None],
+        create_credentials: Callable[[], grpc.ServerCredentials] | None = None,
     ) -> None:
         """Bind `address`; nothing is served before `start`.
 
+        `create_credentials` makes those of each server; without it they serve plain text.
         `on_failure` is called once if a replacement cannot bind: nobody can connect any more.
 
         Raises:
@@ -53,6 +55,7 @@ class Listener:
         """How many times the accept loop has ended by itself."""
         self._build = build
         self._on_failure = on_failure
+        self._create_credentials = create_credentials
         self._server = build()
         self._file = _file_of(address)
         self.address = address
@@ -129,15 +132,20 @@ class Listener:
         """Bind the address; return it, with the port that it got."""
         try:
             if self._file is not None:
-                self._file.publish(lambda path: _add_port(server, UnixAddress(str(path))))
+                self._file.publish(lambda path: self._add_port(server, UnixAddress(str(path))))
                 return UnixAddress(str(self._file.path))
             assert isinstance(self.address, TcpAddress)  # noqa: S101  # or there is a file
             _check_bindable(self.address)
-            return replace(self.address, port=_add_port(server, self.address))
+            return replace(self.address, port=self._add_port(server, self.address))
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             message = f"cannot listen on {self.address}: {reason}"
             raise BindError(message) from error
+
+    def _add_port(self, server: grpc.aio.Server, address: ListenAddress) -> int:
+        if self._create_credentials is None:
+            return server.add_insecure_port(str(address))
+        return server.add_secure_port(str(address), self._create_credentials())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -158,10 +166,6 @@ def _file_of(address: ListenAddress) -> SocketFile | None:
                 raise BindError(message) from error
         case TcpAddress():
             return None
-
-
-def _add_port(server: grpc.aio.Server, address: ListenAddress) -> int:
-    return server.add_insecure_port(str(address))
 
 
 def _check_bindable(address: TcpAddress) -> None:

@@ -7,6 +7,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport.core import create_server
+from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.health import HEALTH_SERVICE, Health
 from hashfinder.transport.interceptor import RpcInterceptor
 from hashfinder.transport.limits import ServerOptions, channel_arguments
@@ -28,11 +29,13 @@ class Server:
         backend: str,
         identify: Callable[[str], str],
         on_failure: Callable[[HashFinderError], None],
+        credentials: TlsCredentials | None,
     ) -> None:
         """Bind the address; nothing is served before `start`. Every trailer names the `backend`.
 
         `identify` returns the client of a peer.
         `on_failure` is called if the address is lost for good: nobody can connect any more.
+        Without `credentials` it is plain text.
 
         Raises:
             BindError: the address is in use, or not ours.
@@ -42,7 +45,13 @@ class Server:
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
         self._health = Health(identify)
         self._health.set(SERVICE, serving=True)
-        self._listener = Listener(self._build, options.address, on_failure)
+        self._credentials = credentials
+        self._listener = Listener(
+            self._build,
+            options.address,
+            on_failure,
+            None if credentials is None else credentials.create,
+        )
         self.address = str(self._listener.address)
 
     @property
@@ -53,6 +62,8 @@ class Server:
     async def start(self) -> None:
         """Begin to serve."""
         await self._listener.start()
+        if self._credentials is not None:
+            self._credentials.watch()
 
     def refuse_traffic(self) -> None:
         """Say NOT_SERVING for the service; the server itself stays SERVING: it is alive."""
@@ -65,6 +76,8 @@ class Server:
     async def stop(self) -> None:
         """Close the address and all connections, within some seconds; cancel what is left."""
         self._interceptor.hang_up()
+        if self._credentials is not None:
+            self._credentials.stop()
         await self._listener.stop()
 
     def discard(self) -> None:

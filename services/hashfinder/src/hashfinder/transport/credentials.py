@@ -1,0 +1,120 @@
+"""The server's TLS credentials, which follow their files without a restart.
+
+The files are looked at once a second, and checked off the event loop. gRPC asks for the newest set
+at every handshake, on a thread of its own, and gets what is in memory. Connections that are open
+stay as they are. A set that does not work is reported, and the former one remains.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import grpc
+import structlog
+
+from hashfinder.transport.certificates import (
+    CertificateError,
+    CertificateSet,
+    TlsFiles,
+    load_certificates,
+)
+
+_LOOK_SECONDS = 1.0
+_SOON_SECONDS = 7 * 86_400.0
+"""How long before its end a certificate is warned of, at the start and after a reload."""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class TlsCredentials:
+    """Certificates from files, as gRPC takes them. One server process has one."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Load the files.
+
+        Raises:
+            CertificateError: they cannot be used; names the setting.
+        """
+        self.reloads = 0
+        """How many times a changed set was taken."""
+        self.failed_reloads = 0
+        """How many changed sets were refused."""
+        self._files = files
+        self._stamps = self._seen = files.stamps()
+        self._set = load_certificates(files)
+        self._watching: asyncio.Task[None] | None = None
+        self._describe("certificate loaded")
+
+    @property
+    def expires(self) -> float:
+        """When the certificate in use expires, in seconds since 1970."""
+        return self._set.expires
+
+    def create(self) -> grpc.ServerCredentials:
+        """Return credentials for one gRPC server, which take each newer set by themselves."""
+        known = self._set
+
+        def newer() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal known
+            latest = self._set
+            if latest is known:
+                return None
+            known = latest
+            return _configuration(latest)
+
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(known),
+            newer,  # type: ignore[arg-type]  # None means no change, which the stubs do not know
+            require_client_authentication=self._files.client_ca is not None,
+        )
+
+    def watch(self) -> None:
+        """Follow the files from now on."""
+        self._watching = asyncio.ensure_future(self._watch())
+
+    def stop(self) -> None:
+        """Follow them no longer."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def look(self) -> None:
+        """Look at the files once; load them if they have changed, and not since the last look.
+
+        What has changed since may be written right now.
+        """
+        before, self._seen = self._seen, self._files.stamps()
+        if self._seen != self._stamps and self._seen == before:
+            self._stamps = self._seen
+            await self._reload()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.look()
+
+    async def _reload(self) -> None:
+        try:
+            found = await asyncio.to_thread(load_certificates, self._files)
+        except CertificateError as error:
+            self.failed_reloads += 1
+            _log.error("certificate not reloaded: the former one remains", reason=str(error))
+        else:
+            self._set = found
+            self.reloads += 1
+            self._describe("certificate reloaded")
+
+    def _describe(self, event: str) -> None:
+        left = self.expires - time.time()
+        report = _log.warning if left < _SOON_SECONDS else _log.info
+        report(
+            event,
+            certificate=self._files.certificate,
+            expires=datetime.fromtimestamp(self.expires, UTC).isoformat(),
+            days_left=int(left // 86_400),
+        )
+
+
+def _configuration(found: CertificateSet) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(found.key, found.chain)], root_certificates=found.client_ca
+    )

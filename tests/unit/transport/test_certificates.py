@@ -1,0 +1,166 @@
+"""Certificate files: those that work, and what is wrong with those that do not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from deploy.certs import Authority, Pair
+from hashfinder.transport.certificates import CertificateError, TlsFiles, load_certificates
+
+
+@dataclass
+class Written:
+    """Files that work, until a test breaks one."""
+
+    folder: Path
+    authority: Authority
+
+    def __post_init__(self) -> None:
+        """Write them."""
+        self.certificate, self.key = self.authority.server().write(self.folder, "server")
+        self.ca = self.folder / "ca.pem"
+        self.ca.write_bytes(self.authority.pem)
+
+    @property
+    def files(self) -> TlsFiles:
+        """Where they are."""
+        return TlsFiles(str(self.certificate), str(self.key), str(self.ca))
+
+    def put(self, pair: Pair) -> None:
+        """Replace certificate and key."""
+        self.certificate.write_bytes(pair.certificate)
+        self.key.write_bytes(pair.key)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    """One CA for all: keys take time."""
+    return Authority()
+
+
+@pytest.fixture
+def written(tmp_path: Path, authority: Authority) -> Written:
+    """Files that work."""
+    return Written(tmp_path, authority)
+
+
+def test_set_has_what_the_files_contain(written: Written) -> None:
+    """Byte by byte, and when the certificate expires."""
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+    written.put(written.authority.server(ends=ends))
+    found = load_certificates(written.files)
+    assert written.certificate.read_bytes() == found.chain
+    assert written.key.read_bytes() == found.key
+    assert written.ca.read_bytes() == found.client_ca
+    assert ends.timestamp() == found.expires
+
+
+def test_client_ca_is_optional(written: Written) -> None:
+    """Then no client needs a certificate."""
+    files = TlsFiles(str(written.certificate), str(written.key))
+    assert load_certificates(files).client_ca is None
+
+
+def test_chain_and_bundle_may_have_several_certificates(written: Written) -> None:
+    """And text between them, as other tools write it."""
+    more = b"# another\n" + Authority("other").pem
+    written.certificate.write_bytes(written.certificate.read_bytes() + more)
+    written.ca.write_bytes(written.ca.read_bytes() + more)
+    assert more in load_certificates(written.files).chain
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _spoiled(path: Path) -> None:
+    pem = path.read_bytes()
+    path.write_bytes(pem[:200] + b"****" + pem[204:])
+
+
+CERTIFICATE = "--tls-certificate (HASHFINDER_TLS_CERTIFICATE): "
+KEY = "--tls-key (HASHFINDER_TLS_KEY): "
+CLIENT_CA = "--tls-client-ca (HASHFINDER_TLS_CLIENT_CA): "
+PAST = datetime.now(UTC) - timedelta(seconds=5)
+
+BREAKS: dict[str, tuple[Callable[[Written], object], str, str]] = {
+    "no certificate": (lambda w: w.certificate.unlink(), CERTIFICATE, "No such file"),
+    "no key": (lambda w: w.key.unlink(), KEY, "No such file"),
+    "no CA": (lambda w: w.ca.unlink(), CLIENT_CA, "No such file"),
+    "folder": (lambda w: _folder(w.ca), CLIENT_CA, "Is a directory"),
+    "empty certificate": (lambda w: w.certificate.write_bytes(b""), CERTIFICATE, "no certificate"),
+    "empty key": (lambda w: w.key.write_bytes(b""), KEY, "no private key"),
+    "empty CA": (lambda w: w.ca.write_bytes(b""), CLIENT_CA, "no certificate"),
+    "half a certificate": (lambda w: _truncated(w.certificate), CERTIFICATE, "ends within"),
+    "half a key": (lambda w: _truncated(w.key), KEY, "no private key"),
+    "half a CA": (lambda w: _truncated(w.ca), CLIENT_CA, "ends within"),
+    "spoiled CA": (lambda w: _spoiled(w.ca), CLIENT_CA, "certificate 1 of"),
+    "second CA broken": (
+        lambda w: w.ca.write_bytes(w.ca.read_bytes() + w.ca.read_bytes()[:99]),
+        CLIENT_CA,
+        "ends within",
+    ),
+    "other key": (
+        lambda w: w.key.write_bytes(w.authority.server().key),
+        KEY,
+        "is not the key of the certificate",
+    ),
+    "key with a passphrase": (
+        lambda w: w.key.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"),
+        KEY,
+        "has a passphrase",
+    ),
+    "swapped": (
+        lambda w: w.certificate.write_bytes(w.key.read_bytes()),
+        CERTIFICATE,
+        "no certificate",
+    ),
+    "expired": (lambda w: w.put(w.authority.server(ends=PAST)), CERTIFICATE, "has expired"),
+    "for clients": (
+        lambda w: w.put(w.authority.client("me")),
+        CERTIFICATE,
+        "unsuitable certificate purpose",
+    ),
+    "too large": (lambda w: w.ca.write_bytes(b" " * 2**21), CLIENT_CA, "larger than 1 MiB"),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_what_is_wrong_is_named(written: Written, case: str) -> None:
+    """The setting, the file, and what is wrong with it."""
+    spoil, setting, what = BREAKS[case]
+    spoil(written)
+    with pytest.raises(CertificateError) as caught:
+        load_certificates(written.files)
+    sentence = str(caught.value)
+    assert sentence.startswith(setting)
+    assert str(written.folder) in sentence
+    assert what in sentence
+
+
+def test_stamps_change_with_every_file(written: Written) -> None:
+    """Also when a link leads elsewhere, as Kubernetes replaces a Secret."""
+    link = written.folder / "link.pem"
+    link.symlink_to(written.ca)
+    files = TlsFiles(str(written.certificate), str(written.key), str(link))
+    seen = {files.stamps()}
+    for path in (written.certificate, written.key, written.ca):
+        path.write_bytes(path.read_bytes() + b"\n")
+        seen.add(files.stamps())
+    other = written.folder / "other.pem"
+    other.write_bytes(written.ca.read_bytes())
+    link.unlink()
+    link.symlink_to(other)
+    seen.add(files.stamps())
+    written.key.unlink()
+    seen.add(files.stamps())
+    assert 6 == len(seen)
+    assert files.stamps() in seen
