@@ -6,9 +6,10 @@ from contextlib import ExitStack
 import grpc
 import pytest
 
-from hashfinder_client.channel import Options
+from hashfinder_client.channel import Options, connect
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.tls import Tls
 
 TARGET = "127.0.0.1:1"
 
@@ -27,7 +28,7 @@ def opened() -> Iterator[list[grpc.Channel]]:
 def renewable(opened: list[grpc.Channel]) -> RenewableChannel[grpc.Channel]:
     """The first channel of a target."""
 
-    def open_channel(target: str, options: Options) -> grpc.Channel:
+    def open_channel(target: str, options: Options, _tls: Tls | None) -> grpc.Channel:
         assert target == TARGET
         assert ("grpc.use_local_subchannel_pool", 1) in options, "connections of its own"
         opened.append(grpc.insecure_channel(target, options))
@@ -79,7 +80,7 @@ def test_closed_channel_is_given_to_nobody(
 def test_channel_of_the_caller_stays() -> None:
     """It is neither replaced nor closed."""
     with grpc.insecure_channel(TARGET) as own:
-        renewable = RenewableChannel(own, grpc.insecure_channel)
+        renewable = RenewableChannel(own, connect)
         assert renewable.release(renewable.acquire(), renew=True) is None
         assert renewable.acquire() is own
         assert [] == renewable.close()

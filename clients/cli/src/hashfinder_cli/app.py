@@ -198,7 +198,7 @@ def health(
     """Tell whether the server is ready: exit 0 if it is SERVING, 5 if not."""
     from hashfinder_cli.commands.health import health as run  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(connection.server, service, timeout=timeout, wait=wait))
+    raise typer.Exit(run(connection, service, timeout=timeout, wait=wait))
 
 
 @app.command(epilog=EPILOG)
@@ -210,4 +210,4 @@ def tour(*, connection: Connection) -> None:
     """
     from hashfinder_cli.commands.tour import tour as run  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(connection.server))
+    raise typer.Exit(run(connection))

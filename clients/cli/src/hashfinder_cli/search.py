@@ -11,12 +11,14 @@ from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Limits, Ranges, SearchConnection, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
+from hashfinder_cli.security import tls_of
 from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.retry import DEFAULT_RETRIES, RetryPolicy
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL
 from hashfinder_client.sharded_search import ShardedSearch
+from hashfinder_client.tls import Tls
 from hashfinder_rules import query as rules
 
 
@@ -68,6 +70,15 @@ class Search:
     def server(self) -> str:
         """The target: one of the forms of `hashfinder_client.target.check_target`."""
         return self.connection.server
+
+    @cached_property
+    def tls(self) -> Tls | None:
+        """How to speak TLS; None for plain text.
+
+        Raises:
+            typer.BadParameter: a file cannot be used.
+        """
+        return tls_of(self.connection)
 
     @property
     def shows_progress(self) -> bool:

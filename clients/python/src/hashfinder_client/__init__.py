@@ -18,6 +18,7 @@ from hashfinder_client.errors import (
     OutdatedServerError,
     StoppedError,
     TimeLimitError,
+    TlsError,
     UnavailableError,
     VerificationError,
 )
@@ -26,6 +27,7 @@ from hashfinder_client.finder import Finder
 from hashfinder_client.local_server import LocalServer, LocalServerError
 from hashfinder_client.query import Query
 from hashfinder_client.retry import RetryPolicy
+from hashfinder_client.tls import Tls
 
 __all__ = [
     "AsyncFinder",
@@ -47,6 +49,8 @@ __all__ = [
     "SearchEvent",
     "StoppedError",
     "TimeLimitError",
+    "Tls",
+    "TlsError",
     "UnavailableError",
     "VerificationError",
 ]

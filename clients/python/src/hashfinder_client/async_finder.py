@@ -8,7 +8,7 @@ from typing import Self
 
 import grpc
 
-from hashfinder_client.channel import LINGER
+from hashfinder_client.channel import LINGER, connect_async
 from hashfinder_client.estimation import check_server_async, estimate_async
 from hashfinder_client.events import Match, SearchEvent
 from hashfinder_client.query import Query
@@ -16,6 +16,7 @@ from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.search_runner import SearchRunner
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
+from hashfinder_client.tls import Tls
 from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
 
@@ -29,12 +30,13 @@ class AsyncFinder:
         timeout: float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
         progress_interval: float = DEFAULT_PROGRESS_INTERVAL,
+        tls: Tls | None = None,
     ) -> None:
         """Connect with the first search. The arguments are those of `Finder`."""
         self._settings = FinderSettings(
             timeout=timeout, policy=policy or RetryPolicy(), progress_interval=progress_interval
         )
-        self._channel = RenewableChannel(target, grpc.aio.insecure_channel)
+        self._channel = RenewableChannel(target, connect_async, tls)
         self._runners: set[SearchRunner] = set()
         self._cancelled_at = -LINGER
 

@@ -125,7 +125,7 @@ class _RpcThread(threading.Thread):
             pass  # The call itself knows how it ended.
         finally:
             self._call.cancel()
-        status = RpcStatus.of(self._call).with_note(self._renewable.note)
+        status = self._renewable.annotated(RpcStatus.of(self._call))
         renew = status.calls_for_another_channel and not self._is_cancelled
         left = self._renewable.release(self._channel, renew=renew)
         self._arrived.put((self._number, status))

@@ -7,7 +7,8 @@ from typing import TypeAlias
 import grpc
 
 from hashfinder_client.proxy import is_local
-from hashfinder_client.target import BALANCED
+from hashfinder_client.target import BALANCED, UNIX
+from hashfinder_client.tls import Tls
 
 Options: TypeAlias = list[tuple[str, int | str]]
 _Options: TypeAlias = tuple[tuple[str, int | str], ...]
@@ -64,8 +65,26 @@ def channel_options(target: str) -> Options:
     return list({**dict(_CHANNEL_OPTIONS), **dict(balancing), **dict(local)}.items())
 
 
+def connect(target: str, options: Options, tls: Tls | None) -> grpc.Channel:
+    """Return a channel for programs that block; with `tls` None, in plain text.
+
+    Raises:
+        ValueError: a file of `tls` cannot be used.
+    """
+    if tls is None or target.startswith(UNIX):
+        return grpc.insecure_channel(target, options)
+    return grpc.secure_channel(target, tls.credentials(), options)
+
+
+def connect_async(target: str, options: Options, tls: Tls | None) -> grpc.aio.Channel:
+    """Return a channel for asyncio, as `connect` does."""
+    if tls is None or target.startswith(UNIX):
+        return grpc.aio.insecure_channel(target, options)
+    return grpc.aio.secure_channel(target, tls.credentials(), options)
+
+
 @contextmanager
-def open_channel(server: str) -> Iterator[grpc.Channel]:
+def open_channel(server: str, tls: Tls | None = None) -> Iterator[grpc.Channel]:
     """Give a channel to `server`, closed at the end. The first call connects."""
-    with grpc.insecure_channel(server, options=channel_options(server)) as channel:
+    with connect(server, channel_options(server), tls) as channel:
         yield channel

@@ -107,6 +107,13 @@ class UnavailableError(StoppedError):
     """No connection, or the server is going away. The caller comes back later, or elsewhere."""
 
 
+class TlsError(UnavailableError):
+    """The server is not one that this side trusts, or does not speak TLS. The caller acts.
+
+    Another try would fail alike. `tls.fault_of` returns what is wrong, from `text`.
+    """
+
+
 class DeadlinePassedError(StoppedError):
     """The time that the caller gave has passed."""
 

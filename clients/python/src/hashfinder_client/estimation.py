@@ -12,7 +12,6 @@ from hashfinder_client.errors import (
     FinderClosedError,
     OutdatedServerError,
     StoppedError,
-    stopped_error,
 )
 from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
@@ -45,7 +44,7 @@ def estimate(
         return ask(query.message(), timeout=rpc_timeout(timeout))
     except grpc.RpcError as error:
         # It has all that is asked for.
-        ended = RpcStatus.of(cast("grpc.Call", error)).with_note(channel.note)
+        ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))
         raise _error(ended) from error
     except ValueError as error:
         raise FinderClosedError from error
@@ -65,7 +64,7 @@ async def estimate_async(
     try:
         return await HashFinderStub(used).Estimate(query.message(), timeout=rpc_timeout(timeout))
     except grpc.aio.AioRpcError as error:
-        ended = RpcStatus.of(cast("grpc.Call", error)).with_note(channel.note)  # Likewise.
+        ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))  # Likewise.
         raise _error(ended) from error
     except grpc.aio.UsageError as error:
         raise FinderClosedError from error
@@ -110,7 +109,7 @@ _ESTIMATE = "/hash_name.HashFinder/Estimate"
 
 
 def _error(ended: RpcStatus) -> StoppedError:
-    kind = stopped_error(ended.code, ended.details.reason)
+    kind = ended.error_class
     if ended.code is grpc.StatusCode.UNIMPLEMENTED:
         kind = OutdatedServerError
     return kind(ended.code, ended.text, ended.details, hashes=0, next_position=None, best=None)

@@ -10,13 +10,14 @@ from typing import Self
 import grpc
 
 from hashfinder_client.blocking_runner import BlockingRunner
-from hashfinder_client.channel import LINGER
+from hashfinder_client.channel import LINGER, connect
 from hashfinder_client.estimation import check_server, estimate
 from hashfinder_client.events import Match, SearchEvent
 from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
+from hashfinder_client.tls import Tls
 from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
 
@@ -30,6 +31,7 @@ class Finder:
         timeout: float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
         progress_interval: float = DEFAULT_PROGRESS_INTERVAL,
+        tls: Tls | None = None,
     ) -> None:
         """Connect with the first search.
 
@@ -41,14 +43,16 @@ class Finder:
             policy: when to resume; by default wherever that is possible.
             progress_interval: seconds between two reports, 0.05 to 3600. A connection that is lost
                 costs at most what is searched in this time.
+            tls: how to speak TLS; None for plain text.
 
         Raises:
-            ValueError: the target is none of these, or a number is out of its range.
+            ValueError: the target is none of these, or a number is out of its range, or a file of
+                `tls` cannot be used.
         """
         self._settings = FinderSettings(
             timeout=timeout, policy=policy or RetryPolicy(), progress_interval=progress_interval
         )
-        self._channel = RenewableChannel(target, grpc.insecure_channel)
+        self._channel = RenewableChannel(target, connect, tls)
         self._lock = threading.Lock()
         self._runners: set[BlockingRunner] = set()
         self._cancelled_at = -LINGER

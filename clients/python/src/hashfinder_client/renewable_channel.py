@@ -16,7 +16,9 @@ import grpc
 from hashfinder_client.channel import Options, channel_options
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.proxy import proxy_note
+from hashfinder_client.status import RpcStatus
 from hashfinder_client.target import check_target
+from hashfinder_client.tls import Tls, closed_note
 
 _Channel = TypeVar("_Channel", grpc.Channel, grpc.aio.Channel)
 
@@ -25,30 +27,44 @@ class RenewableChannel(Generic[_Channel]):
     """The channel for the next RPC, and those that RPCs still use. Thread-safe."""
 
     def __init__(
-        self, target: str | _Channel, open_channel: Callable[[str, Options], _Channel]
+        self,
+        target: str | _Channel,
+        open_channel: Callable[[str, Options, Tls | None], _Channel],
+        tls: Tls | None = None,
     ) -> None:
         """Open the first channel, which connects with the first RPC.
 
         Args:
             target: one of the forms of `check_target`; or a channel, which is never replaced and
                 remains the caller's.
-            open_channel: opens a channel to a target, with options.
+            open_channel: opens a channel to a target, with options and TLS.
+            tls: None for plain text.
 
         Raises:
-            ValueError: the target is none of these.
+            ValueError: the target is none of these, or a file of `tls` cannot be used, or TLS was
+                asked for on a channel that is open.
         """
         self._lock = threading.Lock()
         self._uses: Counter[_Channel] = Counter()
         self._renew: Callable[[], _Channel] | None = None
-        self.note = proxy_note(target) if isinstance(target, str) else ""
-        """What is worth knowing about the way to the server where that fails."""
+        self._proxy_note = proxy_note(target) if isinstance(target, str) else ""
+        self._tls = tls
+        self._stamps = tls and tls.stamps()
         self._is_closed = False
         self._current: _Channel
         if isinstance(target, str):
-            self._renew = partial(open_channel, check_target(target), channel_options(target))
+            checked = check_target(target)
+            self._renew = partial(open_channel, checked, channel_options(target), tls)
             self._current = self._renew()
+        elif tls is not None:
+            message = "tls: a channel brings its own"
+            raise ValueError(message)
         else:
             self._current = target
+
+    def annotated(self, status: RpcStatus) -> RpcStatus:
+        """Return `status` with what is worth knowing about the way to the server, if it failed."""
+        return status.with_note(self._proxy_note + closed_note(status.text, self._tls))
 
     def acquire(self) -> _Channel:
         """Return the channel for an RPC, which must be released when the RPC has ended.
@@ -72,12 +88,23 @@ class RenewableChannel(Generic[_Channel]):
         """
         with self._lock:
             self._uses[channel] -= 1
-            if renew and channel is self._current and self._renew and not self._is_closed:
-                self._current = self._renew()
+            if channel is self._current and self._renew and not self._is_closed:
+                self._replace(self._renew, renew=renew)
             if channel is self._current or self._uses[channel]:
                 return None
             del self._uses[channel]
             return channel
+
+    def _replace(self, open_channel: Callable[[], _Channel], *, renew: bool) -> None:
+        """Open another channel, if that is asked for or the files of TLS have changed."""
+        stamps = self._tls and self._tls.stamps()
+        if not renew and stamps == self._stamps:
+            return
+        try:
+            self._current = open_channel()
+        except ValueError:  # A file is being written, or is broken: the former ones remain.
+            return
+        self._stamps = stamps
 
     def close(self) -> list[_Channel]:
         """Give no channel any more; return every one that was opened here and must be closed."""

@@ -21,8 +21,8 @@ from hashfinder_client.errors import (
     BusyError,
     StoppedError,
     TimeLimitError,
+    TlsError,
     UnavailableError,
-    stopped_error,
 )
 from hashfinder_client.events import Match, Pause, Progress, better
 from hashfinder_client.numbers import check_seconds
@@ -166,7 +166,7 @@ class ResumableSearch:
         self._next = max(self._next, position)
 
     def _error(self, ended: RpcStatus) -> StoppedError:
-        kind = stopped_error(ended.code, ended.details.reason)
+        kind = ended.error_class
         if kind is UnavailableError and self.is_searched:
             kind = BudgetSpentError  # The last report was complete.
         return kind(
@@ -180,6 +180,8 @@ class ResumableSearch:
 
     def _is_worth_another(self, error: StoppedError, ended: RpcStatus) -> bool:
         if self._is_classic or self.is_searched or self._failures > self._policy.retries:
+            return False
+        if isinstance(error, TlsError):
             return False
         has_delay = error.retry_after is not None
         if not self._policy.resume:

@@ -118,7 +118,7 @@ class SearchRunner:
                 is_cancelled = _is_cancelled()
             finally:
                 call.cancel()  # A call that is merely dropped continues.
-            end = status = (await _status(call)).with_note(self._channel.note)
+            end = status = self._channel.annotated(await _status(call))
             self.kernel = status.kernel or self.kernel
             renew = status.calls_for_another_channel and not is_cancelled
         except Exception as error:  # noqa: BLE001 - whoever takes the events raises it

@@ -13,7 +13,14 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, Ret
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from hashfinder_client.errors import SERVER_DRAINING, Details
+from hashfinder_client.errors import (
+    SERVER_DRAINING,
+    Details,
+    StoppedError,
+    TlsError,
+    stopped_error,
+)
+from hashfinder_client.tls import fault_of
 
 _TRANSPORT_CODES = {
     grpc.StatusCode.CANCELLED,
@@ -69,6 +76,14 @@ class RpcStatus:
         """Return the status with `note` on the way to the server, if it is that which failed."""
         is_lost = self.code is grpc.StatusCode.UNAVAILABLE and self.is_of_transport
         return replace(self, text=self.text + note) if note and is_lost else self
+
+    @property
+    def error_class(self) -> type[StoppedError]:
+        """The class of the error that the status means for a search."""
+        is_lost = self.code is grpc.StatusCode.UNAVAILABLE and self.is_of_transport
+        if is_lost and fault_of(self.text):
+            return TlsError
+        return stopped_error(self.code, self.details.reason)
 
     @property
     def is_of_transport(self) -> bool:

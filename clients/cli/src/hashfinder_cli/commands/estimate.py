@@ -2,14 +2,13 @@
 
 import sys
 
-import grpc
-
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.flags import check
 from hashfinder_cli.private_server import server_for
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.estimates import json_line, of_chance, paragraph
 from hashfinder_cli.view.explanations import explain, no_private_server
+from hashfinder_client.channel import connect
 from hashfinder_client.errors import DeadlinePassedError, OutdatedServerError, StoppedError
 from hashfinder_client.estimation import estimate as ask
 from hashfinder_client.local_server import LocalServerError
@@ -51,7 +50,7 @@ def estimate(search: Search, *, timeout: float) -> ExitCode:
 
 
 def _ask(search: Search, timeout: float) -> SearchEstimate:
-    channel = RenewableChannel(search.server, grpc.insecure_channel)
+    channel = RenewableChannel(search.server, connect, search.tls)
     try:
         return ask(channel, search.query, timeout)
     finally:

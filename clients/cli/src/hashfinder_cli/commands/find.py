@@ -32,7 +32,7 @@ from hashfinder_cli.view.explanations import (
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_cli.view.results import Held, Output, output_for
 from hashfinder_cli.view.status_line import REFRESH, StatusLine
-from hashfinder_client.channel import LINGER
+from hashfinder_client.channel import LINGER, connect_async
 from hashfinder_client.errors import OutdatedServerError, StoppedError, VerificationError
 from hashfinder_client.estimation import PATIENCE, estimate_async
 from hashfinder_client.events import Match, Pause, Progress, SearchEvent
@@ -84,7 +84,7 @@ async def _find(search: Search, output: Output) -> ExitCode:
         reported_to(loop, partial(_set, stop)),
         StatusLine(search, sys.stderr) as status,
     ):
-        channel = RenewableChannel(search.server, grpc.aio.insecure_channel)
+        channel = RenewableChannel(search.server, connect_async, search.tls)
         try:
             return await _Driver(search, channel, sys.stdout, output, status).run(stop)
         finally:

@@ -7,31 +7,38 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from hashfinder_cli.exit_codes import ExitCode
-from hashfinder_cli.view.explanations import unreachable
+from hashfinder_cli.options.search import Connection
+from hashfinder_cli.security import tls_of
+from hashfinder_cli.view.explanations import tls_advice, unreachable
 from hashfinder_cli.view.text import plain
 from hashfinder_client.channel import open_channel
 from hashfinder_client.proxy import proxy_note
 from hashfinder_client.retry import rpc_timeout
 from hashfinder_client.status import RpcStatus
+from hashfinder_client.tls import Tls, closed_note
 
 PAUSE = 0.5
 """Seconds between two questions."""
 
 
-def health(server: str, service: str, *, timeout: float, wait: float | None) -> ExitCode:
+def health(connection: Connection, service: str, *, timeout: float, wait: float | None) -> ExitCode:
     """Print the status of `service`, and the kernel; return FOUND if SERVING, else UNAVAILABLE.
 
     Args:
-        server: a target, as `check_target` takes it.
+        connection: which server, and how.
         service: its full name; the empty one is the server as a whole.
         timeout: seconds to wait for an answer.
         wait: for so many seconds, ask again until it is SERVING; None to ask once.
+
+    Raises:
+        typer.BadParameter: a file of the connection cannot be used.
     """
+    tls = tls_of(connection)
     deadline = time.monotonic() + (wait or 0.0)
     while True:
         left = deadline - time.monotonic()
         patience = timeout if wait is None else max(min(timeout, left), 0.001)
-        is_serving, answer = _ask(server, service, patience)
+        is_serving, answer = _ask(connection, tls, service, patience)
         left = deadline - time.monotonic()
         if is_serving or left <= PAUSE:
             break
@@ -43,21 +50,22 @@ def health(server: str, service: str, *, timeout: float, wait: float | None) -> 
 _STATUSES = tuple(HealthCheckResponse.ServingStatus.keys())
 
 
-def _ask(server: str, service: str, timeout: float) -> tuple[bool, str]:
+def _ask(connection: Connection, tls: Tls | None, service: str, timeout: float) -> tuple[bool, str]:
     """Return whether `service` is SERVING, and what to print.
 
     On a channel of its own: one that lives looks a name up again every 30 seconds at most.
     """
-    with open_channel(server) as channel:
+    with open_channel(connection.server, tls) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             HealthCheckRequest.SerializeToString,
             HealthCheckResponse.FromString,
         )
         call = check.future(HealthCheckRequest(service=service), timeout=rpc_timeout(timeout))
-        ended = RpcStatus.of(call).with_note(proxy_note(server))
+        ended = RpcStatus.of(call)
+        ended = ended.with_note(proxy_note(connection.server) + closed_note(ended.text, tls))
         if ended.code is not grpc.StatusCode.OK:
-            return False, _sentence(ended, server, service, timeout)
+            return False, _sentence(ended, connection, service, timeout)
         status = call.result().status
     kernel = f", kernel {plain(ended.kernel)}" if ended.kernel else ""
     return (
@@ -66,11 +74,12 @@ def _ask(server: str, service: str, timeout: float) -> tuple[bool, str]:
     )
 
 
-def _sentence(ended: RpcStatus, server: str, service: str, timeout: float) -> str:
-    text = plain(ended.text)
+def _sentence(ended: RpcStatus, connection: Connection, service: str, timeout: float) -> str:
+    server, text = connection.server, plain(ended.text)
     match ended.code:
         case grpc.StatusCode.UNAVAILABLE:
-            return unreachable(server, text)
+            lines = [unreachable(server, text), tls_advice(text, connection)]
+            return "\n".join(filter(None, lines))
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"No answer from {server} within {timeout:g} s."
         case grpc.StatusCode.NOT_FOUND:

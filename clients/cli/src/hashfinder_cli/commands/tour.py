@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hashfinder_cli.exit_codes import ExitCode
+from hashfinder_cli.options.groups import words_of
+from hashfinder_cli.options.search import Connection
 
 _SHOWN_LINES = 6
 _LONGEST_SECONDS = 120.0
@@ -54,22 +56,23 @@ STOPS = (
 )
 
 
-def tour(server: str) -> ExitCode:
-    """Show every stop against `server`, a target that `check_target` takes.
+def tour(connection: Connection) -> ExitCode:
+    """Show every stop against the server of `connection`.
 
     Returns:
         FOUND if each ended as it should, else FAULT.
     """
-    wrong = [stop.title for stop in STOPS if not _visit(stop, server)]
+    words = words_of(connection)
+    wrong = [stop.title for stop in STOPS if not _visit(stop, words)]
     for title in wrong:
         print(f"Not as it should be: {title}", file=sys.stderr)
     return ExitCode.FAULT if wrong else ExitCode.FOUND
 
 
-def _visit(stop: Stop, server: str) -> bool:
+def _visit(stop: Stop, connection: list[str]) -> bool:
     command = ["find", *stop.arguments]
     print(f"\n# {stop.title}\n$ hashfinder {shlex.join(command)}", flush=True)
-    program = [sys.executable, "-m", "hashfinder_cli", *command, "--server", server]
+    program = [sys.executable, "-m", "hashfinder_cli", *command, *connection]
     began = time.monotonic()
     with subprocess.Popen(
         program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

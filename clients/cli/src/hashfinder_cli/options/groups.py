@@ -49,6 +49,8 @@ def words_of(*groups: Any) -> list[str]:  # noqa: ANN401 - groups of any kind
             value = getattr(group, field.name)
             if not isinstance(info, OptionInfo) or (value == field.default and not info.envvar):
                 continue
+            if value is None or value is False:  # nothing on a command line says so
+                continue
             if value is True:
                 flags.append(_flag(info, field.name))
             else:

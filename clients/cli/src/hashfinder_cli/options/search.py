@@ -26,6 +26,53 @@ class Connection:
             " a socket on this machine.",
         ),
     ] = DEFAULT_SERVER
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            envvar="HASHFINDER_TLS",
+            help="Speak TLS, and trust the CAs of the system, or those of --ca.",
+        ),
+    ] = False
+    ca: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="HASHFINDER_CA",
+            help="Speak TLS, and trust the CAs in FILE (PEM).",
+        ),
+    ] = None
+    certificate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="HASHFINDER_CERTIFICATE",
+            help="Speak TLS, and show the certificate in FILE (PEM) to the server.",
+        ),
+    ] = None
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="HASHFINDER_KEY",
+            help="The private key of --certificate (PEM).",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            typer.BadParameter: it does.
+        """
+        if (self.certificate is None) != (self.key is None):
+            message = "--certificate and --key need each other"
+            raise typer.BadParameter(message)
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether the connection has TLS."""
+        return self.tls or self.ca is not None or self.certificate is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,14 @@ from grpc import StatusCode
 
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.flags import FLAGS, in_flags
+from hashfinder_cli.options.search import Connection
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.text import plain
 from hashfinder_client.errors import BudgetSpentError, OutdatedServerError, StoppedError
 from hashfinder_client.events import Match, Pause
 from hashfinder_client.local_server import LocalServerError
+from hashfinder_client.tls import TlsFault, fault_of, is_closed_at_once
 
 
 def explain(error: StoppedError, search: Search) -> Ending:
@@ -52,6 +54,8 @@ def resume_advice(search: Search, next_position: int | None) -> str:
 
 def unreachable(server: str, text: str) -> str:
     """Return the sentence for a `server` that is UNAVAILABLE, as gRPC's core says with `text`."""
+    if fault := fault_of(text):
+        return f"Cannot connect to {server}: {fault}."
     if "failed to connect" in text.lower() or "resolving" in text:
         return f"Cannot connect to {server}: {text.rpartition(': ')[2].rstrip(']')}."
     return f"Lost the connection to {server}: {text}."
@@ -64,6 +68,27 @@ def no_private_server(error: LocalServerError) -> Ending:
     return Ending(code=ExitCode.UNAVAILABLE, sentence=sentence)
 
 
+def tls_advice(text: str, connection: Connection) -> str:
+    """Return what to change where TLS may be why the server is UNAVAILABLE with `text`."""
+    if fault := fault_of(text):
+        return _TLS_ADVICE[fault]
+    if not is_closed_at_once(text):
+        return ""
+    if not connection.speaks_tls:
+        return "If it speaks TLS, add --tls, or --ca FILE for a CA that the system does not know."
+    if connection.certificate is None:
+        return "If it asks for a client certificate, add --certificate FILE and --key FILE."
+    return "Check that its CA has signed the client certificate, and that this has not expired."
+
+
+_TLS_ADVICE = {
+    TlsFault.UNTRUSTED: "If you trust it, give the certificate of its CA with --ca FILE.",
+    TlsFault.OTHER_NAME: "Name the server as its certificate does, or have it reissued.",
+    TlsFault.EXPIRED: "Its operator has to renew the certificate.",
+    TlsFault.UNFIT: "Its operator has to replace the certificate.",
+    TlsFault.PLAIN_TEXT: "For plain text, leave out --tls, --ca and --certificate, and their"
+    " variables.",
+}
 _Explained: TypeAlias = tuple[ExitCode, str, str]
 
 
@@ -124,8 +149,9 @@ def _exhausted(error: StoppedError, search: Search) -> _Explained:
 
 
 def _unavailable(error: StoppedError, search: Search) -> _Explained:
-    sentence = unreachable(search.server, plain(error.text))
-    return ExitCode.UNAVAILABLE, sentence, _resume(error, search)
+    text = plain(error.text)
+    advice = filter(None, [tls_advice(text, search.connection), _resume(error, search)])
+    return ExitCode.UNAVAILABLE, unreachable(search.server, text), "\n".join(advice)
 
 
 def _deadline(error: StoppedError, search: Search) -> _Explained:
