@@ -28,6 +28,7 @@ if platform.machine() in {"x86_64", "AMD64"}:
     newer = [*avx512, "-mavx512vbmi", "-mtune=icelake-server"]
     VARIANTS |= {
         "avx2": (32, 2, ["-mavx2"]),
+        "avx2sha": (32, 2, ["-mavx2", "-msha"]),
         "avx512": (64, 1, [*avx512, "-mtune=skylake-avx512"]),
         "avx512vbmi": (64, 2, newer),
         "avx512bf16": (64, 4, newer),

@@ -41,6 +41,10 @@ static const uint64_t SHA2_INITIAL[SHA2_STATE] = {
 
 INLINE longs rotate_long(longs x, int n) { return x << n | x >> (64 - n); }
 
+#ifdef __SHA__
+#include "shani.h"
+#endif
+
 #endif
 
 #if WORD_BITS == 32
@@ -53,7 +57,12 @@ INLINE longs rotate_long(longs x, int n) { return x << n | x >> (64 - n); }
 #define BIG_1 6, 11, 25
 #define SMALL_0 7, 18, 3
 #define SMALL_1 17, 19, 10
+#ifdef __SHA__
+#define SHANI
+#define SHA2_STREAMS 1
+#else
 #define SHA2_STREAMS (VECTOR_BYTES == 16 ? 1 : 2)
+#endif
 #define SHA2_ROUNDS 64
 #else
 #define NAME(name) sha512_##name
@@ -137,6 +146,24 @@ INLINE void NAME(pass_round)(VECTOR x[SHA2_STATE], VECTOR addend, unsigned k)
                 x[(12 - k) % 8], x[(13 - k) % 8], x[(14 - k) % 8], &x[(15 - k) % 8]);
 }
 
+#ifdef SHANI
+
+/* Do the rounds from t on, t below 16, with the messages' words in w. */
+INLINE void NAME(rounds)(VECTOR state[1][SHA2_STATE], VECTOR w[1][16], unsigned t)
+{
+    for (; t % 4; t++)
+        NAME(step)(state[0], w[0][t] + NAME(k)(t));
+    shani_vary(state[0], w[0], t);
+}
+
+/* Do all rounds, with W + K the same for all candidates. */
+INLINE void NAME(constant_rounds)(VECTOR state[1][SHA2_STATE], const SCALAR *sums)
+{
+    shani_constant(state[0], sums);
+}
+
+#else
+
 /* Do the rounds from t on, t below 16, with the messages' words in w. The compiler must not keep the ring of
  * words in registers, which are too few: each word is stored where it is made. */
 OUTLINE void NAME(rounds)(VECTOR state[SHA2_STREAMS][SHA2_STATE], VECTOR w[SHA2_STREAMS][16],
@@ -168,6 +195,19 @@ OUTLINE void NAME(rounds)(VECTOR state[SHA2_STREAMS][SHA2_STATE], VECTOR w[SHA2_
             }
     memcpy(state, x, sizeof x);
 }
+
+/* Do all rounds, with W + K the same for all candidates. */
+INLINE void NAME(constant_rounds)(VECTOR x[SHA2_STREAMS][SHA2_STATE], const SCALAR *sums)
+{
+    for (unsigned t = 0; t < SHA2_ROUNDS; t += 8)
+        UNROLL
+        for (unsigned k = 0; k < 8; k++)
+            UNROLL
+            for (int s = 0; s < SHA2_STREAMS; s++)
+                NAME(pass_round)(x[s], (VECTOR){0} + sums[t + k], k);
+}
+
+#endif
 
 OUTLINE void NAME(first)(const struct kernel_plan *plan, const struct outers *outers,
                          const struct unit *units, unsigned count,
@@ -220,7 +260,6 @@ OUTLINE void NAME(second)(const struct kernel_plan *plan, const struct unit *uni
 
 OUTLINE void NAME(constant)(const void *sum, unsigned count, words *digest)
 {
-    const SCALAR *sums = sum;
     VECTOR x[SHA2_STREAMS][SHA2_STATE];
 
     for (unsigned j = 0; j < count * HALVES; j += SHA2_STREAMS) {
@@ -228,12 +267,7 @@ OUTLINE void NAME(constant)(const void *sum, unsigned count, words *digest)
         for (int s = 0; s < SHA2_STREAMS; s++)
             for (int i = 0; i < SHA2_STATE; i++)
                 x[s][i] = state[i * GROUP * HALVES + s];
-        for (unsigned t = 0; t < SHA2_ROUNDS; t += 8)
-            UNROLL
-            for (unsigned k = 0; k < 8; k++)
-                UNROLL
-                for (int s = 0; s < SHA2_STREAMS; s++)
-                    NAME(pass_round)(x[s], (VECTOR){0} + sums[t + k], k);
+        NAME(constant_rounds)(x, sum);
         for (int s = 0; s < SHA2_STREAMS; s++)
             for (int i = 0; i < SHA2_STATE; i++)
                 state[i * GROUP * HALVES + s] += x[s][i];
@@ -262,6 +296,7 @@ static const struct hash NAME(hash) = {
 #undef BIG_1
 #undef SMALL_0
 #undef SMALL_1
+#undef SHANI
 #undef SHA2_STREAMS
 #undef SHA2_ROUNDS
 #undef HALVES

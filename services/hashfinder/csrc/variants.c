@@ -19,12 +19,16 @@ static const char *const nothing[] = {NULL};
 
 #ifdef __x86_64__
 
+#include <cpuid.h>
+
 DECLARE(avx2);
+DECLARE(avx2sha);
 DECLARE(avx512);
 DECLARE(avx512vbmi);
 DECLARE(avx512bf16);
 
 static const char *const avx2[] = {"avx2", NULL};
+static const char *const avx2sha[] = {"avx2", "sha", NULL};
 #define AVX512 "avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
 static const char *const avx512[] = {AVX512, NULL};
 /* VBMI and BF16 are not used: they tell how much decoded code the CPU can hold, see setup.py. */
@@ -35,6 +39,7 @@ const struct kernel_variant kernel_variants[] = {
     VARIANT(avx512bf16, avx512bf16),
     VARIANT(avx512vbmi, avx512vbmi),
     VARIANT(avx512, avx512),
+    VARIANT(avx2sha, avx2sha),
     VARIANT(avx2, avx2),
     VARIANT(baseline, nothing),
     {0},
@@ -42,6 +47,10 @@ const struct kernel_variant kernel_variants[] = {
 
 int kernel_cpu_has(const char *feature)
 {
+    unsigned eax, ebx = 0, ecx, edx;
+
+    if (!strcmp(feature, "sha"))  /* Clang's built-in does not know it */
+        return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ebx & bit_SHA;
     __builtin_cpu_init();
     /* The built-in takes literals only. It also asks the operating system. */
 #define HAS(name) (!strcmp(feature, name) && __builtin_cpu_supports(name))
