@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,50 +12,32 @@ from pathlib import Path
 import pytest
 
 from hashfinder_client import Finder, LocalServer, LocalServerError, Query, local_server
-from tests.integration.server_process import eventually
+from tests.integration.private_servers import PrivateServers, private_servers
 
 EASY = Query("doctor", ideal_distance=3)
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder for temporary files of the servers, empty again at the end."""
-    with tempfile.TemporaryDirectory() as name:
-        monkeypatch.setenv("TMPDIR", name)
-        yield Path(name)
-        assert [] == list(Path(name).iterdir())
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateServers]:
+    """The servers of the test, of which nothing may be left at its end."""
+    with private_servers() as servers:
+        monkeypatch.setenv("TMPDIR", str(servers.folder))
+        yield servers
 
 
-def servers(folder: Path) -> list[int]:
-    """Return the servers that run with this folder for temporary files."""
-    mark = f"TMPDIR={folder}\0".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            command, environment = (
-                entry.joinpath(name).read_bytes() for name in ("cmdline", "environ")
-            )
-        except OSError:  # it has ended
-            continue
-        if mark in environment and b"--exit-with-stdin" in command:
-            found.append(int(entry.name))
-    return found
-
-
-def test_server_is_there_for_the_block(folder: Path) -> None:
+def test_server_is_there_for_the_block(servers: PrivateServers) -> None:
     """Two at once do not meet; afterwards there is no process, no socket, no folder."""
     with LocalServer() as one, LocalServer() as other:
         assert one.target != other.target
-        assert 2 == len(servers(folder))
-        assert {0o700} == {each.stat().st_mode & 0o777 for each in folder.iterdir()}
+        assert 2 == len(servers.running())
+        assert {0o700} == {each.stat().st_mode & 0o777 for each in servers.folder.iterdir()}
         for server in (one, other):
             with Finder(server.target) as finder:
                 assert finder.find(EASY).distance <= EASY.ideal_distance
-    assert [] == servers(folder)
-    assert [] == list(folder.iterdir())
+    assert servers.are_gone()
 
 
-def test_error_in_the_block_ends_it_too(folder: Path) -> None:
+def test_error_in_the_block_ends_it_too(servers: PrivateServers) -> None:
     """Also with a search under way, of which nobody waits for the end."""
     searching = None
 
@@ -71,7 +52,7 @@ def test_error_in_the_block_ends_it_too(folder: Path) -> None:
         fail()
     assert searching is not None
     searching.join()
-    assert [] == servers(folder)
+    assert servers.are_gone()
 
 
 def _search(finder: Finder) -> None:
@@ -80,7 +61,7 @@ def _search(finder: Finder) -> None:
 
 
 def test_settings_of_other_servers_are_not_its_own(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    servers: PrivateServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does a package in the current folder take the place of the server.
 
@@ -90,7 +71,7 @@ def test_settings_of_other_servers_are_not_its_own(
     monkeypatch.setenv("HASHFINDER_WORKERS", "none")
     monkeypatch.setenv("HASHFINDER_LISTEN", "unix:/nonexistent/socket")
     monkeypatch.setenv("HASHFINDER_MAXIMUM_HASHES", "1")
-    decoy = folder / "a decoy"
+    decoy = servers.folder / "a decoy"
     decoy.mkdir()
     for package in ("hashfinder", "grpc"):
         (decoy / f"{package}.py").write_text("raise SystemExit('decoy')")
@@ -103,7 +84,7 @@ def test_settings_of_other_servers_are_not_its_own(
 
 
 @pytest.mark.parametrize("moment", ["starting", "searching"])
-def test_server_goes_when_its_program_is_killed(folder: Path, moment: str) -> None:
+def test_server_goes_when_its_program_is_killed(servers: PrivateServers, moment: str) -> None:
     """With SIGKILL, which no program survives to clean up after."""
     code = f"""
 import sys
@@ -121,18 +102,16 @@ sys.stdin.read()
         assert program.stdout is not None
         assert "now\n" == program.stdout.readline()
         if moment == "searching":
-            eventually(lambda: bool(list(folder.glob("*/socket"))), "the server serves", 30)
+            servers.wait_for_socket()
         program.kill()
-    eventually(lambda: not servers(folder), "the server is gone", 30)
-    assert [] == list(folder.iterdir())
+    servers.wait_until_gone()
 
 
-def test_what_a_killed_server_leaves_is_removed(folder: Path) -> None:
+def test_what_a_killed_server_leaves_is_removed(servers: PrivateServers) -> None:
     """The block finds out with its next search."""
     with LocalServer():
-        [pid] = servers(folder)
-        os.kill(pid, signal.SIGKILL)
-    assert [] == list(folder.iterdir())
+        os.kill(servers.wait_for_one(), signal.SIGKILL)
+    assert servers.are_gone()
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, script: str, folder: Path) -> None:
@@ -190,7 +169,7 @@ def test_missing_server_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expected == str(missing.value)
 
 
-def test_server_is_started_once_and_closed_at_will(folder: Path) -> None:
+def test_server_is_started_once_and_closed_at_will(servers: PrivateServers) -> None:
     """Closing twice is closing, before the start as well."""
     server = LocalServer()
     server.close()
@@ -199,7 +178,7 @@ def test_server_is_started_once_and_closed_at_will(folder: Path) -> None:
         server.start()
     server.close()
     server.close()
-    assert [] == servers(folder)
+    assert servers.are_gone()
 
 
 def test_folder_for_temporary_files_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,179 @@
+"""`--local`: a server for one command, of which nothing is left after any end of it."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hashfinder_client import local_server
+from tests.integration.private_servers import PrivateServers, private_servers
+from tests.integration.scripted import Run, Start
+from tests.integration.server_process import ServerProcess
+
+CLOSED = "127.0.0.1:9"
+"""The discard port: what needs a server there fails."""
+ENDLESS = ("doctordoctordoctor", "--show-inferior", "15", "--progress-interval", "0.05")
+
+
+@pytest.fixture(autouse=True)
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateServers]:
+    """The servers of the test, of which nothing may be left at its end."""
+    monkeypatch.delenv("HASHFINDER_SERVER", raising=False)
+    with private_servers() as servers:
+        monkeypatch.setenv("TMPDIR", str(servers.folder))
+        yield servers
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be no server to start."""
+    monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+
+def test_search_needs_no_server(start: Start, servers: PrivateServers) -> None:
+    """Two at once have one each; variables that are meant for other servers have no effect."""
+    other = {"HASHFINDER_SERVER": CLOSED, "HASHFINDER_PORT": "1", "HASHFINDER_WORKERS": "none"}
+    processes = [start("find", "doct", "--local", variables=other) for _ in range(2)]
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=60)
+        assert (0, "") == (process.returncode, stderr)
+        assert "0\t69768\tAA+H\tep+dOCtYDvMGA6C73miaaEHnndU=\n" == stdout
+    assert servers.are_gone()
+
+
+def test_search_that_ends_otherwise_leaves_nothing_either(
+    call: Run, servers: PrivateServers
+) -> None:
+    """What resumes it starts a server again, and names no socket of one that is gone."""
+    done = call("find", *ENDLESS, "--local", "--timeout", "0.5", "--json")
+    assert 4 == done.returncode
+    assert servers.are_gone()
+    command = shlex.split(done.stderr.splitlines()[-1])
+    assert command[:3] == ["hashfinder", "find", "--local"]
+    assert "--server" not in command
+
+
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGINT, signal.SIGTERM], 143),
+        ([signal.SIGKILL], -signal.SIGKILL),
+    ],
+    ids=["interrupted", "terminated", "second signal", "killed"],
+)
+def test_stop_leaves_nothing(
+    start: Start, servers: PrivateServers, signals: list[signal.Signals], code: int
+) -> None:
+    """Where the command cannot wait for its server, that ends by itself."""
+    process = start("find", *ENDLESS, "--local", start_new_session=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    servers.wait_for_one()
+    # To the whole group, as a terminal does it: the server is not in it.
+    for each in signals:
+        os.killpg(process.pid, each)
+    _, stderr = process.communicate(timeout=30)
+    assert code == process.returncode
+    if signals == [signal.SIGINT]:
+        assert servers.are_gone()
+        assert re.search(r"Cancelled\.\n.*\n  hashfinder find --local --progress ", stderr)
+
+
+def test_stop_while_the_server_starts_leaves_nothing(start: Start, servers: PrivateServers) -> None:
+    """The command ends at once; the server when it would serve."""
+    process = start("find", "doct", "--local")
+    servers.wait_for_one()
+    process.send_signal(signal.SIGINT)
+    assert ("", "") == process.communicate(timeout=30)
+    assert process.returncode in {0, 130}
+
+
+@pytest.mark.usefixtures("missing")
+def test_missing_server_is_a_sentence(call: Run, tmp_path: Path) -> None:
+    """It says what to install, wherever the end of a search is to be written."""
+    file = tmp_path / "result"
+    done = call("find", "doct", "--local", "--json", "--result-file", str(file))
+    sentence = (
+        "Cannot search with --local: there is no hashfinder-server here:"
+        " install it with pip install hashfinder"
+    )
+    assert (5, f"{sentence}\n") == (done.returncode, done.stderr)
+    for text in (done.stdout, file.read_text()):
+        end = json.loads(text)
+        assert ("end", 5, sentence) == (end["type"], end["exit_code"], end["message"])
+    done = call("estimate", "doct", "--local")
+    assert (5, "", f"{sentence}\n") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_server_that_does_not_start_says_why(
+    call: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last words are shown, without control characters."""
+    monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    program = tmp_path / "hashfinder-server"
+    program.write_text("#!/bin/sh\nprintf 'no \\033[1mluck\\n' >&2; exit 1\n")
+    program.chmod(0o755)
+    done = call("find", "doct", "--local")
+    sentence = "Cannot search with --local: hashfinder-server did not start:\n  no ?[1mluck\n"
+    assert (5, "", sentence) == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_named_server_is_not_replaced(call: Run, order: int) -> None:
+    """The two options contradict each other, in any order."""
+    options = [["--local"], ["--server", CLOSED]][::order]
+    done = call("find", "doct", *options[0], *options[1])
+    assert 2 == done.returncode
+    assert "--local and --server exclude each other" in " ".join(done.stderr.split())
+
+
+def test_estimate_needs_no_server(call: Run, servers: PrivateServers) -> None:
+    """It measures this machine."""
+    done = call("estimate", "doct", "--local", "--json")
+    assert 0 == done.returncode
+    assert json.loads(done.stdout)["hashes_per_second"] > 0
+    assert servers.are_gone()
+
+
+def test_jobs_need_no_server(call: Run, servers: PrivateServers) -> None:
+    """Without an option: their result is used here."""
+    done = call("pow", "bits", "--bits", "8", "--prefix", "challenge:")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert servers.are_gone()
+
+
+def test_jobs_take_the_server_that_is_named(
+    call: Run, module_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variable, too; or by the option, which comes before it."""
+    asked = ("pow", "bits", "--bits", "8", "--retry", "0")
+    monkeypatch.setenv("HASHFINDER_SERVER", CLOSED)
+    assert 5 == call(*asked).returncode
+    assert 0 == call(*asked, "--server", module_server.address).returncode
+    monkeypatch.setenv("HASHFINDER_SERVER", module_server.address)
+    assert 0 == call(*asked).returncode
+
+
+@pytest.mark.usefixtures("missing")
+def test_jobs_ask_the_usual_server_where_none_can_be_started(call: Run) -> None:
+    """Which may be there, on the machine of a developer, or not."""
+    done = call("pow", "bits", "--bits", "8", "--retry", "0")
+    assert done.returncode in {0, 5}
+    assert "--local" not in done.stderr
+
+
+def test_bad_input_starts_no_server(call: Run, tmp_path: Path) -> None:
+    """Nothing is searched, so nothing is needed."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)  # noqa: S607 - from PATH
+    assert 2 == call("git-vanity", "c0ffee", "--repo", str(tmp_path)).returncode
+    assert 2 == call("find", "xyz", "--local", "--secret-length", "2000").returncode
