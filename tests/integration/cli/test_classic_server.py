@@ -169,5 +169,7 @@ def test_cancel(start: Start, address: str, classic: ClassicServicer, options: l
     assert classic.stopped.wait(10)
     assert time.monotonic() - began < 5
     assert (130, "") == (process.returncode, stdout)
-    assert stderr.startswith("Cancelled.\n")
+    *estimate, cancelled = stderr.splitlines()[: 1 + len(options)]
+    assert "Cancelled." == cancelled
+    assert all(line.startswith("1 in ") for line in estimate)
     assert "--start-position" not in stderr

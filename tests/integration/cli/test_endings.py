@@ -203,7 +203,7 @@ def test_status(
 
 @pytest.mark.parametrize("row", ["budget", "fault"])
 def test_status_of_a_stream(call: Run, serve_script: ServeScript, row: str) -> None:
-    """A stream ends as a plain search does."""
+    """A stream ends as a plain search does; with --progress, an estimate comes first."""
     script, code, stderr = ROWS[row]
     server = serve_script(script)
 
@@ -213,7 +213,9 @@ def test_status_of_a_stream(call: Run, serve_script: ServeScript, row: str) -> N
     expected = stderr.replace("hashfinder find", "hashfinder find --progress").replace(
         "SERVER", server
     )
-    assert expected == done.stderr
+    estimate, _, rest = done.stderr.partition("\n")
+    assert re.match(r"1 in \S+ k; half of such searches end within ", estimate)
+    assert expected == rest
 
 
 def test_json_end(call: Run, serve_script: ServeScript) -> None:
@@ -278,7 +280,8 @@ def test_progress_in_a_file(call: Run, serve_script: ServeScript) -> None:
 
     assert (0, f"1\t0\t\t{EMPTY_HASH}\n") == (done.returncode, done.stdout)
     assert re.fullmatch(
-        r"2jmx  [0-9.]+ s  1\.0 M/s  5\.0 k hashes  at 5000  best 1  chance 100 %\n", done.stderr
+        r"1 in .*\n2jmx  [0-9.]+ s  1\.0 M/s  5\.0 k hashes  at 5000  best 1  chance 100 %\n",
+        done.stderr,
     )
 
 

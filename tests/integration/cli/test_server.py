@@ -166,7 +166,7 @@ def test_server_goes_away(
 
 def _wait_for_progress(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
-    assert process.stderr.readline().startswith(f"{HOPELESS}  ")
+    _read_until(process.stderr, f"{HOPELESS}  ")
 
 
 @pytest.mark.parametrize("service", ["", "hash_name.HashFinder"])

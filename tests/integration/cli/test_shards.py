@@ -91,7 +91,7 @@ class Watched:
 def test_same_result_as_of_one_server(
     call: Run, module_server: ServerProcess, replicas: StartReplicas
 ) -> None:
-    """The results, and the ideal one that ends the search, are those of one server, in order."""
+    """The results, and the ideal ones that end the search, are those of one server, in order."""
     three = replicas()
     asked = ["find", "docto", "--show-inferior", "1", "--server"]
     whole = call(*asked, module_server.address)
@@ -100,6 +100,15 @@ def test_same_result_as_of_one_server(
 
     assert (0, whole.stdout, "") == (done.returncode, done.stdout, done.stderr)
     assert 1 < len(whole.stdout.splitlines())
+
+    asked = ["find", "doct", "--count", "5", "--server"]
+    whole = call(*asked, module_server.address)
+    small = call(*asked, three.target, "--shards", "3", "--range-size", "20000")
+    # Each match is in the first of the three ranges, or not.
+    large = call(*asked, three.target, "--shards", "3", "--range-size", "1000000")
+    assert (0, 5) == (whole.returncode, len(whole.stdout.splitlines()))
+    for done in (small, large):
+        assert (0, whole.stdout, "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_interrupted_and_resumed(

@@ -1,6 +1,7 @@
 """Everything on this side that stops a search: signals, and readers that go away."""
 
 import fcntl
+import shlex
 import signal
 import socket
 import subprocess
@@ -237,3 +238,47 @@ def test_one_press_that_arrives_twice(
     assert ended.wait(10)
     assert (130, "") == (process.returncode, stdout)
     assert "resume with --start-position 4711" in stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--progress-interval", "0.1"], ["--shards", "2", "--range-size", "1000"]],
+    ids=["unary", "stream", "shards"],
+)
+def test_signal_after_some_of_several_matches(
+    start: Start, serve_script: ServeScript, ended: threading.Event, options: list[str]
+) -> None:
+    """What is left of them is what resumes: from behind the last one, and only so many."""
+    under_way = threading.Event()
+
+    def script(
+        request: HashNameRequest, context: grpc.ServicerContext
+    ) -> Iterator[HashNameResponse]:
+        position = request.start_position
+        if position in {0, 1}:  # the first two of four are there
+            yield true_response(request.desired_name, bytes(position), position)
+            return
+        stopped = threading.Event()
+        context.add_callback(stopped.set)
+        if position == 2:
+            context.add_callback(ended.set)
+            under_way.set()
+        stopped.wait(40)
+        yield HashNameResponse()
+
+    server = serve_script(script)
+    asked = ["find", "doc", "--ideal-distance", "3", "--count", "4", "--server", server]
+    process = start(*asked, *options)
+    assert under_way.wait(20)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+
+    assert ended.wait(10)
+    assert 130 == process.returncode
+    assert ["0", "1"] == [line.split("\t")[1] for line in stdout.splitlines()]
+    assert "Found 2 of 4. Cancelled.\nTo go on, resume with --start-position 2:\n" in stderr
+    command = shlex.split(stderr.splitlines()[-1])
+    left = {
+        option: command[command.index(option) + 1] for option in ("--count", "--start-position")
+    }
+    assert {"--count": "2", "--start-position": "2"} == left

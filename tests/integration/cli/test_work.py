@@ -166,3 +166,16 @@ def test_wrong_usage_is_a_sentence(call: Run, arguments: tuple[str, ...], senten
     done = call("pow", *arguments)
     assert (2, "") == (done.returncode, done.stdout)
     assert sentence in done.stderr
+
+
+def test_estimate_comes_first_where_progress_is_asked_for(
+    call: Run, module_server: ServerProcess
+) -> None:
+    """On stderr, so that a pipe gets the answer alone; with --json it is left out."""
+    asked = ("pow", "bits", "--bits", "12", "--progress", "--server", module_server.address)
+    done = call(*asked)
+    assert 0 == done.returncode
+    assert done.stderr.startswith("1 in 4.1 k; half of such searches end within 2.8 k hashes (")
+    assert 1 == len(done.stdout.splitlines())
+    assert "" == call(*asked, "--json").stderr
+    assert "" == call(*asked[:4], *asked[5:]).stderr

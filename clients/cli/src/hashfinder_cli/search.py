@@ -86,6 +86,11 @@ class Search:
         return self.shown.progress or self.shown.progress_interval is not None
 
     @property
+    def shows_lines_of_progress(self) -> bool:
+        """Whether reports are shown for people, as lines where there is no terminal."""
+        return self.shows_progress and not self.shown.as_json
+
+    @property
     def division(self) -> Division | None:
         """How it is cut into ranges; None where it is not."""
         given = self.ranges

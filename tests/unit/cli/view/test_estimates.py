@@ -32,11 +32,20 @@ def test_unknown_rate() -> None:
 def test_bounds() -> None:
     """A chance that is not exact is a range."""
     assert one_line(of_chance(Chance(1e-6, 1e-3))).startswith("between 1 in 1.0 k and 1 in 1.0 M;")
+    assert one_line(of_chance(Chance(1e-6, 1.00001e-6))).startswith("1 in 1.0 M;")
 
 
 def test_no_chance() -> None:
     """A chance of zero divides nothing."""
     assert one_line(SearchEstimate()).startswith("a chance too small for a number;")
+
+
+def test_keyspace_that_is_too_small() -> None:
+    """It would be untrue that half of the searches end within it."""
+    line = one_line(of_chance(Query("doctordoctordoctordoctor").chance))
+    assert line.endswith("; fewer than half of such searches ever find it")
+    sure = of_chance(Chance(1.0, 1.0))
+    assert "half of such searches end within 1 hashes" in one_line(sure)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,14 @@ def test_plain() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (999, "999"), (1000, "1.0 k"), (84_100_000, "84.1 M"), (2**64, "18446.7 P")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.0 k"),
+        (84_100_000, "84.1 M"),
+        (2**64, "18.4 E"),
+        (2.5e29, "2.5e+29"),
+    ],
 )
 def test_quantity(value: float, text: str) -> None:
     """Large numbers get a decimal prefix."""

@@ -155,11 +155,14 @@ class _Driver:
     async def _estimate(self) -> None:
         """Make sure that the server knows all of the search; show a person how long it takes.
 
+        A person watches a terminal, or asks for progress.
+
         Raises:
             OutdatedServerError: it does not.
         """
         query = self._search.query
-        if query.is_classic and not self._status.is_animated:
+        is_shown = self._status.is_animated or self._search.shows_lines_of_progress
+        if query.is_classic and not is_shown:
             return
         timeout = min(self._search.limits.timeout or PATIENCE, PATIENCE)
         try:
@@ -170,7 +173,7 @@ class _Driver:
             estimate = of_chance(query.chance)
         except StoppedError:
             return  # The search meets it as well, and may try again.
-        if self._status.is_animated:
+        if is_shown:
             self._status.say(one_line(estimate))
 
     async def _follow_search(self) -> None:

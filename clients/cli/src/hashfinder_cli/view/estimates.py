@@ -7,6 +7,8 @@ from hashfinder_cli.view.text import quantity
 from hashfinder_proto.hash_name_pb2 import SearchEstimate
 from hashfinder_rules.chance import Chance
 
+_NEARLY_HALF = 0.49
+_NEARLY_1 = 1 - 2**-53
 _UNITS = ((60.0, "s"), (60.0, "min"), (24.0, "h"), (365.25, "d"))
 
 
@@ -23,8 +25,13 @@ def of_chance(chance: Chance) -> SearchEstimate:
 
 
 def one_line(estimate: SearchEstimate) -> str:
-    """Return the chance of one hash, and how many hashes half and nearly all searches take."""
+    """Return the chance of one hash, and how many hashes half and nearly all searches take.
+
+    Where the keyspace ends before half of them have found it, they take all of it.
+    """
     half, most = estimate.hashes_for_50_percent, estimate.hashes_for_99_percent
+    if -math.expm1(half * math.log1p(-min(estimate.chance, _NEARLY_1))) < _NEARLY_HALF:
+        return f"{_odds(estimate)}; fewer than half of such searches ever find it"
     return (
         f"{_odds(estimate)}; half of such searches end within {quantity(half)} hashes"
         f"{_time(half, estimate)}, 99 % within {quantity(most)}"
@@ -67,10 +74,11 @@ def json_line(estimate: SearchEstimate) -> str:
 def _odds(estimate: SearchEstimate) -> str:
     if not estimate.chance > 0:
         return "a chance too small for a number"
+    most = quantity(1 / estimate.chance)
     if estimate.chance_upper_bound > estimate.chance:
         least = quantity(1 / estimate.chance_upper_bound)
-        return f"between 1 in {least} and 1 in {quantity(1 / estimate.chance)}"
-    return f"1 in {quantity(1 / estimate.chance)}"
+        return f"1 in {most}" if least == most else f"between 1 in {least} and 1 in {most}"
+    return f"1 in {most}"
 
 
 def _time(hashes: float, estimate: SearchEstimate) -> str:

@@ -50,7 +50,7 @@ class StatusLine:
         """Show `progress`: in the line from now on, or as a line of its own."""
         if self._search.shows_progress:
             self._progress = progress
-            if self._animation is None and not self._search.shown.as_json:
+            if self._animation is None and self._search.shows_lines_of_progress:
                 self.say(self._text(seconds))
 
     @property

@@ -16,8 +16,9 @@ def as_text(secret: bytes) -> str | None:
 
 def quantity(value: float) -> str:
     """Return `value` in three or four digits with a decimal prefix, such as ``84.1 M``."""
-    for prefix in ("", "k", "M", "G", "T"):
-        if value < 1000:  # noqa: PLR2004 - the step from one prefix to the next
-            return f"{value:.1f} {prefix}" if prefix else f"{value:.0f}"
-        value /= 1000
-    return f"{value:.1f} P"
+    shown = value
+    for prefix in ("", "k", "M", "G", "T", "P", "E"):
+        if shown < 1000:  # noqa: PLR2004 - the step from one prefix to the next
+            return f"{shown:.1f} {prefix}" if prefix else f"{shown:.0f}"
+        shown /= 1000
+    return f"{value:.1e}"
