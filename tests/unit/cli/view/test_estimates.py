@@ -32,7 +32,7 @@ def test_unknown_rate() -> None:
 def test_bounds() -> None:
     """A chance that is not exact is a range."""
     assert one_line(of_chance(Chance(1e-6, 1e-3))).startswith("between 1 in 1.0 k and 1 in 1.0 M;")
-    assert one_line(of_chance(Chance(1e-6, 1.00001e-6))).startswith("1 in 1.0 M;")
+    assert one_line(of_chance(Chance(1.5e-6, 1.50001e-6))).startswith("1 in 666.7 k;")
 
 
 def test_no_chance() -> None:
