@@ -17,7 +17,12 @@ def smallest_distance(name: str, scheme: Scheme) -> int:
         for index, character in enumerate(name)
         if character != scheme.wildcard
     ]
-    return min(
-        sum(character not in scheme.places[offset + index] for index, character in folded)
-        for offset in scheme.offsets(len(name))
-    )
+    smallest = len(name)
+    for offset in scheme.offsets(len(name)):
+        distance = sum(
+            character not in scheme.places[offset + index] for index, character in folded
+        )
+        smallest = min(smallest, distance)
+        if not smallest:  # mostly at the first offset
+            break
+    return smallest

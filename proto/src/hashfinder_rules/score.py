@@ -26,9 +26,12 @@ def match(name: str, text: str, scheme: Scheme) -> Match:
     # A wildcard is no symbol: it counts as a difference first.
     wildcards = name.count(scheme.wildcard) if scheme.wildcard else 0
     pattern, folded = scheme.fold(name), scheme.fold(text)
+    offsets = scheme.offsets(len(name))
+    exact = folded.find(pattern, offsets[0], offsets[-1] + len(name))
+    if exact >= 0:  # as in most results; no offset needs to be tried
+        return Match(0, exact)
     return min(
-        Match(sum(map(ne, pattern, folded[offset:])) - wildcards, offset)
-        for offset in scheme.offsets(len(name))
+        Match(sum(map(ne, pattern, folded[offset:])) - wildcards, offset) for offset in offsets
     )
 
 

@@ -40,17 +40,18 @@ def violations(
         scheme_is_known: False where hash, encoding or anchor have a value that this version does
             not know: then `query.scheme` has a substitute, and what depends on it is left out.
     """
-    found = [
+    keyspace = list(_keyspace_violations(query))
+    end = POSITIONS_END if keyspace else query.keyspace.end
+    return [
         *(_name_violations(query) if scheme_is_known else _blank_name(query)),
         *_distance_violations("ideal_hamming_distance", query.ideal_distance, query),
         *_distance_violations("interesting_hamming_distance", query.interesting_distance, query),
-        *_range_violations(query, start_position, maximum_hashes),
+        *_range_violations(end, start_position, maximum_hashes),
         *(_anchor_violations(query) if scheme_is_known else ()),
         *_wildcard_violations(query, scheme_is_known=scheme_is_known),
         *_affix_violations(query),
-        *_keyspace_violations(query),
+        *keyspace,
     ]
-    return list(found)
 
 
 def _blank_name(query: Query) -> Iterator[Violation]:
@@ -114,8 +115,8 @@ def _distance_violations(field: str, distance: int, query: Query) -> Iterator[Vi
         yield Violation(field, f"must be 0 to {largest}{reason}, not {distance}")
 
 
-def _range_violations(query: Query, start: int, maximum_hashes: int | None) -> Iterator[Violation]:
-    last = query.keyspace.end - 1 if not list(_keyspace_violations(query)) else POSITIONS_END - 1
+def _range_violations(end: int, start: int, maximum_hashes: int | None) -> Iterator[Violation]:
+    last = end - 1
     if not 0 <= start <= last:
         limit = "2^64 - 1" if last == POSITIONS_END - 1 else f"{last}, the last of this keyspace"
         yield Violation("start_position", f"must be 0 to {limit}, not {start}")
@@ -154,8 +155,8 @@ def _affix_violations(query: Query) -> Iterator[Violation]:
 
 def _keyspace_violations(query: Query) -> Iterator[Violation]:
     alphabet, length = query.keyspace.alphabet, query.keyspace.length
-    repeated = [byte for byte, count in Counter(alphabet).items() if count > 1]
-    if repeated:
+    if len(set(alphabet)) < len(alphabet):
+        repeated = [byte for byte, count in Counter(alphabet).items() if count > 1]
         description = f"must have 2 to 256 distinct bytes; {repeated[0]:#04x} occurs more than once"
         yield Violation("secret_alphabet", description)
     elif len(alphabet) < _SMALLEST_ALPHABET:

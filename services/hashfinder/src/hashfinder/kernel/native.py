@@ -1,12 +1,15 @@
 """The kernel in C, one for each instruction set that it was compiled for."""
 
 from array import array
+from collections import Counter
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from functools import cache
 
 from hashfinder.kernel import _native
 from hashfinder.kernel.interface import Scan
 from hashfinder_rules.query import Query
-from hashfinder_rules.scheme import PADDING, Scheme
+from hashfinder_rules.scheme import PADDING, Encoding, Scheme
 
 
 class NativeScanner:
@@ -78,12 +81,20 @@ class NativeKernel:
 
 def _matches(character: str, scheme: Scheme) -> tuple[int, bool]:
     """Return which symbols `character` matches, a bit for each, and whether it matches padding."""
-    symbols = scheme.encoding.symbols
     if character == scheme.wildcard:
-        return (1 << len(symbols)) - 1, True
-    folded = scheme.fold(character)
-    values = (scheme.fold(symbol) == folded for symbol in symbols)
-    return sum(matches << value for value, matches in enumerate(values)), character == PADDING
+        return (1 << len(scheme.encoding.symbols)) - 1, True
+    matches = _symbols_of(scheme.encoding, scheme.case_sensitive)
+    return matches.get(scheme.fold(character), 0), character == PADDING
+
+
+@cache
+def _symbols_of(encoding: Encoding, case_sensitive: bool) -> Mapping[str, int]:  # noqa: FBT001  # a key
+    """Return which symbols a folded character matches, a bit for each."""
+    scheme = Scheme(encoding=encoding, case_sensitive=case_sensitive)
+    matches: Counter[str] = Counter()
+    for value, symbol in enumerate(encoding.symbols):
+        matches[scheme.fold(symbol)] |= 1 << value
+    return matches
 
 
 def supported_variants(features: AbstractSet[str] | None = None) -> list[str]:

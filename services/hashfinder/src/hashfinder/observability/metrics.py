@@ -6,7 +6,8 @@ spelling, so that dashboards made for Go services work.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from prometheus_client import (
@@ -26,6 +27,7 @@ from hashfinder.domain.errors import Cause
 _RPC_LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _RPC_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200)
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+_Labelled = TypeVar("_Labelled", Counter, Histogram)
 _GO_NAMES = {"OK": "OK", "CANCELLED": "Canceled"}
 
 
@@ -138,6 +140,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register all metrics."""
         self._registry = registry
+        self._series: dict[object, Any] = {}
         ProcessCollector(registry=registry)
         self._started = Counter(
             "grpc_server_started", "RPCs started on the server.", _RPC_LABELS, registry=registry
@@ -212,21 +215,20 @@ class Metrics:
 
     def started(self, rpc: RpcLabels) -> None:
         """Count an RPC's start."""
-        self._started.labels(rpc.type, rpc.service, rpc.method).inc()
+        self._of(rpc, self._started).inc()
 
     def received(self, rpc: RpcLabels) -> None:
         """Count a message from the client."""
-        self._received.labels(rpc.type, rpc.service, rpc.method).inc()
+        self._of(rpc, self._received).inc()
 
     def sent(self, rpc: RpcLabels) -> None:
         """Count a message to the client."""
-        self._sent.labels(rpc.type, rpc.service, rpc.method).inc()
+        self._of(rpc, self._sent).inc()
 
     def handled(self, rpc: RpcLabels, code: grpc.StatusCode, seconds: float) -> None:
         """Count an RPC's end with `code`, `seconds` after its start."""
-        labels = (rpc.type, rpc.service, rpc.method)
-        self._handled.labels(*labels, _go_name(code)).inc()
-        self._seconds.labels(*labels).observe(seconds)
+        self._of(rpc, self._handled, _go_name(code)).inc()
+        self._of(rpc, self._seconds).observe(seconds)
 
     def stopped(self, rpc: RpcLabels, cause: Cause) -> None:
         """Count a stopped search."""
@@ -236,7 +238,17 @@ class Metrics:
         """Observe how long a stopped search kept running."""
         self._cancel_latency.observe(seconds)
 
+    def _of(self, rpc: RpcLabels, metric: _Labelled, *labels: str) -> _Labelled:
+        """Return the series of `metric` for an RPC: to look labels up costs more than to count."""
+        key = (metric, rpc, *labels)
+        series: _Labelled | None = self._series.get(key)
+        if series is None:
+            series = metric.labels(rpc.type, rpc.service, rpc.method, *labels)
+            self._series[key] = series
+        return series
 
+
+@cache
 def _go_name(code: grpc.StatusCode) -> str:
     """Return a status code as Go spells it: ``ResourceExhausted``."""
     return _GO_NAMES.get(code.name) or code.name.title().replace("_", "")

@@ -40,14 +40,14 @@ class SearchServicer(HashFinderServicer):
     ) -> pb.HashNameResponse:
         """Return the first candidate within the ideal distance."""
         wanted = parse_request(request, self._maximum_hashes)
-        query = replace(wanted.query, interesting_distance=0)
+        if wanted.query.interesting_distance:
+            query = replace(wanted.query, interesting_distance=0)
+            wanted = replace(wanted, query=query)
         client = self._identify(context.peer())
-        async with self._searches.open(
-            client, replace(wanted, query=query), context.outcome
-        ) as session:
+        async with self._searches.open(client, wanted, context.outcome) as session:
             while not (taken := await session.take()).results:
                 pass
-        return result_message(Candidate.at(taken.results[0], query))
+        return result_message(Candidate.at(taken.results[0], wanted.query))
 
     async def FindRange(  # type: ignore[override]  # the stubs know async generators only
         self, request: pb.HashNameRequest, context: RpcContext

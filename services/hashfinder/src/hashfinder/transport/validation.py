@@ -1,6 +1,7 @@
 """From the wire to a search request, with every violation at once."""
 
 from enum import Enum
+from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -17,6 +18,9 @@ SHORTEST_PROGRESS_INTERVAL = 0.05
 LONGEST_PROGRESS_INTERVAL = 3600.0
 _FIELDS = HashNameRequest.DESCRIPTOR.fields_by_name
 _NUMBERS = {"hash_algorithm": HashAlgorithm, "digest_encoding": DigestEncoding, "anchor": Anchor}
+
+_REMEMBERED = 256
+"""Schemes that are not made anew."""
 
 _Member = TypeVar("_Member", bound=Enum)
 
@@ -52,20 +56,42 @@ def _query(request: HashNameRequest) -> Query:
         request.desired_name,
         request.ideal_hamming_distance,
         request.interesting_hamming_distance,
-        scheme.Scheme(
-            _member(scheme.Algorithm.SHA1, request.hash_algorithm),
-            _member(scheme.Encoding.BASE64, request.digest_encoding),
-            _member(scheme.Anchor.ANYWHERE, request.anchor),
-            request.case_sensitive,
-            request.wildcard,
-        ),
-        Keyspace(
-            request.secret_alphabet or ALL_BYTES,
-            request.secret_length if request.HasField("secret_length") else None,
-        ),
+        _scheme(request),
+        _keyspace(request),
         request.secret_prefix,
         request.secret_suffix,
     )
+
+
+def _scheme(request: HashNameRequest) -> scheme.Scheme:
+    algorithm, encoding, anchor = request.hash_algorithm, request.digest_encoding, request.anchor
+    case_sensitive, wildcard = request.case_sensitive, request.wildcard
+    make = _scheme_of if len(wildcard) <= 1 else _scheme_of.__wrapped__
+    return make(algorithm, encoding, anchor, case_sensitive, wildcard)
+
+
+@lru_cache(_REMEMBERED)
+def _scheme_of(
+    algorithm: int,
+    encoding: int,
+    anchor: int,
+    case_sensitive: bool,  # noqa: FBT001  # a field of the request
+    wildcard: str,
+) -> scheme.Scheme:
+    """Return the scheme with these numbers: the same one again, with what it has derived."""
+    return scheme.Scheme(
+        _member(scheme.Algorithm.SHA1, algorithm),
+        _member(scheme.Encoding.BASE64, encoding),
+        _member(scheme.Anchor.ANYWHERE, anchor),
+        case_sensitive,
+        wildcard,
+    )
+
+
+def _keyspace(request: HashNameRequest) -> Keyspace:
+    alphabet = request.secret_alphabet or ALL_BYTES
+    length = request.secret_length if request.HasField("secret_length") else None
+    return Keyspace(alphabet, length)
 
 
 def _member(default: _Member, number: int) -> _Member:
@@ -76,7 +102,7 @@ def _unknown_numbers(request: HashNameRequest) -> list[Violation]:
     return [
         Violation(field, f"must be one of {', '.join(numbers.keys())}, not {number}")
         for field, numbers in _NUMBERS.items()
-        if (number := getattr(request, field)) not in numbers.values()
+        if (number := getattr(request, field)) and number not in numbers.values()
     ]
 
 
