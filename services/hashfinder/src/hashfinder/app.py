@@ -33,6 +33,10 @@ from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
+_FIRST_STEP_SECONDS = 50e-6
+"""How long a search is scanned on the event loop before it waits for a worker: some thousand
+positions by the kernel in C. The one in Python is too slow to begin there.
+"""
 _UNWIND_SECONDS = 0.1
 _JOIN_SECONDS = 2.0
 _ANSWER_SECONDS = 60.0
@@ -69,6 +73,7 @@ class Application:
             quota,
             metrics,
             chunk_seconds=settings.chunk_seconds,
+            first_step_seconds=_FIRST_STEP_SECONDS if _is_quick(kernel) else 0.0,
             hooks=WorkerHooks(lower_priority, Pacer(cpu_quota()).pause, self._worker_died),
             clock=clock,
         )
@@ -109,7 +114,7 @@ class Application:
             servicer, metrics, options, kernel.backend, identify, self.lifecycle.fail, credentials
         )
         self._is_private = credentials is not None or is_local(settings.address)
-        self.backend = kernel.backend
+        self._kernel = kernel
         self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
 
@@ -124,6 +129,11 @@ class Application:
         return None if self._endpoint is None else self._endpoint.address
 
     @property
+    def backend(self) -> str:
+        """The name of the kernel in use."""
+        return self._kernel.backend
+
+    @property
     def workers(self) -> int:
         """The number of threads that search."""
         return self._scheduler.workers
@@ -134,6 +144,8 @@ class Application:
         Raises:
             WorkerStartError: a worker thread cannot start.
         """
+        if _is_quick(self._kernel):
+            self._scheduler.calibrate()
         self._scheduler.start()
         await self._server.start()
         if not self._is_private:
@@ -233,3 +245,7 @@ def _credentials(settings: Settings) -> TlsCredentials | None:
     return TlsCredentials(
         TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     )
+
+
+def _is_quick(kernel: Kernel) -> bool:
+    return kernel.backend.startswith("native")

@@ -12,6 +12,10 @@ _LARGEST_CHUNK = 2**24
 _MEASURE_SECONDS = 0.002
 _FEWEST_HASHES = 20_000
 """A scan of fewer tells what a call costs, not how fast it hashes."""
+_MOST_FIRST_BLOCKS = 4096
+"""Blocks in a first step, however fast they are: a hundredth of a usual chunk."""
+_FEWEST_FIRST_POSITIONS = 16
+"""A first step of fewer finds next to nothing."""
 _SMOOTHING = 0.5
 """The weight of the newest chunk in a search's estimated rate."""
 
@@ -50,6 +54,12 @@ class Rates:
         """Return how many positions a second are likely; None if the hash was never measured."""
         blocks = self._known.get(query.scheme.algorithm)
         return blocks and blocks / typical_blocks(query)
+
+    def first_step(self, query: Query, seconds: float) -> int:
+        """Return how many positions are scanned within `seconds` for sure; 0 if few, or unknown."""
+        rate = self.known(query) or 0.0
+        positions = min(int(rate * seconds), _MOST_FIRST_BLOCKS // typical_blocks(query))
+        return positions if positions >= _FEWEST_FIRST_POSITIONS else 0
 
     def guess(self, query: Query) -> float:
         """Return how many positions a second are likely; few if the hash was never measured."""

@@ -30,6 +30,7 @@ from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.statistics import SchedulerObserver, SchedulerStatistics
 from hashfinder.search.engine import Chunk, Search
 from hashfinder_rules.query import Query
+from hashfinder_rules.scheme import Algorithm, Scheme
 
 
 class _Done(NamedTuple):
@@ -54,16 +55,21 @@ class Scheduler:
         observer: SchedulerObserver,
         *,
         chunk_seconds: float,
+        first_step_seconds: float = 0.0,
         hooks: WorkerHooks = NO_HOOKS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the kernel to scan with; nothing runs before `start`."""
+        """Take the kernel to scan with; nothing runs before `start`.
+
+        A search may be scanned for `first_step_seconds` where it is submitted. See `submit`.
+        """
         self.clock = clock
         self.workers = workers
         self._kernel = kernel
         self._quota = quota
         self._observer = observer
         self._chunk_seconds = chunk_seconds
+        self._first_step_seconds = first_step_seconds
         self._hooks = hooks
         self._deaths = 0
         self._lock = threading.Lock()
@@ -95,6 +101,11 @@ class Scheduler:
             message = f"cannot start {self.workers} worker threads: {error}"
             raise WorkerStartError(message) from error
 
+    def calibrate(self) -> None:
+        """Measure how fast each hash is computed, some milliseconds for each."""
+        for algorithm in Algorithm:
+            self._rate_of(Query("hopelesshopeless", scheme=Scheme(algorithm)))
+
     def close(self, timeout: float) -> bool:
         """End the workers after the chunks in hand; say whether all ended within `timeout` s."""
         with self._work:
@@ -108,13 +119,22 @@ class Scheduler:
     def submit(self, client: str, search: Search, notify: Callable[[], object]) -> Job:
         """Run `search` in the share of `client`.
 
+        Its first positions are scanned at once on the calling thread: a search that ends there
+        waits for no worker. That takes `first_step_seconds` at most, and is left out where the rate
+        of the hash is not known, or another search of the client waits for a worker.
+
         `notify` is called from a worker, holding the lock, when there are results to take or the
-        search has ended: it must return at once and must not call back.
+        search has ended: it must return at once and must not call back. It is not called for what
+        the first step finds: then the job that is returned is `notified`.
         """
-        scanner = self._kernel.prepare(search.query)
-        with self._work:
-            job = Job(client, search, scanner, notify)
+        job = Job(client, search, self._kernel.prepare(search.query))
+        done = self._first_step(job)
+        with self._lock:
             self._jobs.add(job)
+            if done is not None:
+                self._settle(done)
+            job.notify = notify
+            job.notified = search.ended or search.has_results
             self._enqueue(job)
             self._wake()
             return job
@@ -158,12 +178,7 @@ class Scheduler:
         That is a share of what the workers do: equal among clients, then among their searches, and
         at most the client's quota. May scan for some milliseconds, on the calling thread.
         """
-        with self._lock:
-            rate = self._rates.known(query)
-        if rate is None:
-            rate = measure(self._kernel.prepare(query), query)
-            with self._lock:
-                self._rates.measured(query, rate, math.inf)
+        rate = self._rate_of(query)
         with self._lock:
             clients = {job.client for job in self._jobs} | {client}
             searches = sum(job.client == client for job in self._jobs) + 1
@@ -172,7 +187,7 @@ class Scheduler:
 
     def take(self, job: Job) -> SearchUpdate:
         """Take the results that wait, in order; a parked search resumes."""
-        with self._work:
+        with self._lock:
             search = job.search
             update = SearchUpdate(
                 search.take_results(), search.progress(self.clock()), search.found, search.error
@@ -188,6 +203,24 @@ class Scheduler:
             self._jobs.discard(job)
             job.notify = None
             self._stop(job, error)
+
+    def _rate_of(self, query: Query) -> float:
+        with self._lock:
+            rate = self._rates.known(query)
+        if rate is None:
+            rate = measure(self._kernel.prepare(query), query)
+            with self._lock:
+                self._rates.measured(query, rate, math.inf)
+        return rate
+
+    def _first_step(self, job: Job) -> _Done | None:
+        with self._lock:
+            size = self._rates.first_step(job.search.query, self._first_step_seconds)
+            if not size or job.client in self._queue.clients():
+                return None
+        chunk = job.search.claim(size)
+        scan, fault = self._scan(job, chunk)
+        return _Done(job, chunk, scan, 0.0, fault)  # too short to tell the pace
 
     def _enqueue(self, job: Job) -> None:
         if not job.queued and job.runnable:
@@ -260,7 +293,7 @@ class Scheduler:
         """Give back a chunk and wait for the next, all under one lock; None when we close."""
         with self._work:
             if done is not None:
-                self._settle(number, done)
+                self._take_back(number, done)
             while not self._closing:
                 while self._queue:
                     job = self._queue.pop()
@@ -285,10 +318,14 @@ class Scheduler:
 
     def _give_back(self, number: int, done: _Done) -> None:
         with self._work:
-            self._settle(number, done)
+            self._take_back(number, done)
             self._wake()
 
-    def _settle(self, number: int, done: _Done) -> None:
+    def _take_back(self, number: int, done: _Done) -> None:
+        self._settle(done)
+        del self._hands[number]
+
+    def _settle(self, done: _Done) -> None:
         job = done.job
         hashes = done.scan.stop - done.chunk.start
         self._hashes += hashes
@@ -309,4 +346,3 @@ class Scheduler:
             self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
         self._notify(job)
         self._enqueue(job)
-        del self._hands[number]

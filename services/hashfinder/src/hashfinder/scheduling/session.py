@@ -51,6 +51,7 @@ class Session:
         self._job = scheduler.submit(
             client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
         )
+        self._has_news = self._job.notified
 
     async def take(self, patience: float | None = None) -> SearchUpdate:
         """Wait for results, or the search's end, or `patience` seconds, and take what there is.

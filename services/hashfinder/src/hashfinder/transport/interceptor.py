@@ -128,7 +128,6 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
     async def _translate(self, call: Call, behaviour: Behaviour, context: RpcContext) -> Any:
         try:
-            await asyncio.sleep(0)  # from here on it takes the share of its client
             return await behaviour(context)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise

@@ -1,0 +1,205 @@
+"""The first positions of a search, which are scanned where it is submitted."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hashfinder.domain.errors import BudgetExhaustedError, ClientQuotaExhaustedError
+from hashfinder.kernel import Scan
+from hashfinder.scheduling.job import Job
+from hashfinder.scheduling.quota import Quota
+from hashfinder.scheduling.scheduler import Scheduler
+from hashfinder.search.engine import Bounds, Search
+from hashfinder_rules.query import Query
+from tests.unit.scheduling.null_observer import NullObserver
+from tests.unit.virtual_time import FakeClock
+
+PATIENCE_SECONDS = 20.0
+
+RATE = 10_000_000
+SECONDS = 0.0001
+FIRST = 1000
+"""The positions of a first step at that rate."""
+
+
+class ScriptedKernel:
+    """Finds at the position that a name spells, and remembers which thread scanned what."""
+
+    backend = "scripted"
+
+    def __init__(self) -> None:
+        """Begin with nothing scanned."""
+        self.scans: list[tuple[str, int, int]] = []
+
+    def prepare(self, query: Query) -> "ScriptedScanner":
+        """Return a scanner."""
+        return ScriptedScanner(self, int(query.name) if query.name.isdigit() else -1)
+
+
+class ScriptedScanner:
+    """A `Scanner` of such a kernel."""
+
+    def __init__(self, kernel: ScriptedKernel, at: int) -> None:
+        """Take where to find."""
+        self._kernel = kernel
+        self._at = at
+
+    def scan(
+        self, start: int, stop: int, best: int, capacity: int, halt: bytearray | None = None
+    ) -> Scan:
+        """Scan at once."""
+        del best, capacity, halt
+        self._kernel.scans.append((threading.current_thread().name, start, stop))
+        if start <= self._at < stop:
+            return Scan(self._at + 1, [self._at], (self._at, 0), found=True)
+        return Scan(stop, [])
+
+
+@pytest.fixture
+def rate(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what sets the rate that the scheduler measures, in positions a second."""
+
+    def fix(positions: float) -> None:
+        monkeypatch.setattr("hashfinder.scheduling.scheduler.measure", lambda *_: positions)
+
+    fix(RATE)
+    return fix
+
+
+class Bench:
+    """A scheduler with one worker, which has not started."""
+
+    def __init__(self, *, quota: int = 0, first_step_seconds: float = SECONDS) -> None:
+        """Give each client so many hashes, 0 for any number."""
+        self.kernel = ScriptedKernel()
+        self.notes: queue.Queue[int] = queue.Queue()
+        self.scheduler = Scheduler(
+            self.kernel,
+            1,
+            Quota(quota, quota or 1, FakeClock()),
+            NullObserver(),
+            chunk_seconds=0.001,
+            first_step_seconds=first_step_seconds,
+        )
+
+    def submit(self, at: int, client: str = "a", budget: int = 10**9, suffix: bytes = b"") -> Job:
+        """Submit a search that finds at a position."""
+        query = Query(str(at), 0, secret_suffix=suffix)
+        search = Search(query, 0, budget, bounds=Bounds(chunks=4), now=0.0)
+        return self.scheduler.submit(client, search, lambda: self.notes.put(at))
+
+    @property
+    def scanned_here(self) -> list[tuple[int, int]]:
+        """The ranges that this thread has scanned."""
+        own = threading.current_thread().name
+        return [(start, stop) for name, start, stop in self.kernel.scans if name == own]
+
+
+@pytest.fixture
+def bench(rate: Callable[[float], None]) -> Iterator[Bench]:
+    """Return a scheduler that knows its rate; its worker ends with the test."""
+    del rate
+    bench = Bench()
+    bench.scheduler.calibrate()
+    yield bench
+    if bench.notes.qsize():
+        assert bench.scheduler.close(PATIENCE_SECONDS)
+
+
+def test_a_search_that_ends_in_its_first_step_needs_no_worker(bench: Bench) -> None:
+    """It is scanned by whoever submits it, and its result is there at once."""
+    job = bench.submit(FIRST - 1)
+    assert job.notified
+    taken = bench.scheduler.take(job)
+    assert ([FIRST - 1], True) == (taken.results, taken.found)
+    assert [(0, FIRST)] == bench.scanned_here
+    assert FIRST == bench.scheduler.statistics().hashes
+    bench.scheduler.close_job(job, BudgetExhaustedError(1))
+    assert 0 == bench.scheduler.statistics().active
+    assert bench.notes.empty()
+
+
+def test_a_budget_may_end_in_the_first_step(bench: Bench) -> None:
+    """With its own error, and not one position beyond."""
+    taken = bench.scheduler.take(bench.submit(FIRST, budget=10))
+    assert isinstance(taken.error, BudgetExhaustedError)
+    assert [(0, 10)] == bench.scanned_here
+
+
+def test_workers_take_over_after_the_first_step(bench: Bench) -> None:
+    """Where it ended."""
+    job = bench.submit(5 * FIRST)
+    assert not job.notified
+    bench.scheduler.start()
+    assert 5 * FIRST == bench.notes.get(timeout=PATIENCE_SECONDS)
+    assert [(0, FIRST)] == bench.scanned_here
+    assert FIRST == bench.kernel.scans[1][1]
+    assert bench.scheduler.take(job).found
+    assert bench.scheduler.close(PATIENCE_SECONDS)
+
+
+def test_a_client_with_a_search_that_waits_gets_no_first_step(bench: Bench) -> None:
+    """Its turn is the one among clients; another client has a first step all the same."""
+    bench.submit(5 * FIRST, "greedy")
+    bench.submit(1, "greedy")
+    assert [(0, FIRST)] == bench.scanned_here
+    assert bench.submit(1, "modest").notified
+
+
+@pytest.mark.parametrize(
+    ("positions", "suffix", "stop"),
+    [
+        (1e12, b"", 4096),
+        (1e12, bytes(3 * 64), 1024),
+        (16 / SECONDS, b"", 16),
+        (15 / SECONDS, b"", None),
+        (1e12, bytes(48 * 1024), None),
+    ],
+    ids=["fast", "four blocks each", "slow", "too slow", "long suffix"],
+)
+def test_a_first_step_is_bounded(
+    rate: Callable[[float], None], positions: float, suffix: bytes, stop: int | None
+) -> None:
+    """By its time and by the blocks to hash; it is left out where few positions fit."""
+    rate(positions)
+    bench = Bench()
+    bench.scheduler.calibrate()
+    bench.submit(10**6, suffix=suffix)
+    assert ([] if stop is None else [(0, stop)]) == bench.scanned_here
+
+
+def test_no_first_step_before_the_rate_is_known(rate: Callable[[float], None]) -> None:
+    """Nobody knows how long it would take; nor where it is switched off."""
+    del rate
+    unknown, off = Bench(), Bench(first_step_seconds=0.0)
+    off.scheduler.calibrate()
+    for bench in (unknown, off):
+        bench.submit(1)
+        assert [] == bench.scanned_here
+
+
+def test_a_first_step_is_paid_for(rate: Callable[[float], None]) -> None:
+    """Out of the client's quota, block by block; what overdraws it is the end of the search."""
+    del rate
+    bench = Bench(quota=FIRST)
+    bench.scheduler.calibrate()
+    bench.submit(FIRST // 2 - 1)
+    assert 0.0 == bench.scheduler.quota_delay("a")
+    taken = bench.scheduler.take(bench.submit(10**6))
+    assert isinstance(taken.error, ClientQuotaExhaustedError)
+    assert bench.scheduler.quota_delay("a") > 0
+
+
+def test_a_fault_in_the_first_step_ends_the_search_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a fault on a worker does."""
+
+    def fail(*_: object) -> Scan:
+        raise RuntimeError
+
+    monkeypatch.setattr(ScriptedScanner, "scan", fail)
+    taken = bench.scheduler.take(bench.submit(1))
+    assert isinstance(taken.error, RuntimeError)
