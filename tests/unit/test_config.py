@@ -38,6 +38,7 @@ CHOICES: dict[str, list[str]] = {
 TEXTS = {"host", "kernel"}
 FILES = {"tls_certificate", "tls_key", "tls_client_ca"}
 ADDRESSES = {"listen"}
+SIDES = {"health_listen", "admin_listen"}
 SWITCHES = {"metrics", "exit_with_stdin", "plain_text"}
 FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
 
@@ -76,7 +77,7 @@ def test_tests_know_every_setting() -> None:
     """A new setting has to be added above."""
     assert (
         set(Settings.model_fields)
-        == RANGES.keys() | CHOICES.keys() | TEXTS | FILES | SWITCHES | ADDRESSES
+        == RANGES.keys() | CHOICES.keys() | TEXTS | FILES | SWITCHES | ADDRESSES | SIDES
     )
 
 
@@ -327,3 +328,30 @@ def test_variables_of_other_programs_do_no_harm(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HASHFINDER_PORT_50051_TCP", "tcp://10.0.0.1:50051")
     monkeypatch.setenv("HASHFINDER_SERVICE_HOST", "10.0.0.1")
     assert 50051 == load_settings([]).port
+
+
+def test_side_addresses_are_ports_or_sockets() -> None:
+    """Health may be served to anybody, operators on this machine alone."""
+    settings = load_settings(
+        ["--health-listen", "0.0.0.0:50052", "--admin-listen", "unix:/run/admin"]
+    )
+    assert TcpAddress("0.0.0.0", 50052) == settings.side_address("health_listen")  # noqa: S104
+    assert UnixAddress("/run/admin") == settings.side_address("admin_listen")
+    assert load_settings(["--admin-listen", "[::1]:0"]).side_address("health_listen") is None
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "192.0.2.1:1", "admin.test:1"])
+def test_operators_are_served_on_this_machine_alone(address: str) -> None:
+    """The sentence says why."""
+    sentence = complaint("--admin-listen", address)
+    assert sentence.startswith(
+        "--admin-listen (HASHFINDER_ADMIN_LISTEN) must be on loopback or unix:/path, not"
+        f" {address}: "
+    )
+
+
+@pytest.mark.parametrize("name", ["health_listen", "admin_listen"])
+def test_side_address_is_one_that_others_know(name: str) -> None:
+    """Not a new folder at each start."""
+    expected = f"{flag(name)} ({variable(name)}) must be HOST:PORT or unix:/path, not 'private'"
+    assert expected == complaint(flag(name), "private")

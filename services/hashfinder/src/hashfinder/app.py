@@ -27,7 +27,7 @@ from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.certificates import TlsFiles
 from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.identity import ClientIdentity, identify_by
-from hashfinder.transport.limits import ServerOptions
+from hashfinder.transport.limits import SIDE_CONNECTIONS, ServerOptions
 from hashfinder.transport.server import Server
 from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 
@@ -91,7 +91,10 @@ class Application:
             identify,
             settings.maximum_hashes,
         )
-        connections = affordable_connections(settings.maximum_connections)
+        sides = sum(map(bool, (settings.health_listen, settings.admin_listen)))
+        connections = affordable_connections(
+            settings.maximum_connections, others=sides * SIDE_CONNECTIONS
+        )
         if connections < settings.maximum_connections:
             _log.info("fewer connections: RLIMIT_NOFILE is too low", connections=connections)
         options = ServerOptions(
@@ -102,6 +105,8 @@ class Application:
             keepalive_seconds=settings.keepalive_seconds,
             connection_age_seconds=settings.connection_age_seconds,
             longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
+            health=settings.side_address("health_listen"),
+            admin=settings.side_address("admin_listen"),
         )
         credentials = _credentials(settings)
         if credentials is not None:
@@ -155,6 +160,8 @@ class Application:
         _log.info(
             "serving",
             grpc=self.address,
+            health=self._server.health_address,
+            admin=self._server.admin_address,
             metrics=self.metrics_address,
             kernel=self.backend,
             workers=self.workers,

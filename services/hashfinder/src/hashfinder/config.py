@@ -13,7 +13,13 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from hashfinder.domain.address import ListenAddress, TcpAddress, is_local, parse_address
+from hashfinder.domain.address import (
+    ListenAddress,
+    PrivateAddress,
+    TcpAddress,
+    is_local,
+    parse_address,
+)
 from hashfinder.domain.errors import HashFinderError
 
 _PREFIX = "HASHFINDER_"
@@ -26,8 +32,29 @@ def _check_address(text: str) -> str:
     return text
 
 
+def _check_known_address(text: str) -> str:
+    if isinstance(parse_address(text), PrivateAddress):
+        message = "must be HOST:PORT or unix:/path, not 'private'"
+        raise ValueError(message)  # noqa: TRY004  # of a setting
+    return text
+
+
+def _check_local_address(text: str) -> str:
+    if not is_local(parse_address(text)):
+        message = (
+            f"must be on loopback or unix:/path, not {text}: there is no TLS, and an operator can"
+            " stop every search"
+        )
+        raise ValueError(message)
+    return _check_known_address(text)
+
+
 Address: TypeAlias = Annotated[str, AfterValidator(_check_address)]
 """The type of a setting that is an address; `parse_address` reads it."""
+KnownAddress: TypeAlias = Annotated[str, AfterValidator(_check_known_address)]
+"""Likewise, but not a new folder at each start."""
+LocalAddress: TypeAlias = Annotated[str, AfterValidator(_check_local_address)]
+"""Likewise, and on this machine alone."""
 
 
 class SettingsInvalidError(HashFinderError):
@@ -65,6 +92,10 @@ class Settings(BaseSettings):
     """The certificate's private key, a PEM file without a passphrase."""
     tls_client_ca: Annotated[str, Field(min_length=1)] | None = None
     """The CAs that sign clients' certificates, a PEM file: every client then needs one."""
+    health_listen: KnownAddress | None = None
+    """Where to serve health alone as well, in plain text: for probes, beside a port with TLS."""
+    admin_listen: LocalAddress | None = None
+    """Where to serve operators, in plain text: on loopback, or unix:/path."""
     plain_text: CliImplicitFlag[bool] = False
     """Whether to serve without TLS on addresses other than loopback."""
 
@@ -140,6 +171,11 @@ class Settings(BaseSettings):
             )
             raise ValueError(message)
         return self
+
+    def side_address(self, name: Literal["health_listen", "admin_listen"]) -> ListenAddress | None:
+        """Return where health alone, or operators, are served; None for nowhere."""
+        text: str | None = getattr(self, name)
+        return None if text is None else parse_address(text)
 
     @property
     def address(self) -> ListenAddress:

@@ -1,6 +1,6 @@
 """The bounds of HTTP/2 and of gRPC's core, derived from those of the server itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hashfinder.domain.address import ListenAddress
 
@@ -11,6 +11,9 @@ _LONGEST_PENDING_SECONDS = 3600
 _NO_BOUND_MS = 2**31 - 1
 """How gRPC writes a time that does not end."""
 _HANDSHAKE_SECONDS = 5
+SIDE_CONNECTIONS = 128
+"""To the address of health, and to that of operators."""
+_SIDE_IDLE_SECONDS = 30
 _OTHER_STREAMS = 100
 """Of a connection, beyond its searches: refusals, health checks, reflection."""
 _PING_INTERVAL_SECONDS = 5
@@ -22,6 +25,7 @@ class ServerOptions:
     """What the operator decides about the transport."""
 
     address: ListenAddress
+    """Where to serve searches."""
     pending_rpcs: int
     """How many RPCs gRPC itself may hold back before it drops them without a word of ours."""
     searches_per_client: int
@@ -36,6 +40,20 @@ class ServerOptions:
     """How long the RPCs of a connection that has aged may continue."""
     idle_seconds: int = 3600
     """After how long without an RPC a connection is closed; clients reconnect by themselves."""
+    health: ListenAddress | None = None
+    """Where to serve health alone, in plain text; None for nowhere else."""
+    admin: ListenAddress | None = None
+    """Where operators are served, in plain text; None for nowhere."""
+
+
+def side_options(options: ServerOptions) -> ServerOptions:
+    """Return the options for the addresses of health and operators: few connections, briefly."""
+    return replace(
+        options,
+        connections=SIDE_CONNECTIONS,
+        connection_age_seconds=0,
+        idle_seconds=_SIDE_IDLE_SECONDS,
+    )
 
 
 def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:

@@ -1,16 +1,18 @@
 """The gRPC server: its services behind one address."""
 
+import asyncio
 from collections.abc import Callable
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
+from hashfinder.domain.address import ListenAddress
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport.core import create_server
 from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.health import HEALTH_SERVICE, Health
 from hashfinder.transport.interceptor import RpcInterceptor
-from hashfinder.transport.limits import ServerOptions, channel_arguments
+from hashfinder.transport.limits import ServerOptions, channel_arguments, side_options
 from hashfinder.transport.listener import Listener
 from hashfinder.transport.reflection import add_reflection
 from hashfinder.transport.report import RpcReporter
@@ -19,7 +21,7 @@ from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 
 
 class Server:
-    """Serves searches, health and reflection on one address."""
+    """Serves searches, health and reflection on one address, and health on others."""
 
     def __init__(
         self,
@@ -31,14 +33,14 @@ class Server:
         on_failure: Callable[[HashFinderError], None],
         credentials: TlsCredentials | None,
     ) -> None:
-        """Bind the address; nothing is served before `start`. Every trailer names the `backend`.
+        """Bind all addresses; nothing is served before `start`. Every trailer names the `backend`.
 
         `identify` returns the client of a peer.
-        `on_failure` is called if the address is lost for good: nobody can connect any more.
-        Without `credentials` it is plain text.
+        `on_failure` is called if an address is lost for good: nobody can connect any more.
+        Without `credentials` searches are served in plain text.
 
         Raises:
-            BindError: the address is in use, or not ours.
+            BindError: an address is in use, or not ours.
         """
         self._options = options
         self._servicer = servicer
@@ -46,22 +48,30 @@ class Server:
         self._health = Health(identify)
         self._health.set(SERVICE, serving=True)
         self._credentials = credentials
-        self._listener = Listener(
+        self._side_interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
+        public = Listener(
             self._build,
             options.address,
             on_failure,
             None if credentials is None else credentials.create,
         )
-        self.address = str(self._listener.address)
+        self._listeners = [public]
+        self.address = str(public.address)
+        """Where searches are served."""
+        self.health_address = self._listen_aside(options.health, self._build_health, on_failure)
+        """Where health alone is served; None if nowhere."""
+        self.admin_address = self._listen_aside(options.admin, self._build_admin, on_failure)
+        """Where operators are served; None if nowhere."""
 
     @property
     def accept_loops_replaced(self) -> int:
         """How many times gRPC's accept loop ended by itself, and was replaced."""
-        return self._listener.replaced
+        return sum(listener.replaced for listener in self._listeners)
 
     async def start(self) -> None:
         """Begin to serve."""
-        await self._listener.start()
+        for listener in self._listeners:
+            await listener.start()
         if self._credentials is not None:
             self._credentials.watch()
 
@@ -74,15 +84,31 @@ class Server:
         await self._interceptor.searches_ended()
 
     async def stop(self) -> None:
-        """Close the address and all connections, within some seconds; cancel what is left."""
+        """Close all addresses and connections, within some seconds; cancel what is left."""
         self._interceptor.hang_up()
         if self._credentials is not None:
             self._credentials.stop()
-        await self._listener.stop()
+        await asyncio.gather(*(listener.stop() for listener in self._listeners))
 
     def discard(self) -> None:
-        """Remove the file of a unix socket. For a process that ends at once: from any thread."""
-        self._listener.discard()
+        """Remove the files of unix sockets. For a process that ends at once: from any thread."""
+        for listener in self._listeners:
+            listener.discard()
+
+    def _listen_aside(
+        self,
+        address: ListenAddress | None,
+        build: Callable[[], grpc.aio.Server],
+        on_failure: Callable[[HashFinderError], None],
+    ) -> str | None:
+        if address is None:
+            return None
+        try:
+            self._listeners.append(Listener(build, address, on_failure))
+        except HashFinderError:
+            self.discard()
+            raise
+        return str(self._listeners[-1].address)
 
     def _build(self) -> grpc.aio.Server:
         server = create_server([self._interceptor], channel_arguments(self._options))
@@ -90,4 +116,15 @@ class Server:
         add_HashFinderServicer_to_server(self._servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         add_reflection(server, SERVICE, HEALTH_SERVICE)
+        return server
+
+    def _build_health(self) -> grpc.aio.Server:
+        options = channel_arguments(side_options(self._options))
+        server = create_server([self._side_interceptor], options)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        return server
+
+    def _build_admin(self) -> grpc.aio.Server:
+        server = self._build_health()
+        add_reflection(server, HEALTH_SERVICE)
         return server
