@@ -28,7 +28,8 @@ IMAGE ?= hashfinder:dev
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/hashfinder/pyproject.toml)
 REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)
 SOURCE ?= unknown
-COMPOSE = HASHFINDER_IMAGE='$(IMAGE)' docker compose --file deploy/docker-compose.yml
+COMPOSE = HASHFINDER_IMAGE='$(IMAGE)' HASHFINDER_CERTS='$(abspath $(CERTS))' HASHFINDER_USER="$$(id -u):$$(id -g)" \
+	docker compose --file deploy/docker-compose.yml $(if $(TLS),--file deploy/docker-compose.tls.yml)
 
 # Set-up runs again when a stamp is older than any of its sources.
 REQUIREMENTS_STAMP := $(VENV)/.requirements
@@ -109,7 +110,7 @@ types: setup ## Check the types
 image: ## Build the image (IMAGE=name:tag)
 	docker build --tag '$(IMAGE)' $(foreach a,VERSION REVISION SOURCE,--build-arg $(a)='$($(a))') .
 
-up: image ## Start server and Prometheus, and run each kind of search once (PROFILE=grafana adds dashboards)
+up: image ## Start server and Prometheus, and run each kind of search once (PROFILE=grafana adds dashboards, TLS=yes the files of `make certs`)
 	$(COMPOSE) up --detach --wait server prometheus $(PROFILE)
 	$(COMPOSE) run --rm client
 

@@ -11,8 +11,9 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy/k8s"
-KUSTOMIZATIONS = ("base", "overlays/demo", "overlays/production", "sharded-search")
-SERVERS = KUSTOMIZATIONS[:3]
+WITH_TLS = "overlays/production-tls"
+KUSTOMIZATIONS = ("base", "overlays/demo", "overlays/production", WITH_TLS, "sharded-search")
+SERVERS = KUSTOMIZATIONS[:4]
 
 Object = dict[str, Any]
 """An object of Kubernetes, or a part of one, as YAML has it."""

@@ -14,6 +14,7 @@ from tests.k8s.manifests import (
     KUSTOMIZATIONS,
     ROOT,
     SERVERS,
+    WITH_TLS,
     Object,
     containers,
     one_of,
@@ -97,13 +98,14 @@ def test_pods_are_restricted(name: str) -> None:
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
 def test_pods_are_more_restricted_than_they_must_be(name: str) -> None:
-    """A root file system to read, no token, no links, bounded resources, and no volume at all."""
+    """A root file system to read, no token, no links, bounded resources; no volume but for TLS."""
     for _, template in pod_templates(name):
         spec = template["spec"]
         assert spec["automountServiceAccountToken"] is False
         assert spec["enableServiceLinks"] is False
         assert "hashfinder" == spec["serviceAccountName"]
-        assert "volumes" not in spec
+        kinds = [kind for each in spec.get("volumes", ()) for kind in each if kind != "name"]
+        assert (["secret", "emptyDir"] if name == WITH_TLS else []) == kinds
         for container in containers(template):
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert {"cpu", "memory"} == container["resources"]["requests"].keys()

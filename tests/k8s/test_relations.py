@@ -3,13 +3,17 @@
 import os
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from deploy.certs import Authority
 from hashfinder.config import Settings, load_settings
+from hashfinder.domain.address import TcpAddress, UnixAddress
 from hashfinder.lifecycle import DrainTimes
 from hashfinder_client.target import BALANCED, check_target
 from tests.integration.server_process import ServerProcess, run_server
@@ -18,6 +22,7 @@ from tests.k8s.manifests import (
     KUSTOMIZATIONS,
     ROOT,
     SERVERS,
+    WITH_TLS,
     Object,
     all_of,
     configured,
@@ -98,9 +103,14 @@ def test_ports_are_those_that_the_server_listens_on(
 ) -> None:
     """In the container, in the probes, in both Services, in the policy, and in the image."""
     found = settings(overlay, monkeypatch)
-    assert {"grpc": found.port, "metrics": found.metrics_port} == ports(overlay)
+    health = found.side_address("health_listen")
+    expected = {"grpc": found.port, "metrics": found.metrics_port}
+    if isinstance(health, TcpAddress):
+        expected["health"] = health.port
+    assert expected == ports(overlay)
     for kind in ("startup", "liveness", "readiness"):
-        assert found.port == container(overlay)[f"{kind}Probe"]["grpc"]["port"]
+        probed = container(overlay)[f"{kind}Probe"]["grpc"]["port"]
+        assert expected.get("health", found.port) == probed
     for each in all_of(overlay, "Service"):
         [port] = each["spec"]["ports"]
         assert ("grpc", found.port) == (port["targetPort"], port["port"])
@@ -108,16 +118,28 @@ def test_ports_are_those_that_the_server_listens_on(
     assert f"EXPOSE {found.port} {found.metrics_port}\n" in dockerfile
 
 
-def test_probes_ask_for_what_the_server_serves(overlay: str) -> None:
+def test_probes_ask_for_what_the_server_serves(overlay: str, tmp_path: Path) -> None:
     """A real server with these settings, on ports of its own, answers each of them."""
     probes = {
         kind: container(overlay)[f"{kind}Probe"]["grpc"]["service"]
         for kind in ("startup", "liveness", "readiness")
     }
     assert {"startup": "", "liveness": "", "readiness": "hash_name.HashFinder"} == probes
-    own = ("--host=127.0.0.1", "--port=0", "--metrics-port=0", "--kernel=auto", "--drain-delay=0")
-    with run_server(*own, env=configured(overlay, container(overlay))) as running:
-        with running.channel() as channel:
+    own: tuple[str, ...] = (
+        "--host=127.0.0.1",
+        "--port=0",
+        "--metrics-port=0",
+        "--kernel=auto",
+        "--drain-delay=0",
+    )
+    given = configured(overlay, container(overlay))
+    if "HASHFINDER_TLS_CERTIFICATE" in given:
+        certificate, key = Authority().server().write(tmp_path, "server")
+        own += (f"--tls-certificate={certificate}", f"--tls-key={key}")
+        own += ("--health-listen=127.0.0.1:0", f"--admin-listen=unix:{tmp_path}/admin")
+    with run_server(*own, env=given) as running:
+        probed = running.logs("serving")[0]["health"] or running.address
+        with grpc.insecure_channel(probed) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
             for service in probes.values():
                 answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
@@ -167,7 +189,8 @@ def test_servers_take_grpc_and_scrapes_and_call_nobody(overlay: str) -> None:
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
     [ingress] = policy["ingress"]
     assert {"ports"} == ingress.keys()
-    expected = [{"port": port, "protocol": "TCP"} for port in ports(overlay).values()]
+    # The port of health is for the kubelet alone, which no policy keeps out.
+    expected = [{"port": ports(overlay)[name], "protocol": "TCP"} for name in ("grpc", "metrics")]
     assert expected == ingress["ports"]
     assert [{"ports": DNS}] == policy["egress"]
 
@@ -339,9 +362,44 @@ def test_production_runs_the_version_of_this_tree() -> None:
 def test_changed_setting_rolls_the_pods() -> None:
     """The name of the settings carries a hash of them: production has others than the demo."""
     names = [one_of(name, "ConfigMap")["metadata"]["name"] for name in SERVERS]
-    assert names[0] == names[1] != names[2]
+    assert names[0] == names[1]
+    assert len(SERVERS) - 1 == len(set(names))
     for name in SERVERS:
         assert one_of(name, "ConfigMap")["immutable"] is True
+
+
+def test_server_with_tls_has_the_files_that_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Secret of the Certificate, in a folder that the kubelet keeps up to date."""
+    found = settings(WITH_TLS, monkeypatch)
+    assert not found.plain_text
+    certificate = one_of(WITH_TLS, "Certificate")["spec"]
+    spec = server(WITH_TLS)["spec"]
+    [secret] = [each for each in spec["volumes"] if "secret" in each]
+    assert certificate["secretName"] == secret["secret"]["secretName"]
+    mounts = {each["name"]: each for each in container(WITH_TLS)["volumeMounts"]}
+    assert mounts[secret["name"]]["readOnly"]
+    assert "subPath" not in mounts[secret["name"]]
+    for path, name in ((found.tls_certificate, "tls.crt"), (found.tls_key, "tls.key")):
+        assert f"{mounts[secret['name']]['mountPath']}/{name}" == path
+
+
+def test_certificate_has_the_names_that_clients_use() -> None:
+    """Of both Services, short and long."""
+    names = one_of(WITH_TLS, "Certificate")["spec"]["dnsNames"]
+    for each in all_of(WITH_TLS, "Service"):
+        name = each["metadata"]["name"]
+        for end in ("", ".hashfinder", ".hashfinder.svc", ".hashfinder.svc.cluster.local"):
+            assert f"{name}{end}" in names
+        assert "https" == each["spec"]["ports"][0]["appProtocol"]
+
+
+def test_operators_have_a_socket_in_a_folder_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No port, and no disk."""
+    address = settings(WITH_TLS, monkeypatch).side_address("admin_listen")
+    assert isinstance(address, UnixAddress)
+    [folder] = [each["name"] for each in server(WITH_TLS)["spec"]["volumes"] if "emptyDir" in each]
+    [mount] = [each for each in container(WITH_TLS)["volumeMounts"] if each["name"] == folder]
+    assert str(Path(address.path).parent) == mount["mountPath"]
 
 
 def test_namespace_comes_first() -> None:

@@ -8,7 +8,15 @@ import pytest
 import yaml
 from kubernetes_validate.utils import ValidationError, latest_version, validate
 
-from tests.k8s.manifests import K8S, KUSTOMIZATIONS, ROOT, Object, all_of, one_of, rendered
+from tests.k8s.manifests import (
+    K8S,
+    KUSTOMIZATIONS,
+    ROOT,
+    WITH_TLS,
+    Object,
+    one_of,
+    rendered,
+)
 
 pytestmark = pytest.mark.k8s
 
@@ -17,7 +25,7 @@ NEWEST = tuple(int(part) for part in latest_version().split(".")[:2])
 VERSIONS = [
     f"{major}.{minor}" for major, minor in [(1, n) for n in range(OLDEST[1], NEWEST[1] + 1)]
 ]
-CUSTOM = {"PodMonitor", "PrometheusRule"}
+CUSTOM = {"PodMonitor", "PrometheusRule", "Certificate"}
 
 
 def test_versions_reach_the_newest() -> None:
@@ -123,5 +131,9 @@ def test_monitor_scrapes_the_servers_under_the_name_that_the_rules_know() -> Non
 
 
 def test_custom_resources_are_in_production_alone() -> None:
-    """And there they are."""
-    assert {1} == {len(all_of("overlays/production", kind)) for kind in CUSTOM}
+    """And there they are, the certificate with TLS."""
+    found = {name: {each["kind"] for each in rendered(name)} & CUSTOM for name in KUSTOMIZATIONS}
+    monitoring = {"PodMonitor", "PrometheusRule"}
+    assert {"overlays/production": monitoring, WITH_TLS: CUSTOM} == {
+        name: kinds for name, kinds in found.items() if kinds
+    }
