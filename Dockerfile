@@ -17,6 +17,7 @@ RUN python -m venv /opt/builder \
  && python -m venv --without-pip /opt/venv \
  && /opt/builder/bin/pip --python /opt/venv/bin/python install --no-compile --require-hashes \
       --requirement requirements/server.txt --requirement requirements/cli.txt
+COPY LICENSE .
 COPY proto proto
 COPY services services
 COPY clients clients

@@ -23,6 +23,9 @@ GRPCURL := .cache/grpcurl-$(GRPCURL_VERSION)/grpcurl
 KUSTOMIZE_VERSION := 5.5.0
 KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
+# Where distributions are built: nothing of the development environment is there.
+BUILDER := .cache/builder
+
 # The image, its labels, and the stack on it.
 IMAGE ?= hashfinder:dev
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/hashfinder/pyproject.toml)
@@ -42,8 +45,8 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns test-security bench-kernel bench-stops bench-shards soak \
-	lint format types certs image up down logs k8s-demo sbom proto proto-check rules docs docs-check lock tools clean
+.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-shards soak \
+	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +80,9 @@ test-security: setup ## Run the tests of TLS and the admin listener: certificate
 
 test-netns: setup ## Run the tests that break the network, in a namespace of their own (needs root, ip and iptables)
 	$(BIN)/pytest -m netns $(PYTEST_ARGS)
+
+test-dist: setup dist ## Install what `make dist` builds into new environments, and use it (needs an index of packages)
+	$(BIN)/pytest -m dist -o faulthandler_timeout=500 $(PYTEST_ARGS)
 
 test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers and valgrind (needs gcc, clang, valgrind, qemu-user)
 	$(BIN)/pytest -m kernel -o faulthandler_timeout=840 $(PYTEST_ARGS)
@@ -127,6 +133,19 @@ k8s-demo: ## Apply the demo to the cluster of kubectl, and wait for its tour (ne
 	kubectl -n hashfinder logs job/hashfinder-tour
 	kubectl -n hashfinder wait --for=condition=complete --timeout=30s job/hashfinder-tour
 
+dist: $(BUILDER)/.requirements ## Build the sdist and the wheel of each distribution into dist/, with the locked build requirements alone
+	rm -rf dist
+	for distribution in $(DISTRIBUTIONS); do \
+	  $(BUILDER)/bin/python -m build -qq --no-isolation --outdir dist $$distribution || exit; done
+	@if [ "$$(uname)" = Linux ]; then \
+	  PATH="$(CURDIR)/$(BUILDER)/bin:$$PATH" auditwheel repair --wheel-dir dist dist/*-linux_*.whl && rm dist/*-linux_*.whl; fi
+	@ls dist
+
+version: ## Set the version everywhere (VERSION=0.2.0)
+	sed -i 's/^version = ".*"/version = "$(VERSION)"/; s/\(hashfinder-[a-z]*==\)[0-9.]*/\1$(VERSION)/' $(DISTRIBUTIONS:%=%/pyproject.toml)
+	sed -i 's/^version: .*/version: $(VERSION)/' CITATION.cff
+	sed -i 's|\(newTag:\) .*|\1 $(VERSION)|; s|\(app.kubernetes.io/version:\) .*|\1 $(VERSION)|' deploy/k8s/overlays/production/kustomization.yaml
+
 sbom: ## Print the image's software bill of materials (CycloneDX)
 	@$(PYTHON) deploy/sbom.py '$(IMAGE)'
 
@@ -162,7 +181,7 @@ UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
 
 clean: ## Remove everything that make has created
-	rm -rf $(VENV) .cache .certs .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache .certs dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf $(foreach d,$(DISTRIBUTIONS),$(d)/build $(d)/src/*.egg-info) $(BUILT_KERNEL)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -176,6 +195,11 @@ $(REQUIREMENTS_STAMP): requirements/dev.txt
 	@echo 'Installing the locked requirements into $(VENV)'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(BUILDER)/.requirements: requirements/build.txt
+	$(PYTHON) -m venv --clear $(BUILDER)
+	$(BUILDER)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 $(PACKAGES_STAMP): $(REQUIREMENTS_STAMP) $(PACKAGE_SOURCES)
