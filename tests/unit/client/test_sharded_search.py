@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashfinder_client import sharded_search as module
+from hashfinder_client.checkpoint import Checkpoint, RangeCheckpoint
 from hashfinder_client.division import Division
 from hashfinder_client.errors import (
     BudgetSpentError,
@@ -251,6 +252,118 @@ def test_shards_of_processes(
     assert is_found == bool(found)
     if found:
         assert expected[-1] == min(found)
+
+
+@given(
+    query=QUERIES,
+    size=st.none() | st.integers(5, 60),
+    budget=st.integers(1, 200),
+    turns=st.lists(TURNS, max_size=6),
+    stops=st.lists(st.integers(0, 15), max_size=4),
+    data=st.data(),
+)
+def test_goes_on_from_a_checkpoint(
+    query: Query,
+    size: int | None,
+    budget: int,
+    turns: list[Turn],
+    stops: list[int],
+    data: st.DataObject,
+) -> None:
+    """Whenever a process ends, and whatever width the next one has, nothing is lost or repeated."""
+    expected, is_found = brute_force(query)
+    seen: list[int] = []
+    spent = search = checkpoint = None
+    for stop in [*stops, POSITIONS_END]:
+        width = data.draw(st.integers(1, 4))
+        client = Client(
+            query,
+            Division(range_size=size, width=width) if size else None,
+            Server(turns, budget),
+            lambda these: data.draw(st.sampled_from(these)),
+        )
+        search = client.search
+        if checkpoint:
+            seen += [each.position for each in search.go_on(checkpoint) if isinstance(each, Match)]
+            client.reported = {
+                each.part.first_position: each.search.reached
+                for each in search._ranges.values()  # noqa: SLF001
+            }
+        try:
+            for step, events in enumerate(client.run()):
+                seen += [each.position for each in events if isinstance(each, Match)]
+                if step == stop:
+                    break
+        except BudgetSpentError as error:
+            spent = error
+        if spent or search.found:
+            break
+        checkpoint = search.checkpoint()
+
+    assert expected == seen
+    assert search
+    assert is_found == (search.found is not None)
+    if spent:
+        assert query.limit - query.first_position == spent.hashes
+        assert spent.best
+        best = min(
+            (candidate(query.name, p).hamming_distance, p)
+            for p in range(query.first_position, query.limit)
+        )
+        assert best == (spent.best.distance, spent.best.position)
+
+
+def test_hit_that_waits_is_found_again_from_a_checkpoint() -> None:
+    """It is searched for once more, from its own position; what is held back before it is kept."""
+    (*inferior, hit), _ = brute_force(Query("abc", inferior_distance=1, maximum_hashes=100_000))
+    last = inferior[-1]
+    division = Division(range_size=last, width=2)  # Both are in range number 1.
+    query = Query("abc", inferior_distance=1)
+    now = 0.0
+    search = begin(query, division, lambda: now)
+    search.begin()
+    now = LEAD
+    search.begin()
+    assert [] == search.take(1, result("abc", last))
+    assert [] == search.take(1, result("abc", hit))
+    assert [] == search.end(1, RpcStatus(StatusCode.OK))
+
+    checkpoint = search.checkpoint()
+    assert (RangeCheckpoint(0, 0), RangeCheckpoint(1, hit, (last,))) == checkpoint.ranges
+    again = begin(query, division, lambda: now)
+    assert [] == again.go_on(checkpoint)
+    again.begin()
+    now += LEAD
+    again.begin()
+    assert [] == again.take(1, result("abc", hit))
+    reported = Reported(hashes_computed=last, next_position=last)
+    done = ended(EXHAUSTED, "HASH_BUDGET_EXHAUSTED", reported)
+    events = again.end(0, done)
+    assert [last, hit] == [event.position for event in events if isinstance(event, Match)]
+    assert again.found is events[-1]
+
+
+def test_checkpoint_of_another_cut_is_refused() -> None:
+    """A range that this search does not have, or a position that is not in the range."""
+    division = Division(range_size=10, width=2)
+    for kept in (RangeCheckpoint(9, 95), RangeCheckpoint(1, 25), RangeCheckpoint(1, 9)):
+        search = begin(Query("ab", maximum_hashes=50), division, lambda: 0.0)
+        with pytest.raises(ValueError, match=r"range"):
+            search.go_on(Checkpoint((kept,), 10))
+
+
+def test_rate_is_that_of_this_process() -> None:
+    """What an earlier one has searched counts for the chance, not for the rate."""
+    now = 0.0
+    search = begin(Query("doctor"), Division(range_size=100), lambda: now)
+    search.go_on(Checkpoint((RangeCheckpoint(3, 340),), 4, hashes=300))
+    (range_,) = search.begin()
+    range_.search.request()
+    now = 2.0
+    reported = Reported(hashes_computed=20, next_position=360)
+    (event,) = search.take(3, HashNameResponse(progress=reported))
+    assert isinstance(event, Progress)
+    assert (360, 360, 10.0) == (event.hashes, event.next_position, event.rate)
 
 
 def test_undivided() -> None:

@@ -93,6 +93,18 @@ class ResumableSearch:
         """Whether nothing is left of the range."""
         return self._next >= self._query.limit
 
+    def resume_at(self, position: int) -> None:
+        """Take all before `position` as searched, by an earlier process. Before the first request.
+
+        Raises:
+            ValueError: the position is not in the range, nor its end.
+        """
+        if not self._query.first_position <= position <= self._query.limit:
+            message = f"position {position} is outside the range"
+            raise ValueError(message)
+        self._reach(position)
+        self._hashes = position - self._query.first_position
+
     def remaining(self) -> float | None:
         """Return how many seconds are left: the timeout of the next RPC. None for no bound."""
         return rpc_timeout(self._deadline - self._clock())

@@ -19,6 +19,7 @@ from enum import Enum, auto
 
 from grpc import StatusCode
 
+from hashfinder_client.checkpoint import Checkpoint, RangeCheckpoint
 from hashfinder_client.division import Division
 from hashfinder_client.errors import (
     BUDGET_EXHAUSTED,
@@ -34,6 +35,7 @@ from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_proto.hash_name_pb2 import HashNameResponse
+from hashfinder_rules.candidate import Candidate
 
 MOST_HELD = 100_000
 """Results that are held back, of all ranges together: about 50 MB. With that many, the RPCs of all
@@ -117,6 +119,9 @@ class ShardedSearch:
         """Of ranges that are no longer under way."""
         self._best: Match | None = None
         self._spent: BudgetSpentError | None = None
+        self._has_begun = False
+        self._hashes_before = 0
+        """Computed by the search that this one continues."""
 
     @property
     def next_position(self) -> int | None:
@@ -134,6 +139,49 @@ class ShardedSearch:
             position = self._division.resume_position(part, reached)
         return position if position < self.query.keyspace.end else None
 
+    def checkpoint(self) -> Checkpoint:
+        """Return how far it has come, once what it has returned is handled.
+
+        A range that has its ideal result is searched again from there: that is one hash.
+        """
+        ranges = []
+        for range_ in self._ranges.values():
+            found = range_.search.found
+            held = tuple(match.position for match in range_.held if match is not found)
+            reached = found.position if found else range_.search.reached
+            ranges.append(RangeCheckpoint(range_.number, reached, held))
+        # After an ideal result, those beyond were given up.
+        next_number = ranges[-1].number + 1 if ranges else self._turn
+        best = None if self._best is None else self._best.position
+        return Checkpoint(tuple(ranges), next_number, self._hashes, best)
+
+    def go_on(self, checkpoint: Checkpoint) -> list[SearchEvent]:
+        """Continue another search for the same, cut in the same way. Before anything is begun.
+
+        Returns:
+            The results that it held back for ranges that turned out to be searched.
+
+        Raises:
+            ValueError: the checkpoint is of another search.
+        """
+        self._turn = checkpoint.next_number
+        self._hashes = checkpoint.hashes
+        if checkpoint.best is not None:
+            self._best = Candidate.at(checkpoint.best, self.query.rules)
+        for kept in checkpoint.ranges:
+            if (part := self._part(kept.number)) is None:
+                message = f"there is no range {kept.number}"
+                raise ValueError(message)
+            range_ = self._add(kept.number, part)
+            range_.search.resume_at(kept.reached)
+            range_.hashes = kept.reached - part.first_position
+            range_.held = [Candidate.at(each, self.query.rules) for each in kept.held]
+            self._held += len(range_.held)
+            if range_.search.is_searched:
+                range_.state = _State.DONE
+        self._hashes_before = self._all_hashes()
+        return self._merge()
+
     def begin(self) -> list[RangeSearch]:
         """Return the ranges whose RPC is to begin now.
 
@@ -141,6 +189,7 @@ class ShardedSearch:
             BudgetSpentError: everything is searched.
         """
         self._open()
+        self._has_begun = True
         if not self._ranges:
             raise self._whole(self._spent or self._nothing_to_search())
         now = self._clock()
@@ -237,20 +286,22 @@ class ShardedSearch:
     def _open(self) -> None:
         """Take on ranges until as many are under way as may be."""
         width = self._division.width if self._division else 1
-        is_at_start = self._turn == 0
         under_way = sum(range_.state is not _State.DONE for range_ in self._ranges.values())
         while under_way < width and not self._has_hit and not self._is_full:
             part = self._part(self._turn)
             if part is None:
                 return
-            now = self._clock()
-            left = None if self._deadline is None else max(0.0, self._deadline - now)
-            begins_at = now + LEAD if is_at_start and self._turn else now
-            self._ranges[self._turn] = RangeSearch(
-                self._turn, part, self._begin_range(part, left), begins_at
-            )
+            self._add(self._turn, part)
             self._turn += 1
             under_way += 1
+
+    def _add(self, number: int, part: Query) -> RangeSearch:
+        now = self._clock()
+        left = None if self._deadline is None else max(0.0, self._deadline - now)
+        begins_at = now + LEAD if self._ranges and not self._has_begun else now
+        search = self._begin_range(part, left)
+        self._ranges[number] = RangeSearch(number, part, search, begins_at)
+        return self._ranges[number]
 
     def _is_done(self, range_: RangeSearch, error: StoppedError) -> bool:
         if isinstance(error, BudgetSpentError):
@@ -319,7 +370,7 @@ class ShardedSearch:
         return Progress(
             hashes=hashes,
             next_position=self.next_position,
-            rate=hashes / seconds if seconds > 0 else 0.0,
+            rate=(hashes - self._hashes_before) / seconds if seconds > 0 else 0.0,
             best=self._best,
             chance=self.query.chance.chance_by(hashes),
         )
