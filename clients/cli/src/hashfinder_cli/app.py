@@ -14,6 +14,7 @@ from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import (
     Connection,
     JobConnection,
+    Kept,
     Limits,
     Ranges,
     SearchConnection,
@@ -109,6 +110,7 @@ def find(
     connection: SearchConnection,
     limits: Limits,
     ranges: Ranges,
+    kept: Kept,
     shown: Shown,
 ) -> None:
     """Find a byte string whose hash contains NAME.
@@ -119,7 +121,8 @@ def find(
     from hashfinder_cli.commands.find import find as run  # noqa: PLC0415 - gRPC takes time to import
     from hashfinder_cli.search import Search  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(Search(pattern, connection, limits, ranges, shown, secrets, wanted)))
+    search = Search(pattern, connection, limits, ranges, shown, secrets, wanted, kept)
+    raise typer.Exit(run(search))
 
 
 @app.command(epilog=EPILOG)
@@ -153,7 +156,7 @@ def estimate(
 @app.command("git-vanity", epilog=_VANITY_EPILOG)
 @ungrouped
 def git_vanity(
-    *, vanity: Vanity, connection: JobConnection, limits: Limits, shown: JobShown
+    *, vanity: Vanity, connection: JobConnection, limits: Limits, kept: Kept, shown: JobShown
 ) -> None:
     """Give a commit an id that matches PATTERN; a dry run unless --apply is given.
 
@@ -161,7 +164,7 @@ def git_vanity(
     """
     from hashfinder_cli.commands.git_vanity import git_vanity as run  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(vanity, connection, limits, shown))
+    raise typer.Exit(run(vanity, connection, limits, kept, shown))
 
 
 @app.command(epilog=EPILOG)

@@ -8,7 +8,7 @@ from hashfinder_cli.exit_codes import EPILOG
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.jobs import JobShown
-from hashfinder_cli.options.search import JobConnection, Limits
+from hashfinder_cli.options.search import JobConnection, Kept, Limits
 from hashfinder_cli.options.work import (
     Answers,
     Bits,
@@ -83,12 +83,18 @@ def hashcash(
 @work.command(epilog=EPILOG)
 @ungrouped
 def nostr(
-    *, event: EventFile, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
+    *,
+    event: EventFile,
+    bits: Bits,
+    connection: JobConnection,
+    limits: Limits,
+    kept: Kept,
+    shown: JobShown,
 ) -> None:
     """Print an unsigned Nostr EVENT with its nonce tag and id (NIP-13). Sign it afterwards."""
     from hashfinder_cli.commands.work import nostr as run  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(event, bits, connection, limits, shown))
+    raise typer.Exit(run(event, bits, connection, limits, kept, shown))
 
 
 @work.command(epilog=_BITS_EPILOG)
@@ -99,12 +105,13 @@ def bits(
     answers: Answers,
     connection: JobConnection,
     limits: Limits,
+    kept: Kept,
     shown: JobShown,
 ) -> None:
     """Print an answer: text such that the hash of prefix, answer and suffix has zero bits."""
     from hashfinder_cli.commands.work import answer as run  # noqa: PLC0415 - likewise
 
-    raise typer.Exit(run(challenge, answers, connection, limits, shown))
+    raise typer.Exit(run(challenge, answers, connection, limits, kept, shown))
 
 
 @check.command("hashcash", epilog=_CHECK_EPILOG)

@@ -9,7 +9,7 @@ import typer
 
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import Limits, Ranges, SearchConnection, Shown, Wanted
+from hashfinder_cli.options.search import Kept, Limits, Ranges, SearchConnection, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
 from hashfinder_cli.security import tls_of
 from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
@@ -33,6 +33,7 @@ class Search:
     shown: Shown = field(default_factory=Shown)
     secrets: Secrets = field(default_factory=Secrets)
     wanted: Wanted = field(default_factory=Wanted)
+    kept: Kept = field(default_factory=Kept)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself.
@@ -104,8 +105,8 @@ class Search:
 
     @property
     def resumes(self) -> bool:
-        """Whether the search continues after the end of an RPC; one in ranges always does."""
-        return self.limits.resume or self.division is not None
+        """Whether the search continues after the end of an RPC; in ranges, or kept, it does."""
+        return self.limits.resume or self.division is not None or self.kept.state is not None
 
     @property
     def streams(self) -> bool:

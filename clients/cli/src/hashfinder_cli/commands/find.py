@@ -18,7 +18,9 @@ from hashfinder_cli.options.flags import check
 from hashfinder_cli.private_server import server_for
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
+from hashfinder_cli.state.keeper import Keeper, kept
 from hashfinder_cli.streams import OutputError, is_writable, reader_is_gone
+from hashfinder_cli.succession import Succession
 from hashfinder_cli.view import result_file
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.estimates import of_chance, one_line
@@ -68,8 +70,8 @@ def find_match(search: Search) -> tuple[ExitCode, Match | None]:
 
 def _run(search: Search, output: Output) -> ExitCode:
     try:
-        with server_for(search) as reached:
-            return asyncio.run(_find(reached, output))
+        with kept(search) as keeper, server_for(search) as reached:
+            return asyncio.run(_find(reached, output, keeper))
     except LocalServerError as error:
         ending = _write_file(search, None, no_private_server(error))
         output.end(ending)
@@ -77,7 +79,7 @@ def _run(search: Search, output: Output) -> ExitCode:
         return ending.code
 
 
-async def _find(search: Search, output: Output) -> ExitCode:
+async def _find(search: Search, output: Output, keeper: Keeper | None) -> ExitCode:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
     with (
@@ -86,7 +88,8 @@ async def _find(search: Search, output: Output) -> ExitCode:
     ):
         channel = RenewableChannel(search.server, connect_async, search.tls)
         try:
-            return await _Driver(search, channel, sys.stdout, output, status).run(stop)
+            driver = _Driver(search, channel, sys.stdout, output, status, keeper)
+            return await driver.run(stop)
         finally:
             for each in channel.close():
                 await each.close()
@@ -102,18 +105,19 @@ class _Driver:
         stdout: TextIO,
         output: Output,
         status: StatusLine,
+        keeper: Keeper | None,
     ) -> None:
-        self._search = search
-        """What is left of what was asked for, once there are matches."""
-        self._asked = search
+        self._succession = Succession(search)
         self._stdout = stdout
         self._output = output
         self._status = status
         self._channel = channel
-        self._sharded = search.begin()
-        self._runner = SearchRunner(channel, self._sharded, streams=search.streams)
+        self._keeper = keeper
+        self._runner = SearchRunner(channel, self._succession.current, streams=search.streams)
         self._started = time.monotonic()
         self._ideal: Finding | None = None
+        self._is_showing = False
+        """Whether something that the search has returned is not shown yet."""
 
     async def run(self, stop: asyncio.Future[int]) -> ExitCode:
         """Search until that ends, a signal comes out of `stop`, or nobody reads; show the end."""
@@ -136,12 +140,10 @@ class _Driver:
     async def _follow(self) -> Ending:
         """Show all that happens; return how the search ended by itself."""
         try:
-            await self._estimate()
-            await self._follow_search()
-            while self._search.wanted.count > 1:
-                if (ending := await self._begin_next()) is not None:
+            await self._continue()
+            while not self._succession.is_complete:
+                if (ending := await self._follow_search()) is not None:
                     return ending
-                await self._follow_search()
         except StoppedError as error:
             ending = explain(error, self._search)
             return replace(ending, sentence=self._count_sentence() + ending.sentence)
@@ -151,6 +153,26 @@ class _Driver:
         except OutputError as error:
             return _unwritten(error)
         return Ending(code=ExitCode.FOUND, sentence="", status="OK")
+
+    async def _continue(self) -> None:
+        """Show what an earlier process has found, where one has begun the search, and an estimate.
+
+        Raises:
+            OutdatedServerError: the server does not know all of the search.
+        """
+        if self._keeper and self._keeper.record:
+            held_back = self._succession.go_on(self._keeper.record)
+            self._runner = self._next_runner()
+            for match in self._succession.found:
+                await self._show(match, is_known=True)
+            for event in held_back:
+                await self._show(event)
+        if self._succession.is_over:
+            self._status.say("This search has ended before: nothing is searched again.")
+            return
+        if self._succession.is_continued:
+            self._status.say(f"Going on from position {self._succession.current.next_position}.")
+        await self._estimate()
 
     async def _estimate(self) -> None:
         """Make sure that the server knows all of the search; show a person how long it takes.
@@ -176,32 +198,39 @@ class _Driver:
         if is_shown:
             self._status.say(one_line(estimate))
 
-    async def _follow_search(self) -> None:
-        """Show all that happens until the ideal match."""
+    async def _follow_search(self) -> Ending | None:
+        """Show all that happens until the ideal match; return the end if there can be no next."""
+        if self._succession.is_exhausted:
+            sentence = self._count_sentence() + "Nothing is left to search."
+            return Ending(code=ExitCode.BUDGET_SPENT, sentence=sentence)
         async with aclosing(self._runner.events()) as events:
             async for event in events:
                 await self._show(event)
-
-    async def _begin_next(self) -> Ending | None:
-        """Begin the search behind the match found; return the end where nothing is left."""
-        position = cast("Match", self._sharded.found).position
-        await self._runner.close()
-        if position + 1 >= self._search.query.limit:
-            sentence = self._count_sentence(1) + "Nothing is left to search."
-            return Ending(code=ExitCode.BUDGET_SPENT, sentence=sentence)
-        if self._sharded.next_position is None:  # It would begin at the first one again.
+        search = self._succession.current
+        self._succession.advance(cast("Match", search.found), self._seconds())
+        self._keep(at_once=True)
+        if self._succession.is_over:
+            return None
+        if search.next_position is None:  # It would begin at the first one again.
             sentence = f"The server at {self._search.server} knows no positions, as --count needs."
-            return Ending(code=ExitCode.FAULT, sentence=self._count_sentence(1) + sentence)
-        self._search = self._search.behind(position)
-        self._sharded = self._search.begin(self._seconds())
-        self._runner = SearchRunner(self._channel, self._sharded, streams=self._search.streams)
+            return Ending(code=ExitCode.FAULT, sentence=self._count_sentence() + sentence)
+        await self._runner.close()
+        self._runner = self._next_runner()
         return None
 
-    def _count_sentence(self, more: int = 0) -> str:
+    def _next_runner(self) -> SearchRunner:
+        search = self._succession.current
+        return SearchRunner(self._channel, search, streams=self._search.streams)
+
+    @property
+    def _search(self) -> Search:
+        """What is left of what was asked for, once there are matches."""
+        return self._succession.search
+
+    def _count_sentence(self) -> str:
         """Return how many were found, of several; nothing before the first."""
-        count = self._asked.wanted.count
-        found = count - self._search.wanted.count + more
-        return f"Found {found} of {count}. " if found else ""
+        found, count = len(self._succession.found), self._succession.asked.wanted.count
+        return f"Found {found} of {count}. " if found and count > 1 else ""
 
     async def _watch(self) -> Ending:
         """Keep the status line moving; return once nobody reads the results any more."""
@@ -213,7 +242,9 @@ class _Driver:
             return _unwritten(error)
         return _unwritten(OutputError(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))))
 
-    async def _show(self, event: SearchEvent) -> None:
+    async def _show(self, event: SearchEvent, *, is_known: bool = False) -> None:
+        """Show an event; `is_known` marks an ideal match of an earlier process."""
+        self._is_showing = True
         match event:
             case Progress():
                 await self._writable()
@@ -224,23 +255,38 @@ class _Driver:
             case Match():
                 self._status.clear()
                 await self._writable()
-                self._output.result(self._finding(event))
+                is_ideal = is_known or event is self._succession.current.found
+                self._output.result(self._finding(event, is_ideal=is_ideal))
+        self._is_showing = False
+        if not isinstance(event, Match):  # Of several results at once, the others come now.
+            self._keep()
 
-    def _finding(self, match: Match) -> Finding:
-        is_ideal = match is self._sharded.found
+    def _finding(self, match: Match, *, is_ideal: bool) -> Finding:
+        succession = self._succession
         seconds = self._seconds()
         rate = None
         # Only a server that reports positions searches them all in order; only one process does.
-        if self._sharded.next_position is not None and self._search.ranges.shard is None:
-            rate = (match.position + 1 - self._asked.query.first_position) / seconds
+        is_whole = self._search.ranges.shard is None and not succession.is_continued
+        if is_whole and succession.current.next_position is not None:
+            rate = (match.position + 1 - succession.asked.query.first_position) / seconds
         finding = Finding(self._search.query, match, is_ideal, seconds, rate)
         if is_ideal:
             self._ideal = finding
         return finding
 
+    def _keep(self, *, at_once: bool = False) -> None:
+        """Keep how far the search has come, where a file is for it; now and then, or `at_once`."""
+        if self._keeper is None:
+            return
+        error = self._keeper.save_if_due(self._succession.record, at_once=at_once)
+        if error is not None:
+            self._status.say(
+                f"Cannot write {self._search.kept.state}: {error.strerror}. The search goes on."
+            )
+
     def _interrupted(self, signum: int) -> Ending:
-        position = self._sharded.next_position
-        if position is None and self._search is not self._asked:
+        position = self._succession.current.next_position
+        if position is None and self._search is not self._succession.asked:
             position = self._search.query.first_position
         return Ending(
             code=ExitCode(of_signal(signum)),
@@ -251,7 +297,7 @@ class _Driver:
 
     async def _show_end(self, ending: Ending) -> ExitCode:
         """Write the end wherever it is asked for; return the exit code that this makes it."""
-        ending = _write_file(self._search, self._ideal, ending)
+        ending = _write_file(self._search, self._ideal, self._keep_end(ending))
         if ending.code == ExitCode.BROKEN_PIPE:
             return ending.code
         try:
@@ -262,6 +308,18 @@ class _Driver:
                 ending = _unwritten(error)
         self._status.say(ending.sentence, ending.advice)
         return ending.code
+
+    def _keep_end(self, ending: Ending) -> Ending:
+        # What is not shown yet must be found again.
+        if self._keeper is None or self._is_showing:
+            return ending
+        try:
+            self._keeper.save(self._succession.record())
+        except OSError as error:
+            sentence = f"Cannot write {self._search.kept.state}: {error.strerror}."
+            sentence = "\n".join(filter(None, [ending.sentence, sentence]))
+            return replace(ending, sentence=sentence, advice="")
+        return ending
 
     async def _writable(self) -> None:
         """Wait until a line can be written to stdout without blocking the event loop."""

@@ -12,7 +12,7 @@ from hashfinder_cli.jobs.git import GitError, Repository, Tip
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import JobConnection, Limits
+from hashfinder_cli.options.search import JobConnection, Kept, Limits
 from hashfinder_cli.options.vanity import Vanity
 from hashfinder_cli.search import JobSearch
 from hashfinder_rules.keyspace import Keyspace
@@ -29,7 +29,7 @@ class RefusedError(Exception):
 
 
 def git_vanity(
-    vanity: Vanity, connection: JobConnection, limits: Limits, shown: JobShown
+    vanity: Vanity, connection: JobConnection, limits: Limits, kept: Kept, shown: JobShown
 ) -> ExitCode:
     """Find the commit, and move the branch to it if asked for; return the exit code."""
     try:
@@ -47,6 +47,7 @@ def git_vanity(
             connection,
             limits,
             shown=shown.shown,
+            kept=kept,
             job=job.query(vanity.pattern),
             words=("hashfinder", "git-vanity", vanity.pattern, *words_of(vanity, shown)),
         )

@@ -15,7 +15,7 @@ from hashfinder_cli.options.flags import FLAGS, check
 from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.jobs import JobShown
 from hashfinder_cli.options.pattern import Pattern
-from hashfinder_cli.options.search import JobConnection, Limits
+from hashfinder_cli.options.search import JobConnection, Kept, Limits
 from hashfinder_cli.options.work import Answers, Bits, Challenge, Hashcash
 from hashfinder_cli.search import JobSearch
 from hashfinder_client.events import Match
@@ -44,7 +44,7 @@ def hashcash(
         raise typer.BadParameter(str(error)) from None
     query = counter_query(stamp)
     # Another run makes another stamp, with a random part of its own: it cannot go on.
-    code, match = _search(query, bits.bits, connection, limits, shown, words=())
+    code, match = _search(query, bits.bits, connection, limits, Kept(), shown)
     if match is not None:
         text = query.message(match.secret).decode()
         print(json.dumps({"type": "stamp", "stamp": text}) if shown.as_json else text)
@@ -52,7 +52,7 @@ def hashcash(
 
 
 def nostr(
-    path: str, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
+    path: str, bits: Bits, connection: JobConnection, limits: Limits, kept: Kept, shown: JobShown
 ) -> ExitCode:
     """Print the event of a file with its nonce tag and id; return the exit code.
 
@@ -62,7 +62,7 @@ def nostr(
     event = read_event(path)
     query = event.nonce_query(bits.bits)
     words = () if path == STDIN else ("hashfinder", "pow", "nostr", path, *words_of(bits, shown))
-    code, match = _search(query, bits.bits, connection, limits, shown, words=words)
+    code, match = _search(query, bits.bits, connection, limits, kept, shown, words)
     if match is not None:
         print(event.with_nonce(match.secret.decode(), bits.bits).to_json())
     return code
@@ -73,6 +73,7 @@ def answer(
     answers: Answers,
     connection: JobConnection,
     limits: Limits,
+    kept: Kept,
     shown: JobShown,
 ) -> ExitCode:
     """Print an answer to a challenge; return the exit code.
@@ -92,7 +93,7 @@ def answer(
     if limits.start_position is None and answers.length is None:
         limits = replace(limits, start_position=1)  # The secret at 0 is empty: it looks like none.
     words = ("hashfinder", "pow", "bits", *words_of(challenge, answers, shown))
-    code, match = _search(query, challenge.zero_bits, connection, limits, shown, words=words)
+    code, match = _search(query, challenge.zero_bits, connection, limits, kept, shown, words)
     if match is not None:
         text = match.secret.decode()
         digest = challenge.hash_algorithm.digest(challenge.message(text))
@@ -125,15 +126,16 @@ def _search(
     bits: int,
     connection: JobConnection,
     limits: Limits,
+    kept: Kept,
     shown: JobShown,
-    *,
-    words: tuple[str, ...],
+    words: tuple[str, ...] = (),
 ) -> tuple[ExitCode, Match | None]:
     search = JobSearch(
         Pattern(name=f"{bits} zero bits"),
         connection,
         limits,
         shown=shown.shown,
+        kept=kept,
         job=query,
         words=words,
     )

@@ -161,6 +161,20 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Where it is kept how far the search has come."""
+
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Keep in FILE how far the search has come; the same command goes on from there.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ranges:
     """How a search is cut into ranges. None stands for an option left out."""
 

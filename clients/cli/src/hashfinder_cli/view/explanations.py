@@ -47,7 +47,11 @@ def explain_pause(pause: Pause, search: Search) -> str:
 
 def resume_advice(search: Search, next_position: int | None) -> str:
     """Return how to resume from `next_position`; nothing where that is not known or not of use."""
-    if next_position is None or not (command := search.command(next_position)):
+    if next_position is None:
+        return ""
+    if (path := search.kept.state) is not None and next_position < search.query.limit:
+        return f"To go on, run the same command again: {path} has the position."
+    if not (command := search.command(next_position)):
         return ""
     return f"To go on, resume with --start-position {next_position}:\n  {command}"
 

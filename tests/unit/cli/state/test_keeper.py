@@ -1,0 +1,176 @@
+"""How far a search has come, kept: what is refused, and when it is written."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from hashfinder_cli.options.pattern import Pattern
+from hashfinder_cli.options.search import Connection, Kept, Limits, Ranges, Shown, Wanted
+from hashfinder_cli.options.secrets import Secrets
+from hashfinder_cli.search import Search
+from hashfinder_cli.state.identity import identity
+from hashfinder_cli.state.keeper import SAVE_SECONDS, Keeper, kept
+from hashfinder_cli.state.record import InvalidStateError, Record, from_bytes, to_bytes
+from hashfinder_cli.state.state_file import StateFile
+from hashfinder_cli.succession import Succession
+from hashfinder_client.checkpoint import Checkpoint, RangeCheckpoint
+from hashfinder_client.events import Match
+
+RECORD = Record(
+    (5, 2**63),
+    Checkpoint((RangeCheckpoint(1, 2**62, (7, 8)), RangeCheckpoint(2, 9)), 3, hashes=4, best=1),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a file that is not there yet."""
+    return tmp_path / "state"
+
+
+def search(path: Path, name: str = "doctor", **options: object) -> Search:
+    """Return a search that is kept there."""
+    return Search(Pattern(name=name), kept=Kept(state=str(path)), **options)  # type: ignore[arg-type]
+
+
+def test_record_survives_the_file(path: Path) -> None:
+    """Numbers of 64 bits included."""
+    who = identity(search(path))
+    assert (who, RECORD) == from_bytes(to_bytes(who, RECORD))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\0\xff", "not a state"),
+        (b"[" * 100_000, "not a state"),
+        (b"{}", "not a state"),
+        (b"7", "not a state"),
+        (b'{"hashfinder_state": 2}', "version 2"),
+        (to_bytes({}, RECORD)[:-20], "not a state"),
+        (to_bytes({}, RECORD).replace(b"9", b"8"), "damaged"),
+    ],
+)
+def test_broken_file_is_refused_and_stays(path: Path, content: bytes, reason: str) -> None:
+    """Whatever it is, it is not overwritten."""
+    path.write_bytes(content)
+    with pytest.raises(typer.BadParameter, match=reason), kept(search(path)):
+        pass
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"name": "doctors"}, r"the name \(doctor there, doctors here\)"),
+        ({"pattern": Pattern(name="doctor", ideal_distance=1)}, "--ideal-distance"),
+        ({"pattern": Pattern(name="doctor", algorithm="sha256")}, "the hash"),
+        ({"pattern": Pattern(name="doctor", encoding="base64url")}, "the encoding"),
+        ({"pattern": Pattern(name="doctor", anchor="end")}, "the anchor"),
+        ({"pattern": Pattern(name="doctor", case_sensitive=True)}, "--case-sensitive"),
+        ({"pattern": Pattern(name="doctor", wildcard="?")}, "the wildcard"),
+        ({"secrets": Secrets(secret_prefix="p")}, "before the secret"),
+        ({"secrets": Secrets(secret_suffix="s")}, "after the secret"),
+        ({"secrets": Secrets(alphabet="hex")}, "the alphabet"),
+        ({"secrets": Secrets(secret_length=9)}, "the length of the secret"),
+        ({"limits": Limits(start_position=1)}, "--start-position"),
+        ({"limits": Limits(maximum_hashes=7)}, "--maximum-hashes"),
+        ({"shown": Shown(show_inferior=1)}, "--show-inferior"),
+        ({"wanted": Wanted(count=2)}, "--count"),
+        ({"ranges": Ranges(shards=2)}, "--range-size"),
+        ({"ranges": Ranges(shard="1/2")}, "--shard"),
+    ],
+)
+def test_file_of_another_search_is_refused(
+    path: Path, other: dict[str, object], words: str
+) -> None:
+    """The message names what differs, and nothing else."""
+    with kept(search(path)):
+        content = path.read_bytes()
+    asked = (
+        Search(**{"pattern": Pattern(name="doctor"), "kept": Kept(state=str(path))} | other)
+        if "name" not in other
+        else search(path, "doctors")
+    )  # type: ignore[arg-type]
+    with pytest.raises(typer.BadParameter, match=f"differs in .*{words}"), kept(asked):
+        pass
+    assert content == path.read_bytes()
+
+
+def test_same_search_may_go_on_elsewhere_and_be_shown_in_another_way(path: Path) -> None:
+    """The server, the number of them, the timeout and what is shown do not count."""
+    with kept(search(path, ranges=Ranges(shards=2))) as keeper:
+        assert keeper
+        keeper.save(RECORD)
+    other = search(
+        path,
+        ranges=Ranges(shards=5),
+        connection=Connection(server="elsewhere:1"),
+        limits=Limits(timeout=5, retry=3),
+        shown=Shown(progress=True, as_json=True),
+    )
+    with kept(other) as keeper:
+        assert keeper
+        assert RECORD == keeper.record
+
+
+def test_two_at_once_are_refused(path: Path) -> None:
+    """The second would undo what the first keeps."""
+    with (
+        kept(search(path)),
+        pytest.raises(typer.BadParameter, match="another process uses"),
+        kept(search(path)),
+    ):
+        pass
+
+
+def test_it_is_written_now_and_then(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before its time; a failure is reported once, and tried again."""
+    now = 0.0
+    file = StateFile.open(str(path))
+    keeper = Keeper(file, {}, clock=lambda: now)
+    assert keeper.save_if_due(lambda: RECORD) is None
+    assert b"" == path.read_bytes()
+    now = SAVE_SECONDS
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "write", _full)
+        error = keeper.save_if_due(lambda: RECORD)
+        assert error
+        assert 28 == error.errno
+        now *= 2
+        assert keeper.save_if_due(lambda: RECORD) is None
+    now *= 2
+    assert keeper.save_if_due(lambda: RECORD) is None
+    assert ({}, RECORD) == from_bytes(path.read_bytes())
+    keeper.save_if_due(Record, at_once=True)
+    assert ({}, Record()) == from_bytes(path.read_bytes())
+    file.close()
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_next_search_begins_behind_the_matches_of_an_earlier_process(path: Path) -> None:
+    """Of --count, the matches before are known, and the budget is that of all together."""
+    asked = search(path, wanted=Wanted(count=3), limits=Limits(maximum_hashes=50_000_000))
+    succession = Succession(asked)
+    assert [] == succession.go_on(Record((10_874_375, 12_263_059)))
+    assert [10_874_375, 12_263_059] == [match.position for match in succession.found]
+    query = succession.current.query
+    assert (12_263_060, 50_000_000) == (query.first_position, query.limit)
+    assert not succession.is_over
+    succession.advance(Match.at(49_999_999, query.rules))
+    assert succession.is_complete
+
+
+def test_record_that_does_not_fit_is_refused(path: Path) -> None:
+    """A range or a position that the search does not have."""
+    asked = search(path, limits=Limits(maximum_hashes=10))
+    for record in (
+        Record(checkpoint=Checkpoint((RangeCheckpoint(1, 5),), 2)),
+        Record(checkpoint=Checkpoint((RangeCheckpoint(0, 11),), 1)),
+    ):
+        with pytest.raises(InvalidStateError, match="does not fit"):
+            Succession(asked).go_on(record)
