@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.integration.git_repository import git, head, isolate
 from tests.integration.scripted import Run
 from tests.integration.server_process import ServerProcess
 
@@ -17,17 +16,7 @@ NO_SERVER = "127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def _no_configuration_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
-
-
-def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Return what Git prints."""
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, input=stdin, check=True, capture_output=True).stdout
+    isolate(monkeypatch)
 
 
 @pytest.fixture(params=["sha1", "sha256"])
@@ -54,11 +43,6 @@ def shown(folder: Path, revision: str = "HEAD") -> bytes:
     """Return what Git shows of a commit, but for white space behind the message."""
     form = "--format=%an %ae %at %cn %ce %ct %T %P %e %B"
     return git(folder, "log", "-1", form, revision).rstrip()
-
-
-def head(folder: Path, revision: str = "HEAD") -> str:
-    """Return the id of a commit."""
-    return git(folder, "rev-parse", revision).decode().strip()
 
 
 @pytest.mark.parametrize("place", ["header", "message", "auto"])

@@ -35,6 +35,7 @@ Examples:
   hashfinder find c0ffee --encoding hex --anchor start --secret-prefix "tree " --alphabet alnum
   hashfinder find --zero-bits 20 --algorithm sha256 --secret-prefix challenge: --alphabet digits
   hashfinder find do?tor --wildcard ? --count 3
+  hashfinder find doctorwho --state search.state
 
 Results go to stdout, everything else to stderr. Into a pipe or a file each result is one line:
 distance, position, secret (base64) and hash, separated by tabs; then, in a search that is not the
@@ -52,6 +53,9 @@ and continue as --resume does. --shards returns the first match, as one server w
 that it reports on Ctrl-C is the one number to resume from. --shard is for processes that know
 nothing of each other: the first of them to find has a match, not always the one of the lowest
 position.
+
+With --state, FILE is written every two seconds and at the end, and has the matches so far: a search
+that has ended is printed again, not searched again. FILE of another search is refused.
 
 {EPILOG}
 """

@@ -9,16 +9,24 @@ from hashfinder_client.sharded_search import ShardedSearch
 class Succession:
     """The searches that a command line asks for, one after another."""
 
-    def __init__(self, asked: Search) -> None:
-        """Begin with the first."""
+    def __init__(self, asked: Search, record: Record | None = None) -> None:
+        """Begin with the first, or where an earlier process has kept `record`.
+
+        Raises:
+            InvalidStateError: the record does not fit the search.
+        """
         self.asked = asked
         self.search = asked
         """What is left of what was asked for."""
         self.current: ShardedSearch = asked.begin()
         """The search for the next match."""
         self.found: list[Match] = []
-        self.is_continued = False
+        self.held_back: list[SearchEvent] = []
+        """Results that the earlier process had no time to return."""
+        self.is_continued = record not in {None, Record()}
         """Whether an earlier process has begun it."""
+        if record is not None:
+            self._continue(record)
 
     @property
     def is_complete(self) -> bool:
@@ -35,22 +43,14 @@ class Succession:
         """Whether there is nothing to search any more."""
         return self.is_complete or self.is_exhausted
 
-    def go_on(self, record: Record) -> list[SearchEvent]:
-        """Continue what an earlier process has begun. Before anything is searched.
-
-        Returns:
-            The results that it held back for ranges that turned out to be searched.
-
-        Raises:
-            InvalidStateError: the record does not fit the search.
-        """
-        self.is_continued = record != Record()
+    def _continue(self, record: Record) -> None:
         try:
             for position in record.found:
                 self.advance(Match.at(position, self.search.query.rules))
-            return [] if self.is_over else self.current.go_on(record.checkpoint)
+            if not self.is_over:
+                self.held_back = self.current.go_on(record.checkpoint)
         except ValueError as error:
-            message = f"it does not fit the search: {error}"
+            message = f"the state does not fit the search: {error}"
             raise InvalidStateError(message) from error
 
     def advance(self, match: Match, elapsed: float = 0.0) -> None:

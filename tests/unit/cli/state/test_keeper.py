@@ -1,6 +1,8 @@
 """How far a search has come, kept: what is refused, and when it is written."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -29,9 +31,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def search(path: Path, name: str = "doctor", **options: object) -> Search:
+def search(path: Path, **options: Any) -> Search:  # noqa: ANN401  # as for Search
     """Return a search that is kept there."""
-    return Search(Pattern(name=name), kept=Kept(state=str(path)), **options)  # type: ignore[arg-type]
+    return Search(Pattern(name="doctor"), kept=Kept(state=str(path)), **options)
 
 
 def test_record_survives_the_file(path: Path) -> None:
@@ -63,7 +65,7 @@ def test_broken_file_is_refused_and_stays(path: Path, content: bytes, reason: st
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"name": "doctors"}, r"the name \(doctor there, doctors here\)"),
+        ({"pattern": Pattern(name="doctors")}, r"the name \(doctor there, doctors here\)"),
         ({"pattern": Pattern(name="doctor", ideal_distance=1)}, "--ideal-distance"),
         ({"pattern": Pattern(name="doctor", algorithm="sha256")}, "the hash"),
         ({"pattern": Pattern(name="doctor", encoding="base64url")}, "the encoding"),
@@ -82,17 +84,11 @@ def test_broken_file_is_refused_and_stays(path: Path, content: bytes, reason: st
         ({"ranges": Ranges(shard="1/2")}, "--shard"),
     ],
 )
-def test_file_of_another_search_is_refused(
-    path: Path, other: dict[str, object], words: str
-) -> None:
+def test_file_of_another_search_is_refused(path: Path, other: dict[str, Any], words: str) -> None:
     """The message names what differs, and nothing else."""
     with kept(search(path)):
         content = path.read_bytes()
-    asked = (
-        Search(**{"pattern": Pattern(name="doctor"), "kept": Kept(state=str(path))} | other)
-        if "name" not in other
-        else search(path, "doctors")
-    )  # type: ignore[arg-type]
+    asked = replace(search(path), **other)
     with pytest.raises(typer.BadParameter, match=f"differs in .*{words}"), kept(asked):
         pass
     assert content == path.read_bytes()
@@ -155,8 +151,7 @@ def _full(*_: object) -> None:
 def test_next_search_begins_behind_the_matches_of_an_earlier_process(path: Path) -> None:
     """Of --count, the matches before are known, and the budget is that of all together."""
     asked = search(path, wanted=Wanted(count=3), limits=Limits(maximum_hashes=50_000_000))
-    succession = Succession(asked)
-    assert [] == succession.go_on(Record((10_874_375, 12_263_059)))
+    succession = Succession(asked, Record((10_874_375, 12_263_059)))
     assert [10_874_375, 12_263_059] == [match.position for match in succession.found]
     query = succession.current.query
     assert (12_263_060, 50_000_000) == (query.first_position, query.limit)
@@ -173,4 +168,4 @@ def test_record_that_does_not_fit_is_refused(path: Path) -> None:
         Record(checkpoint=Checkpoint((RangeCheckpoint(0, 11),), 1)),
     ):
         with pytest.raises(InvalidStateError, match="does not fit"):
-            Succession(asked).go_on(record)
+            Succession(asked, record)

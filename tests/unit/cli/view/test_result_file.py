@@ -18,7 +18,7 @@ def test_result_and_end(tmp_path: Path) -> None:
     file = tmp_path / "result"
     file.write_text("x" * 10_000)
     inode = file.stat().st_ino
-    result_file.write(str(file), FINDING, Ending(code=ExitCode.FOUND, sentence="", status="OK"))
+    result_file.write_end(str(file), FINDING, Ending(code=ExitCode.FOUND, sentence="", status="OK"))
 
     result, end = map(json.loads, file.read_text().splitlines())
     assert ("result", 553195) == (result["type"], result["position"])
@@ -41,7 +41,7 @@ def test_small_whatever_a_server_says(tmp_path: Path) -> None:
         best=MATCH,
     )
 
-    result_file.write(str(file), None, ending)
+    result_file.write_end(str(file), None, ending)
 
     assert file.stat().st_size < 4096
     end = json.loads(file.read_text())
@@ -57,7 +57,7 @@ def test_small_whatever_the_secret(tmp_path: Path) -> None:
     finding = replace(FINDING, query=query, match=longest)
     ending = Ending(code=ExitCode.BUDGET_SPENT, sentence="x", next_position=7, best=longest)
 
-    result_file.write(str(file), finding, ending)
+    result_file.write_end(str(file), finding, ending)
 
     assert file.stat().st_size < 4096
     result, end = map(json.loads, file.read_text().splitlines())

@@ -1,48 +1,30 @@
 """One search from its start to its end."""
 
 import asyncio
-import errno
-import os
 import sys
-import time
-from contextlib import aclosing
-from dataclasses import replace
+from contextlib import nullcontext
 from functools import partial
-from typing import TextIO, TypeVar, cast
 
-import grpc
 import typer
 
-from hashfinder_cli.exit_codes import ExitCode, of_signal
+from hashfinder_cli.commands.driver import Driver
+from hashfinder_cli.commands.loop import set_once
+from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.flags import check
 from hashfinder_cli.private_server import server_for
 from hashfinder_cli.search import Search
 from hashfinder_cli.signals import reported_to
 from hashfinder_cli.state.keeper import Keeper, kept
-from hashfinder_cli.streams import OutputError, is_writable, reader_is_gone
+from hashfinder_cli.state.record import InvalidStateError, Record
 from hashfinder_cli.succession import Succession
 from hashfinder_cli.view import result_file
-from hashfinder_cli.view.ending import Ending
-from hashfinder_cli.view.estimates import of_chance, one_line
-from hashfinder_cli.view.explanations import (
-    explain,
-    explain_pause,
-    no_private_server,
-    progress_advice,
-    resume_advice,
-)
-from hashfinder_cli.view.json_lines import Finding
+from hashfinder_cli.view.explanations import no_private_server
 from hashfinder_cli.view.results import Held, Output, output_for
-from hashfinder_cli.view.status_line import REFRESH, StatusLine
-from hashfinder_client.channel import LINGER, connect_async
-from hashfinder_client.errors import OutdatedServerError, StoppedError, VerificationError
-from hashfinder_client.estimation import PATIENCE, estimate_async
-from hashfinder_client.events import Match, Pause, Progress, SearchEvent
+from hashfinder_cli.view.status_line import StatusLine
+from hashfinder_client.channel import connect_async
+from hashfinder_client.events import Match
 from hashfinder_client.local_server import LocalServerError
 from hashfinder_client.renewable_channel import RenewableChannel
-from hashfinder_client.search_runner import SearchRunner
-
-_T = TypeVar("_T")
 
 
 def find(search: Search) -> ExitCode:
@@ -70,291 +52,37 @@ def find_match(search: Search) -> tuple[ExitCode, Match | None]:
 
 def _run(search: Search, output: Output) -> ExitCode:
     try:
-        with kept(search) as keeper, server_for(search) as reached:
-            return asyncio.run(_find(reached, output, keeper))
+        with kept(search) as keeper:
+            is_over = _succession(search, keeper).is_over  # It needs no server.
+            with nullcontext(search) if is_over else server_for(search) as reached:
+                return asyncio.run(_find(_succession(reached, keeper), output, keeper))
     except LocalServerError as error:
-        ending = _write_file(search, None, no_private_server(error))
+        ending = result_file.write_end(search.shown.result_file, None, no_private_server(error))
         output.end(ending)
         print(ending.sentence, file=sys.stderr)
         return ending.code
 
 
-async def _find(search: Search, output: Output, keeper: Keeper | None) -> ExitCode:
+def _succession(search: Search, keeper: Keeper | None) -> Succession:
+    record = keeper.record if keeper else None
+    try:
+        return Succession(search, record or Record())
+    except InvalidStateError as error:
+        raise typer.BadParameter(str(error), param_hint="--state") from None
+
+
+async def _find(succession: Succession, output: Output, keeper: Keeper | None) -> ExitCode:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
+    search = succession.asked
     with (
-        reported_to(loop, partial(_set, stop)),
+        reported_to(loop, partial(set_once, stop)),
         StatusLine(search, sys.stderr) as status,
     ):
         channel = RenewableChannel(search.server, connect_async, search.tls)
         try:
-            driver = _Driver(search, channel, sys.stdout, output, status, keeper)
+            driver = Driver(succession, channel, sys.stdout, output, status, keeper)
             return await driver.run(stop)
         finally:
             for each in channel.close():
                 await each.close()
-
-
-class _Driver:
-    """Shows what a search does, and decides when it is over."""
-
-    def __init__(
-        self,
-        search: Search,
-        channel: RenewableChannel[grpc.aio.Channel],
-        stdout: TextIO,
-        output: Output,
-        status: StatusLine,
-        keeper: Keeper | None,
-    ) -> None:
-        self._succession = Succession(search)
-        self._stdout = stdout
-        self._output = output
-        self._status = status
-        self._channel = channel
-        self._keeper = keeper
-        self._runner = SearchRunner(channel, self._succession.current, streams=search.streams)
-        self._started = time.monotonic()
-        self._ideal: Finding | None = None
-        self._is_showing = False
-        """Whether something that the search has returned is not shown yet."""
-
-    async def run(self, stop: asyncio.Future[int]) -> ExitCode:
-        """Search until that ends, a signal comes out of `stop`, or nobody reads; show the end."""
-        following = asyncio.create_task(self._follow())
-        watching = asyncio.create_task(self._watch())
-        try:
-            await asyncio.wait((following, watching, stop), return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                ending = following.result()
-            else:
-                ending = self._interrupted(stop.result()) if stop.done() else watching.result()
-        finally:
-            following.cancel()
-            watching.cancel()
-        await asyncio.wait((following, watching))
-        if await self._runner.close():
-            await asyncio.sleep(LINGER)
-        return await self._show_end(replace(ending, kernel=self._runner.kernel))
-
-    async def _follow(self) -> Ending:
-        """Show all that happens; return how the search ended by itself."""
-        try:
-            await self._continue()
-            while not self._succession.is_complete:
-                if (ending := await self._follow_search()) is not None:
-                    return ending
-        except StoppedError as error:
-            ending = explain(error, self._search)
-            return replace(ending, sentence=self._count_sentence() + ending.sentence)
-        except VerificationError as error:
-            sentence = f"The server at {self._search.server} sent what is not true: {error}."
-            return Ending(code=ExitCode.UNTRUE, sentence=sentence)
-        except OutputError as error:
-            return _unwritten(error)
-        return Ending(code=ExitCode.FOUND, sentence="", status="OK")
-
-    async def _continue(self) -> None:
-        """Show what an earlier process has found, where one has begun the search, and an estimate.
-
-        Raises:
-            OutdatedServerError: the server does not know all of the search.
-        """
-        if self._keeper and self._keeper.record:
-            held_back = self._succession.go_on(self._keeper.record)
-            self._runner = self._next_runner()
-            for match in self._succession.found:
-                await self._show(match, is_known=True)
-            for event in held_back:
-                await self._show(event)
-        if self._succession.is_over:
-            self._status.say("This search has ended before: nothing is searched again.")
-            return
-        if self._succession.is_continued:
-            self._status.say(f"Going on from position {self._succession.current.next_position}.")
-        await self._estimate()
-
-    async def _estimate(self) -> None:
-        """Make sure that the server knows all of the search; show a person how long it takes.
-
-        A person watches a terminal, or asks for progress.
-
-        Raises:
-            OutdatedServerError: it does not.
-        """
-        query = self._search.query
-        is_shown = self._status.is_animated or self._search.shows_lines_of_progress
-        if query.is_classic and not is_shown:
-            return
-        timeout = min(self._search.limits.timeout or PATIENCE, PATIENCE)
-        try:
-            estimate = await estimate_async(self._channel, query, timeout)
-        except OutdatedServerError:
-            if not query.is_classic:
-                raise
-            estimate = of_chance(query.chance)
-        except StoppedError:
-            return  # The search meets it as well, and may try again.
-        if is_shown:
-            self._status.say(one_line(estimate))
-
-    async def _follow_search(self) -> Ending | None:
-        """Show all that happens until the ideal match; return the end if there can be no next."""
-        if self._succession.is_exhausted:
-            sentence = self._count_sentence() + "Nothing is left to search."
-            return Ending(code=ExitCode.BUDGET_SPENT, sentence=sentence)
-        async with aclosing(self._runner.events()) as events:
-            async for event in events:
-                await self._show(event)
-        search = self._succession.current
-        self._succession.advance(cast("Match", search.found), self._seconds())
-        self._keep(at_once=True)
-        if self._succession.is_over:
-            return None
-        if search.next_position is None:  # It would begin at the first one again.
-            sentence = f"The server at {self._search.server} knows no positions, as --count needs."
-            return Ending(code=ExitCode.FAULT, sentence=self._count_sentence() + sentence)
-        await self._runner.close()
-        self._runner = self._next_runner()
-        return None
-
-    def _next_runner(self) -> SearchRunner:
-        search = self._succession.current
-        return SearchRunner(self._channel, search, streams=self._search.streams)
-
-    @property
-    def _search(self) -> Search:
-        """What is left of what was asked for, once there are matches."""
-        return self._succession.search
-
-    def _count_sentence(self) -> str:
-        """Return how many were found, of several; nothing before the first."""
-        found, count = len(self._succession.found), self._succession.asked.wanted.count
-        return f"Found {found} of {count}. " if found and count > 1 else ""
-
-    async def _watch(self) -> Ending:
-        """Keep the status line moving; return once nobody reads the results any more."""
-        try:
-            while not reader_is_gone(self._stdout):
-                self._status.tick(self._seconds())
-                await asyncio.sleep(REFRESH)
-        except OutputError as error:
-            return _unwritten(error)
-        return _unwritten(OutputError(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))))
-
-    async def _show(self, event: SearchEvent, *, is_known: bool = False) -> None:
-        """Show an event; `is_known` marks an ideal match of an earlier process."""
-        self._is_showing = True
-        match event:
-            case Progress():
-                await self._writable()
-                self._output.report(event)
-                self._status.report(event, self._seconds())
-            case Pause():
-                self._status.say(explain_pause(event, self._search))
-            case Match():
-                self._status.clear()
-                await self._writable()
-                is_ideal = is_known or event is self._succession.current.found
-                self._output.result(self._finding(event, is_ideal=is_ideal))
-        self._is_showing = False
-        if not isinstance(event, Match):  # Of several results at once, the others come now.
-            self._keep()
-
-    def _finding(self, match: Match, *, is_ideal: bool) -> Finding:
-        succession = self._succession
-        seconds = self._seconds()
-        rate = None
-        # Only a server that reports positions searches them all in order; only one process does.
-        is_whole = self._search.ranges.shard is None and not succession.is_continued
-        if is_whole and succession.current.next_position is not None:
-            rate = (match.position + 1 - succession.asked.query.first_position) / seconds
-        finding = Finding(self._search.query, match, is_ideal, seconds, rate)
-        if is_ideal:
-            self._ideal = finding
-        return finding
-
-    def _keep(self, *, at_once: bool = False) -> None:
-        """Keep how far the search has come, where a file is for it; now and then, or `at_once`."""
-        if self._keeper is None:
-            return
-        error = self._keeper.save_if_due(self._succession.record, at_once=at_once)
-        if error is not None:
-            self._status.say(
-                f"Cannot write {self._search.kept.state}: {error.strerror}. The search goes on."
-            )
-
-    def _interrupted(self, signum: int) -> Ending:
-        position = self._succession.current.next_position
-        if position is None and self._search is not self._succession.asked:
-            position = self._search.query.first_position
-        return Ending(
-            code=ExitCode(of_signal(signum)),
-            sentence=self._count_sentence() + "Cancelled.",
-            advice=resume_advice(self._search, position) or progress_advice(self._search),
-            next_position=position,
-        )
-
-    async def _show_end(self, ending: Ending) -> ExitCode:
-        """Write the end wherever it is asked for; return the exit code that this makes it."""
-        ending = _write_file(self._search, self._ideal, self._keep_end(ending))
-        if ending.code == ExitCode.BROKEN_PIPE:
-            return ending.code
-        try:
-            await self._writable()
-            self._output.end(ending)
-        except OutputError as error:
-            if ending.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
-                ending = _unwritten(error)
-        self._status.say(ending.sentence, ending.advice)
-        return ending.code
-
-    def _keep_end(self, ending: Ending) -> Ending:
-        # What is not shown yet must be found again.
-        if self._keeper is None or self._is_showing:
-            return ending
-        try:
-            self._keeper.save(self._succession.record())
-        except OSError as error:
-            sentence = f"Cannot write {self._search.kept.state}: {error.strerror}."
-            sentence = "\n".join(filter(None, [ending.sentence, sentence]))
-            return replace(ending, sentence=sentence, advice="")
-        return ending
-
-    async def _writable(self) -> None:
-        """Wait until a line can be written to stdout without blocking the event loop."""
-        descriptor = self._stdout.fileno()
-        if is_writable(descriptor):
-            return
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(descriptor, _set, ready, None)
-        try:
-            await ready
-        finally:
-            loop.remove_writer(descriptor)
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self._started
-
-
-def _set(future: asyncio.Future[_T], value: _T) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _write_file(search: Search, ideal: Finding | None, ending: Ending) -> Ending:
-    """Write the --result-file, if there is one; return the ending that this makes it."""
-    if (path := search.shown.result_file) is None:
-        return ending
-    try:
-        result_file.write(path, ideal, ending)
-    except OSError as error:
-        sentence = f"Cannot write the --result-file {path}: {error.strerror}."
-        return replace(ending, code=ExitCode.FAULT, sentence=sentence, advice="")
-    return ending
-
-
-def _unwritten(error: OutputError) -> Ending:
-    sentence = f"Cannot write the results: {error.reason}." if error.reason else ""
-    return Ending(code=error.code, sentence=sentence)

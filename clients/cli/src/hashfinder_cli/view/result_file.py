@@ -7,6 +7,7 @@ whose file must be written in place: it is a mount of its own, so that nothing c
 from dataclasses import replace
 from pathlib import Path
 
+from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.json_lines import Finding, end_line, result_line
 from hashfinder_cli.view.text import plain
@@ -25,12 +26,23 @@ def empty(path: str) -> None:
     Path(path).write_bytes(b"")
 
 
-def write(path: str, ideal: Finding | None, ending: Ending) -> None:
-    """Write the ideal result, if there is one, and the end.
+def write_end(path: str | None, ideal: Finding | None, ending: Ending) -> Ending:
+    """Write the ideal result, if there is one, and the end; nothing where `path` is None.
 
-    Raises:
-        OSError: it cannot be written.
+    Returns:
+        The ending; another one where the file cannot be written.
     """
+    if path is None:
+        return ending
+    try:
+        _write(path, ideal, ending)
+    except OSError as error:
+        sentence = f"Cannot write the --result-file {path}: {error.strerror}."
+        return replace(ending, code=ExitCode.FAULT, sentence=sentence, advice="")
+    return ending
+
+
+def _write(path: str, ideal: Finding | None, ending: Ending) -> None:
     result = result_line(ideal) if ideal else ""
     text = result + end_line(ending)  # json leaves nothing in it that is not ASCII.
     if len(text) >= LIMIT:  # Whatever a server may say: the position to resume from must be there.

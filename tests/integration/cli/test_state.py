@@ -1,0 +1,200 @@
+"""`--state FILE`: a search that survives its processes, against a real server."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.git_repository import git, isolate
+from tests.integration.scripted import Run, Start
+from tests.integration.server_process import ServerProcess, eventually
+
+NO_SERVER = "127.0.0.1:9"
+"""The discard port: what needs a server there fails."""
+ENDLESS = ("find", "doctorwhos", "--progress-interval", "0.05")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a file that is not there yet."""
+    return tmp_path / "search.state"
+
+
+def progress(path: Path) -> dict[str, Any]:
+    """Return what the file says of how far the search has come; nothing before it says anything."""
+    text = path.read_text() if path.exists() else ""
+    return json.loads(text)["progress"] if text else {}
+
+
+def reached(path: Path) -> int:
+    """Return the position that the first range under way has reached, as the file has it."""
+    ranges = progress(path).get("checkpoint", {}).get("ranges", [])
+    return ranges[0]["reached"] if ranges else 0
+
+
+def positions(lines: str) -> list[int]:
+    """Return the positions of tabbed results."""
+    return [int(line.split("\t")[1]) for line in lines.splitlines()]
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a process at once, as kill -9 does."""
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+
+
+@pytest.mark.parametrize("flags", [(), ("--shards", "2", "--range-size", "3000000")])
+def test_killed_search_goes_on_where_it_was(
+    start: Start, module_server: ServerProcess, path: Path, flags: tuple[str, ...]
+) -> None:
+    """What is kept is not searched again: the hashes and the position count on."""
+    where = (*flags, "--server", module_server.address, "--state", str(path))
+    process = start(*ENDLESS, *where)
+    eventually(lambda: reached(path) > 0, "the position is kept", 30)
+    kill(process)
+    kept = reached(path)
+
+    process = start(*ENDLESS, *where, "--json")
+    assert process.stdout
+    first = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+
+    assert 130 == process.returncode
+    assert f"Going on from position {kept}." in stderr
+    assert f"run the same command again: {path}" in stderr
+    assert "progress" == first["type"]
+    assert first["next_position"] >= kept
+    assert first["hashes_computed"] >= kept
+    assert reached(path) >= kept
+
+
+def test_no_match_is_lost_or_repeated(
+    start: Start, call: Run, module_server: ServerProcess, path: Path
+) -> None:
+    """A search for many matches, killed on its way, ends with all of them in order."""
+    asked = ("find", "doct", "--count", "150", "--server", module_server.address)
+    process = start(*asked, "--state", str(path))
+    eventually(lambda: len(progress(path).get("found", [])) > 10, "ten matches are kept", 30)
+    kill(process)
+    assert len(progress(path)["found"]) < 150, "it was killed in time"
+
+    done = call(*asked, "--state", str(path))
+    whole = call(*asked)
+
+    assert (0, 0) == (done.returncode, whole.returncode)
+    assert positions(whole.stdout) == positions(done.stdout)
+    again = call(*asked[:-1], NO_SERVER, "--state", str(path))
+    assert (0, done.stdout) == (again.returncode, again.stdout)
+    assert "has ended before" in again.stderr
+
+
+def test_results_on_the_way_come_once(call: Run, module_server: ServerProcess, path: Path) -> None:
+    """Of --show-inferior, each process shows what it finds itself."""
+    asked = ("find", "doctor", "--show-inferior", "2", "--server", module_server.address)
+    seen: list[int] = []
+    for budget in ("0.1", "0.1", "0.1", "0.1", "50"):
+        limits = ("--timeout", budget, "--progress-interval", "0.05")
+        done = call(*asked, "--state", str(path), *limits)
+        seen += positions(done.stdout)
+        if done.returncode == 0:
+            break
+    assert positions(call(*asked).stdout) == seen
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signal_keeps_all_that_was_searched(
+    start: Start, module_server: ServerProcess, path: Path, signum: signal.Signals
+) -> None:
+    """The position that the end names is the one that the file has."""
+    where = ("--server", module_server.address, "--state", str(path), "--json")
+    process = start(*ENDLESS, *where)
+    assert process.stdout
+    while not json.loads(process.stdout.readline())["next_position"]:
+        pass  # A report may come before the first chunk.
+    process.send_signal(signum)
+    stdout, stderr = process.communicate(timeout=30)
+
+    end = json.loads(stdout.splitlines()[-1])
+    assert (128 + signum, "end") == (process.returncode, end["type"])
+    assert end["next_position"] == reached(path) > 0
+    assert str(path) in stderr
+
+
+def test_two_at_once_are_refused(
+    start: Start, call: Run, module_server: ServerProcess, path: Path
+) -> None:
+    """The second changes nothing, and runs when the first is gone."""
+    where = ("--server", module_server.address, "--state", str(path))
+    process = start(*ENDLESS, *where)
+    eventually(lambda: bool(progress(path)), "the first has the file", 30)
+    done = call(*ENDLESS, *where)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "--state: another process uses" in done.stderr
+    kill(process)
+    assert 4 == call(*ENDLESS, *where, "--timeout", "0.2").returncode
+
+
+def test_budget_that_is_spent_stays_spent(
+    call: Run, module_server: ServerProcess, path: Path
+) -> None:
+    """The same command has nothing left to search."""
+    asked = ("find", "doctorwhos", "--maximum-hashes", "1000", "--state", str(path))
+    done = call(*asked, "--server", module_server.address)
+    assert 3 == done.returncode
+    assert "after 1,000 hashes" in done.stderr
+    assert "--start-position 1000" in done.stderr
+    again = call(*asked, "--server", module_server.address)
+    assert (3, done.stderr) == (again.returncode, again.stderr.split("\n", 1)[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a list of mine\n", "not a state that hashfinder wrote"),
+        (b'{"hashfinder_state": 99}', "version 99"),
+    ],
+)
+def test_file_of_something_else_stays(call: Run, path: Path, content: bytes, reason: str) -> None:
+    """Nothing is sent, nothing is overwritten."""
+    path.write_bytes(content)
+    done = call("find", "doctor", "--state", str(path), "--server", NO_SERVER)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert reason in done.stderr
+    assert content == path.read_bytes()
+
+
+def test_folder_that_is_not_there_is_a_sentence(call: Run) -> None:
+    """Before anything is searched."""
+    done = call("find", "doctor", "--state", "/nowhere/at/all", "--server", NO_SERVER)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "--state: cannot use '/nowhere/at/all'" in done.stderr
+
+
+def test_jobs_are_kept_as_well(
+    call: Run, module_server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found is found for good: the second command needs no server."""
+    isolate(monkeypatch)
+    repository = tmp_path / "repository"
+    git(tmp_path, "init", "--quiet", str(repository))
+    git(repository, "commit", "--quiet", "--allow-empty", "--message=x")
+    event = tmp_path / "event.json"
+    fields = {"pubkey": "a" * 64, "created_at": 1, "kind": 1, "tags": [], "content": "x"}
+    event.write_text(json.dumps(fields))
+    jobs = (
+        ("git-vanity", "c0f", "--repo", str(repository)),
+        ("pow", "bits", "--bits", "12"),
+        ("pow", "nostr", str(event), "--bits", "12"),
+    )
+    for number, job in enumerate(jobs):
+        kept = ("--state", str(tmp_path / str(number)))
+        first = call(*job, *kept, "--server", module_server.address)
+        again = call(*job, *kept, "--server", NO_SERVER)
+        assert (0, 0, first.stdout) == (first.returncode, again.returncode, again.stdout)
+    applied = call(*jobs[0], "--state", str(tmp_path / "0"), "--apply", "--server", NO_SERVER)
+    assert 0 == applied.returncode
+    assert "new    c0f" in applied.stdout
