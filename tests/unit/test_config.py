@@ -36,7 +36,7 @@ CHOICES: dict[str, list[str]] = {
     "log_level": ["debug", "info", "warning", "error"],
 }
 TEXTS = {"host", "kernel"}
-FILES = {"tls_certificate", "tls_key", "tls_client_ca"}
+FILES = {"tls_certificate", "tls_key", "tls_client_ca", "tokens", "policy"}
 ADDRESSES = {"listen"}
 SIDES = {"health_listen", "admin_listen"}
 SWITCHES = {"metrics", "exit_with_stdin", "plain_text"}

@@ -86,6 +86,12 @@ class HashFinderServicer:
         UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
         30 seconds. Fix the request; do not retry it.
 
+        UNAUTHENTICATED: TOKEN_MISSING: the server wants to know who asks, by a token or a certificate;
+        TOKEN_UNKNOWN or CERTIFICATE_UNKNOWN: it does not know that one. Get a valid one from the
+        operator; do not retry. Decided before the request is read, as is the next.
+
+        PERMISSION_DENIED: NOT_ALLOWED: the client is known, and may not do this. Ask the operator.
+
         RESOURCE_EXHAUSTED:
         HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
         The same request would end the same way; continue from `next_position`, or give up. Without
@@ -146,7 +152,7 @@ class HashFinderServicer:
 
         UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 
-        DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+        UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,6 +77,12 @@ class HashFinderStub:
       UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
       30 seconds. Fix the request; do not retry it.
 
+    UNAUTHENTICATED: TOKEN_MISSING: the server wants to know who asks, by a token or a certificate;
+      TOKEN_UNKNOWN or CERTIFICATE_UNKNOWN: it does not know that one. Get a valid one from the
+      operator; do not retry. Decided before the request is read, as is the next.
+
+    PERMISSION_DENIED: NOT_ALLOWED: the client is known, and may not do this. Ask the operator.
+
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
         The same request would end the same way; continue from `next_position`, or give up. Without
@@ -129,7 +135,7 @@ class HashFinderStub:
 
     UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 
-    DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+    UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
     """
 
 @_typing.type_check_only
@@ -158,6 +164,12 @@ class HashFinderAsyncStub(HashFinderStub):
     INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation,
       UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
       30 seconds. Fix the request; do not retry it.
+
+    UNAUTHENTICATED: TOKEN_MISSING: the server wants to know who asks, by a token or a certificate;
+      TOKEN_UNKNOWN or CERTIFICATE_UNKNOWN: it does not know that one. Get a valid one from the
+      operator; do not retry. Decided before the request is read, as is the next.
+
+    PERMISSION_DENIED: NOT_ALLOWED: the client is known, and may not do this. Ask the operator.
 
     RESOURCE_EXHAUSTED:
       HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
@@ -211,7 +223,7 @@ class HashFinderAsyncStub(HashFinderStub):
 
     UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 
-    DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+    UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
     """
 
 class HashFinderServicer(metaclass=_abc_1.ABCMeta):
@@ -243,6 +255,12 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT: INVALID_REQUEST with BadRequest, which lists every violation,
           UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
           30 seconds. Fix the request; do not retry it.
+
+        UNAUTHENTICATED: TOKEN_MISSING: the server wants to know who asks, by a token or a certificate;
+          TOKEN_UNKNOWN or CERTIFICATE_UNKNOWN: it does not know that one. Get a valid one from the
+          operator; do not retry. Decided before the request is read, as is the next.
+
+        PERMISSION_DENIED: NOT_ALLOWED: the client is known, and may not do this. Ask the operator.
 
         RESOURCE_EXHAUSTED:
           HASH_BUDGET_EXHAUSTED with QuotaFailure and SearchProgress: nothing was found within the budget.
@@ -308,7 +326,7 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
 
         UNIMPLEMENTED: the server is older than fields 7 to 15. Do not send them.
 
-        DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
+        UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED, INTERNAL: as for Find.
         """
 
 def add_HashFinderServicer_to_server(servicer: HashFinderServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

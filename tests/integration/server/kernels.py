@@ -57,7 +57,7 @@ class BrokenKernel:
 
     backend = "broken"
     name = "broken"
-    secret = "the secrets of /etc/shadow"  # noqa: S105  # what an exception's text may hold
+    secret = "the secrets of /etc/shadow"  # what an exception's text may hold
 
     def __init__(self) -> None:
         """Work like the reference."""

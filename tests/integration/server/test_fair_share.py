@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server_process import ServerProcess, run_server
 
 WORKERS = 2
+ACCESS = Path(__file__).parent / "access"
+FILES = {"tokens": "tokens", "policy": "policy.toml"}
 
 Stream = Any  # what the type stubs call grpc.CallIterator
 
@@ -71,6 +74,26 @@ def test_a_client_gains_nothing_by_opening_many_searches(
     fair_server.wait_until_idle()
 
     assert 1 / 1.6 < one / many < 1.6
+
+
+def test_weights_of_the_policy_are_the_shares() -> None:
+    """1, 2 and 4, whoever has how many searches; the bench measures how exactly."""
+    weights = {"one": 1, "two": 2, "four": 4}
+    flags = [f"--{name}={ACCESS / file}" for name, file in FILES.items()]
+    with run_server(*flags, "--workers", str(WORKERS)) as server, ExitStack() as stack:
+        began = time.monotonic()
+        calls = {}
+        for name in weights:
+            token = (("authorization", f"Bearer test-token-of-{name}"),)
+            stub = stack.enter_context(server.stub())
+            calls[name] = stub.FindRange(hopeless(), metadata=token)
+            stack.callback(calls[name].cancel)
+        server.wait_for_searches(len(weights))
+        alone = time.monotonic() - began
+        rates = {name: rate(call, since=alone) for name, call in calls.items()}
+
+    per_weight = [rates[name] / weight for name, weight in weights.items()]
+    assert max(per_weight) / min(per_weight) < 1.6
 
 
 def test_lone_search_uses_all_workers(fair_server: ServerProcess) -> None:

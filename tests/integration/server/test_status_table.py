@@ -5,6 +5,7 @@ import gc
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import Any, NamedTuple
 
@@ -28,7 +29,9 @@ GO_CODES = {
     "DEADLINE_EXCEEDED": "DeadlineExceeded",
     "INTERNAL": "Internal",
     "INVALID_ARGUMENT": "InvalidArgument",
+    "PERMISSION_DENIED": "PermissionDenied",
     "RESOURCE_EXHAUSTED": "ResourceExhausted",
+    "UNAUTHENTICATED": "Unauthenticated",
     "UNAVAILABLE": "Unavailable",
 }
 HOPELESS = HashNameRequest(desired_name="hopeless", maximum_hashes=10**15)
@@ -72,12 +75,31 @@ class Row:
     """Bytes to send in the request's place."""
     unsent: bool = False
     """Whether the client ends its side without a request message."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What the client sends beside its request."""
+    client: str = "127.0.0.1"
+    """Whom the RPC counts for."""
 
 
 BUDGET_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "SearchProgress"})
 LIMIT_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "RetryInfo"})
 CLIENT_RATE = {"client_hash_rate": 1000, "client_hash_burst": 2000}
 RATE_QUOTA = Quota("client", "hashfinder/hashes_per_second", "client_hash_rate", 1000)
+
+FOLDER = Path(__file__).parent / "access"
+TOKENS = {"tokens": str(FOLDER / "tokens")}
+POLICY = {**TOKENS, "policy": str(FOLDER / "policy.toml")}
+
+
+def bearer(name: str) -> tuple[tuple[str, str], ...]:
+    """Return the metadata with the token of `name`, as the files of the tests have them."""
+    return (("authorization", f"Bearer test-token-of-{name}"),)
+
+
+def for_user(name: str) -> tuple[tuple[str, str], ...]:
+    """Return the metadata of a gateway that asks for the user `name`."""
+    return (*bearer("web"), ("hashfinder-on-behalf-of", name))
+
 
 ROWS = (
     Row(
@@ -207,6 +229,85 @@ ROWS = (
         unsent=True,
     ),
     Row(
+        "no token",
+        "UNAUTHENTICATED",
+        reason="TOKEN_MISSING",
+        details=frozenset({"ErrorInfo"}),
+        settings=TOKENS,
+        wire=b"\xff\xff\xff",  # not even looked at
+    ),
+    Row(
+        "unknown token",
+        "UNAUTHENTICATED",
+        reason="TOKEN_UNKNOWN",
+        details=frozenset({"ErrorInfo"}),
+        settings=TOKENS,
+        metadata=(("authorization", "Bearer swordfish-swordfish"),),
+        wire=b"\xff\xff\xff",
+    ),
+    Row(
+        "not allowed",
+        "PERMISSION_DENIED",
+        reason="NOT_ALLOWED",
+        details=frozenset({"ErrorInfo"}),
+        settings=POLICY,
+        metadata=bearer("mallory"),
+        wire=b"\xff\xff\xff",
+    ),
+    Row(
+        "user of a gateway not allowed",
+        "PERMISSION_DENIED",
+        reason="NOT_ALLOWED",
+        details=frozenset({"ErrorInfo"}),
+        settings=POLICY,
+        metadata=for_user("banned"),
+    ),
+    Row(
+        "found by a known client",
+        "OK",
+        request=HashNameRequest(desired_name="ab"),
+        kernel=python_kernel,
+        settings=TOKENS,
+        metadata=bearer("alice"),
+        client="token:alice",
+    ),
+    Row(
+        "budget of the policy",
+        "RESOURCE_EXHAUSTED",
+        cause="budget",
+        reason="HASH_BUDGET_EXHAUSTED",
+        details=BUDGET_DETAILS,
+        quota=Quota("client", "hashfinder/hashes_per_search", "maximum_hashes", 500),
+        kernel=python_kernel,
+        settings=POLICY,
+        metadata=bearer("bob"),
+        client="token:bob",
+    ),
+    Row(
+        "budget of a gateway's user",
+        "RESOURCE_EXHAUSTED",
+        cause="budget",
+        reason="HASH_BUDGET_EXHAUSTED",
+        details=BUDGET_DETAILS,
+        quota=Quota("client", "hashfinder/hashes_per_search", "maximum_hashes", 500),
+        kernel=python_kernel,
+        settings=POLICY,
+        metadata=for_user("bob"),
+        client="user:bob",
+    ),
+    Row(
+        "too many searches by the policy",
+        "RESOURCE_EXHAUSTED",
+        cause="quota",
+        reason="TOO_MANY_SEARCHES",
+        details=LIMIT_DETAILS,
+        quota=Quota("client", "hashfinder/searches", "maximum_searches_per_client", 1),
+        settings=POLICY,
+        metadata=bearer("one"),
+        client="token:one",
+        held=1,
+    ),
+    Row(
         "fault of ours",
         "INTERNAL",
         reason="INTERNAL_ERROR",
@@ -219,7 +320,7 @@ ROWS = (
 
 def begin(running: RunningApplication, method: str, row: Row, request_id: str) -> Any:  # noqa: ANN401
     """Start the RPC of a row."""
-    metadata = (("x-request-id", request_id),)
+    metadata = (("x-request-id", request_id), *row.metadata)
     channel: Any = running.channel
     if row.unsent:
         open_method = channel.stream_stream  # on the wire, what is streamed makes no difference
@@ -239,7 +340,7 @@ async def prepare(
         nothing = running.samples()
         await finish(getattr(running.stub, method)(row.earlier))
         await counted(running, method, nothing)
-    others = [running.stub.Find(HOPELESS) for _ in range(row.held)]
+    others = [running.stub.Find(HOPELESS, metadata=row.metadata) for _ in range(row.held)]
     await running.active(row.held)
     return running, others
 
@@ -289,13 +390,20 @@ def assert_counted(
 
 
 def assert_logged(
-    logs: list[EventDict], request_id: str, method: str, code: str, cause: str | None
+    logs: list[EventDict],
+    request_id: str,
+    method: str,
+    code: str,
+    cause: str | None,
+    reason: str | None = "SERVER_DRAINING",
+    client: str = "127.0.0.1",
 ) -> None:
     """The RPC has exactly one line in the log."""
     [line] = [
         each for each in logs if each["event"] == "rpc ended" and each["request_id"] == request_id
     ]
     assert (method, code, cause) == (line["method"], line["code"], line["cause"])
+    assert (reason, client) == (line["reason"], line["client"])
     assert line["seconds"] > 0
 
 
@@ -330,7 +438,12 @@ async def test_rpc_ends_as_the_table_says(
     assert row.code == ending.code.name
     assert row.details == set(ending.details)
     assert_counted(method, row.code, row.cause, before, after)
-    assert_logged(logs, request_id, method, row.code, row.cause)
+    assert_logged(logs, request_id, method, row.code, row.cause, row.reason, row.client)
+    assert "swordfish" not in repr(logs)
+    assert "test-token" not in repr(logs)
+    denied = after.moved("hashfinder_access_denied_total", before)
+    is_of_access = row.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}
+    assert ({frozenset({("reason", row.reason)}): 1.0} if is_of_access else {}) == denied
     if row.code not in {"CANCELLED", "DEADLINE_EXCEEDED"}:  # these the client tells itself
         assert request_id == ending.metadata["x-request-id"]
     if row.reason:
@@ -355,8 +468,8 @@ async def test_rpc_ends_as_the_table_says(
 
 
 WIRE_ENDINGS = {
-    "client lost": (None, "CANCELLED", "disconnect"),
-    "message cut": (message(b"0123456789")[:9], "INVALID_ARGUMENT", None),
+    "client lost": (None, "CANCELLED", "disconnect", None),
+    "message cut": (message(b"0123456789")[:9], "INVALID_ARGUMENT", None, "INCOMPLETE_REQUEST"),
 }
 
 
@@ -366,7 +479,7 @@ async def test_rpc_of_a_client_that_fails_ends_as_the_table_says(
     application: StartApplication, logs: list[EventDict], name: str, method: str
 ) -> None:
     """The client dies, or ends its side within the message: code, metrics and log line."""
-    sent, code, cause = WIRE_ENDINGS[name]
+    sent, code, cause, reason = WIRE_ENDINGS[name]
     running = await application(IdleKernel())
     before = running.samples()
     request_id = f"test-{uuid.uuid4()}"
@@ -385,7 +498,7 @@ async def test_rpc_of_a_client_that_fails_ends_as_the_table_says(
     after = await counted(running, method, before)
 
     assert_counted(method, code, cause, before, after)
-    assert_logged(logs, request_id, method, code, cause)
+    assert_logged(logs, request_id, method, code, cause, reason)
 
 
 @pytest.fixture

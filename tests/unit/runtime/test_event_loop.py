@@ -23,10 +23,10 @@ from hashfinder.runtime.event_loop import (
     takes_events_of_grpc,
 )
 from hashfinder.scheduling.admission import Admission, Limits
-from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
 from hashfinder_rules.query import Query
+from tests.unit.scheduling.allowances import allow
 from tests.unit.scheduling.gate_kernel import GateKernel, Scanning
 from tests.unit.scheduling.null_observer import NullObserver
 from tests.unit.virtual_time import FakeClock
@@ -380,11 +380,13 @@ class Searching:
         """Take whose loop it is that the task will run on."""
         self.scene = scene
         self.kernel = GateKernel()
-        quota = Quota(0, 1, scene.clock)
-        self.scheduler = Scheduler(self.kernel, 1, quota, NullObserver(), chunk_seconds=0.001)
-        limits = Limits(searches=1, searches_per_client=1, waiting=0, wait_seconds=0)
-        self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)
-        self._service = SearchService(self.admission, self.scheduler, 1, foreground)
+        allowance_of = allow(searches=1, maximum_seconds=1)
+        self.scheduler = Scheduler(
+            self.kernel, 1, allowance_of, NullObserver(), chunk_seconds=0.001
+        )
+        limits = Limits(searches=1, waiting=0, wait_seconds=0)
+        self.admission = Admission(limits, allowance_of, lambda _client: 0.0, lambda: 0.0)
+        self._service = SearchService(self.admission, self.scheduler, allowance_of, foreground)
 
     async def begin(self) -> tuple[asyncio.Task[None], Scanning]:
         """Return the task, and its scan."""

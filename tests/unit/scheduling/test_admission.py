@@ -19,6 +19,7 @@ from hashfinder.domain.errors import (
     TooManySearchesError,
 )
 from hashfinder.scheduling.admission import Admission, Limits
+from tests.unit.scheduling.allowances import allow
 from tests.unit.virtual_time import now, run
 
 
@@ -31,8 +32,9 @@ def new_admission(
 ) -> Admission:
     """Return the admission of the test's loop; `quota` has the delays of clients without one."""
     delays = quota or {}
-    limits = Limits(searches, per_client, waiting, wait_seconds)
-    return Admission(limits, lambda client: delays.get(client, 0.0), 777, now)
+    limits = Limits(searches, waiting, wait_seconds)
+    allowance_of = allow(searches=per_client, hash_rate=777)
+    return Admission(limits, allowance_of, lambda client: delays.get(client, 0.0), now)
 
 
 async def hold(admission: Admission, client: str, seconds: float) -> float:

@@ -9,10 +9,10 @@ import pytest
 from hashfinder.domain.errors import BudgetExhaustedError, ClientQuotaExhaustedError
 from hashfinder.kernel import Scan
 from hashfinder.scheduling.job import Job
-from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
+from tests.unit.scheduling.allowances import allow
 from tests.unit.scheduling.null_observer import NullObserver
 from tests.unit.virtual_time import FakeClock
 
@@ -78,10 +78,11 @@ class Bench:
         self.scheduler = Scheduler(
             self.kernel,
             1,
-            Quota(quota, quota or 1, FakeClock()),
+            allow(hash_rate=quota, hash_burst=quota or 1),
             NullObserver(),
             chunk_seconds=0.001,
             first_step_seconds=first_step_seconds,
+            clock=FakeClock(),
         )
 
     def submit(self, at: int, client: str = "a", budget: int = 10**9, suffix: bytes = b"") -> Job:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashfinder.scheduling.quota import Quota
+from tests.unit.scheduling.allowances import allow
 from tests.unit.virtual_time import FakeClock
 
 
@@ -20,7 +21,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def quota(clock: FakeClock) -> Quota:
     """Return an allowance of 10 hashes a second and 100 at once."""
-    return Quota(10, 100, clock)
+    return Quota(allow(hash_rate=10, hash_burst=100), clock)
 
 
 def test_new_client_may_use_its_burst_at_once(quota: Quota) -> None:
@@ -72,7 +73,7 @@ def test_clients_do_not_pay_for_each_other(quota: Quota) -> None:
 
 def test_rate_of_zero_is_no_limit(clock: FakeClock) -> None:
     """Whatever is charged."""
-    quota = Quota(0, 1, clock)
+    quota = Quota(allow(hash_rate=0, hash_burst=1), clock)
     quota.charge("a", 2**64)
     assert 0 == quota.delay("a")
 
@@ -87,7 +88,7 @@ def test_nobody_gets_more_than_burst_and_rate_admit(
 ) -> None:
     """Who searches only while there is no delay uses at most burst + rate x time + one chunk."""
     clock = FakeClock()
-    quota = Quota(rate, burst, clock)
+    quota = Quota(allow(hash_rate=rate, hash_burst=burst), clock)
     used = largest = 0
     began = clock.now
     for pause, hashes in steps:
@@ -103,7 +104,7 @@ def test_nobody_gets_more_than_burst_and_rate_admit(
 def test_delay_is_never_negative_and_long_enough(rate: int, burst: int, hashes: int) -> None:
     """After it, nothing is in the way any more."""
     clock = FakeClock()
-    quota = Quota(rate, burst, clock)
+    quota = Quota(allow(hash_rate=rate, hash_burst=burst), clock)
     quota.charge("a", hashes)
     delay = quota.delay("a")
     assert delay >= 0
@@ -114,7 +115,7 @@ def test_delay_is_never_negative_and_long_enough(rate: int, burst: int, hashes: 
 
 def test_memory_is_bounded_however_many_clients_come(clock: FakeClock) -> None:
     """A hundred thousand clients leave no more behind than the last ten thousand."""
-    quota = Quota(1, 100, clock)
+    quota = Quota(allow(hash_rate=1, hash_burst=100), clock)
     gc.collect()  # what other tests have left is not ours to count
     before = sys.getallocatedblocks()
     for n in range(10_000):
@@ -133,7 +134,7 @@ def test_memory_is_bounded_however_many_clients_come(clock: FakeClock) -> None:
 
 def test_the_client_unused_for_longest_is_forgotten_first(clock: FakeClock) -> None:
     """One that keeps searching is remembered, however long ago it came."""
-    quota = Quota(1, 100, clock, clients=2)
+    quota = Quota(allow(hash_rate=1, hash_burst=100), clock, clients=2)
     for client in ("old", "idle", "old", "new"):
         quota.charge(client, 100)
     assert 0 == quota.delay("idle")

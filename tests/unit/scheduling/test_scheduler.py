@@ -18,11 +18,11 @@ from hashfinder.domain.errors import (
 )
 from hashfinder.scheduling.hooks import WorkerHooks
 from hashfinder.scheduling.job import Job
-from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.statistics import SchedulerStatistics
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
+from tests.unit.scheduling.allowances import allow
 from tests.unit.scheduling.gate_kernel import GateKernel
 from tests.unit.virtual_time import FakeClock
 
@@ -44,18 +44,23 @@ class RecordingObserver:
 class Workshop:
     """A scheduler, its kernel, and the notifications of results."""
 
-    def __init__(self, workers: int = 1, rate: int = 0, burst: int = 100) -> None:
+    def __init__(
+        self,
+        workers: int = 1,
+        rate: int = 0,
+        burst: int = 100,
+        weights: dict[str, int] | None = None,
+    ) -> None:
         """Begin with workers that have not started."""
         self.clock = FakeClock()
         self.kernel = GateKernel()
         self.observer = RecordingObserver()
-        quota = Quota(rate, burst, self.clock)
         self.deaths: queue.Queue[BaseException] = queue.Queue()
         self.pauses: queue.Queue[float] = queue.Queue()
         self.scheduler = Scheduler(
             self.kernel,
             workers,
-            quota,
+            allow(weights, hash_rate=rate, hash_burst=burst),
             self.observer,
             chunk_seconds=0.001,
             hooks=WorkerHooks(died=self.deaths.put, pause=self.pause),
@@ -300,7 +305,7 @@ def test_worker_that_dies_outside_of_a_scan_is_reported(
     unprepared.scheduler = Scheduler(
         unprepared.kernel,
         1,
-        Quota(0, 1, unprepared.clock),
+        allow(),
         unprepared.observer,
         chunk_seconds=0.001,
         hooks=WorkerHooks(prepare=fail, died=unprepared.deaths.put),

@@ -16,10 +16,10 @@ from hashfinder.domain.outcome import Outcome
 from hashfinder.domain.request import SearchRequest
 from hashfinder.kernel import Kernel, load_kernel
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
-from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService, Session
 from hashfinder_rules.query import Query
+from tests.unit.scheduling.allowances import allow
 from tests.unit.scheduling.gate_kernel import GateKernel
 from tests.unit.scheduling.null_observer import NullObserver
 
@@ -34,12 +34,11 @@ class Bench:
 
     def __init__(self, kernel: Kernel, maximum_seconds: int = 3600) -> None:
         """Begin to work."""
-        self.scheduler = Scheduler(
-            kernel, 2, Quota(0, 1, lambda: 0.0), NullObserver(), chunk_seconds=0.001
-        )
-        limits = Limits(searches=1, searches_per_client=9, waiting=0, wait_seconds=0)
-        self.admission = Admission(limits, lambda _client: 0.0, 0, lambda: 0.0)
-        self.service = SearchService(self.admission, self.scheduler, maximum_seconds)
+        allowance_of = allow(searches=9, maximum_seconds=maximum_seconds)
+        self.scheduler = Scheduler(kernel, 2, allowance_of, NullObserver(), chunk_seconds=0.001)
+        limits = Limits(searches=1, waiting=0, wait_seconds=0)
+        self.admission = Admission(limits, allowance_of, lambda _client: 0.0, lambda: 0.0)
+        self.service = SearchService(self.admission, self.scheduler, allowance_of)
         self.scheduler.start()
 
     def assert_free(self) -> None:
@@ -277,7 +276,7 @@ async def test_refused_search_never_begins(gated: Bench, kernel: GateKernel) -> 
 
 async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None:
     """Wherever the handler waits; the slot is free."""
-    service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
+    service = SearchService(bench.admission, bench.scheduler, allow(maximum_seconds=0))
 
     async def search() -> None:
         async with service.open("client", SILENT, Outcome()) as session:
@@ -294,7 +293,7 @@ async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None
 
 async def test_what_stopped_a_search_before_the_time_limit_is_told(bench: Bench) -> None:
     """Also if its handler was busy with something else when it happened."""
-    service = SearchService(bench.admission, bench.scheduler, maximum_seconds=0)
+    service = SearchService(bench.admission, bench.scheduler, allow(maximum_seconds=0))
 
     async def search() -> None:
         async with service.open("client", FOREVER, Outcome()):

@@ -12,12 +12,13 @@ from google.rpc import error_details_pb2, status_pb2
 from structlog.testing import capture_logs
 
 from hashfinder.domain.errors import (
+    AccessDeniedError,
     BudgetExhaustedError,
     Cause,
     InvalidRequestError,
     ServerDrainingError,
 )
-from hashfinder.transport.adapt import Rpc
+from hashfinder.transport.adapt import Rpc, RpcContext
 from hashfinder.transport.interceptor import KERNEL_KEY, REQUEST_ID_KEY, RpcInterceptor
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 from hashfinder_rules.violations import Violation
@@ -91,6 +92,24 @@ class Context:
         raise grpc.aio.AbortError
 
 
+class Access:
+    """Knows every client by its peer, and refuses them all once there is an error."""
+
+    def __init__(self) -> None:
+        """Begin with nothing against anyone."""
+        self.error: AccessDeniedError | None = None
+
+    def identify(self, peer: str) -> str:
+        """Return the peer."""
+        return peer
+
+    def client_of(self, _rpc: Rpc, context: RpcContext) -> str:
+        """Return the name of the peer, or raise."""
+        if self.error:
+            raise self.error
+        return f"client of {context.peer()}"
+
+
 class Recorder:
     """Records what is reported."""
 
@@ -115,6 +134,10 @@ class Recorder:
         assert seconds >= 0
         self.events.append(("handled", rpc.type, code))
 
+    def denied(self, reason: str) -> None:
+        """Note."""
+        self.events.append(("denied", reason))
+
     def stopped(self, rpc: Rpc, cause: Cause) -> None:
         """Note."""
         self.events.append(("stopped", rpc.method, cause))
@@ -130,7 +153,10 @@ class Surrounded:
         """Begin with an interceptor that nothing has passed."""
         self.recorder = Recorder()
         self.clock = FakeClock()
-        self.interceptor = RpcInterceptor(self.recorder, SERVICE, "native-test", str, self.clock)
+        self.access = Access()
+        self.interceptor = RpcInterceptor(
+            self.recorder, SERVICE, "native-test", self.access, self.clock
+        )
 
     async def handler(
         self, handle: Handle, method: str = FIND, *, streaming: bool = False
@@ -346,7 +372,7 @@ def test_unknown_method_is_left_to_grpc() -> None:
     async def find(_details: object) -> None:
         return None
 
-    interceptor = RpcInterceptor(Recorder(), SERVICE, "native-test", str)
+    interceptor = RpcInterceptor(Recorder(), SERVICE, "native-test", Access())
     details: Any = SimpleNamespace(method="/a/b")
     assert run(interceptor.intercept_service(find, details)) is None
 

@@ -60,6 +60,8 @@ def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"hashfinder-server {version('hashfinder')}")
         return 0
+    if arguments[:1] == ["new-token"]:
+        return _new_token(arguments[1:])
     try:
         settings = load_settings(arguments)
     except SettingsInvalidError as error:
@@ -89,13 +91,36 @@ def _run(arguments: list[str]) -> int:
         writer.close(_FLUSH_SECONDS)
 
 
+def _new_token(arguments: list[str]) -> int:
+    from hashfinder.access.new_token import USAGE, NewTokenError, create_token  # noqa: PLC0415
+
+    if arguments in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return 0
+    try:
+        name, path = arguments
+    except ValueError:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
+    try:
+        print(create_token(name, path))
+    except NewTokenError as error:
+        _complain(str(error))
+        return 2
+    return 0
+
+
 def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
+    from hashfinder.access.file_error import AccessFileError  # noqa: PLC0415
     from hashfinder.domain.errors import HashFinderError  # noqa: PLC0415
     from hashfinder.runtime.event_loop import run  # noqa: PLC0415
 
     log = logging.getLogger(__name__)
     try:
         run(_live(settings, writer, announces=announces))
+    except AccessFileError as error:  # the settings lead to it
+        log.error("failed", extra={"reason": str(error)})  # noqa: TRY400
+        return 2
     except HashFinderError as error:
         log.error("failed", extra={"reason": str(error)})  # noqa: TRY400
         return 1
@@ -108,6 +133,7 @@ def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
 async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> None:
     from hashfinder.app import Application  # noqa: PLC0415
     from hashfinder.kernel import load_kernel  # noqa: PLC0415
+    from hashfinder.runtime.core_files import forbid_core_files  # noqa: PLC0415
     from hashfinder.runtime.event_loop import is_prompt  # noqa: PLC0415
     from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
     from hashfinder.runtime.lifeline import watch_end  # noqa: PLC0415
@@ -123,6 +149,8 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
         logging.getLogger(__name__).error("failed", extra={"reason": reason})
         leave(1)
 
+    if settings.tokens is not None or settings.tls_key is not None:
+        forbid_core_files()
     kernel = load_kernel(settings.kernel)
     if kernel.backend == "python" and settings.kernel != "python":
         logging.getLogger(__name__).warning(

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import structlog
 
+from hashfinder.access.access_files import AccessFiles
 from hashfinder.config import Settings
 from hashfinder.domain.address import is_local
 from hashfinder.domain.errors import HashFinderError, WorkerDiedError
@@ -21,15 +22,16 @@ from hashfinder.runtime.niceness import lower_priority
 from hashfinder.runtime.pacer import Pacer
 from hashfinder.scheduling.admission import Admission, Limits, draining_error
 from hashfinder.scheduling.hooks import WorkerHooks
-from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
+from hashfinder.transport.access import AccessControl
 from hashfinder.transport.certificates import TlsFiles
 from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.identity import ClientIdentity, identify_by
 from hashfinder.transport.limits import SIDE_CONNECTIONS, ServerOptions
 from hashfinder.transport.server import Server
 from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
+from hashfinder.transport.status import ACCESS_REASONS
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -59,18 +61,26 @@ class Application:
         """Build all parts and bind all addresses; nothing is served or searched before `start`.
 
         Raises:
+            AccessFileError: the tokens or the policy are not valid.
             BindError, MetricsBindError: an address cannot be listened on.
         """
         self._loop = asyncio.get_running_loop()
         self.lifecycle = Lifecycle(self, DrainTimes(settings.drain_delay, settings.drain_grace))
         registry = create_registry()
-        metrics = Metrics(registry)
+        self._metrics = metrics = Metrics(registry)
         clock = time.monotonic
-        quota = Quota(settings.client_hash_rate, settings.client_hash_burst, clock)
+        self._access_files = files = AccessFiles(
+            settings.tokens,
+            settings.policy,
+            settings.allowance,
+            certificates=settings.tls_client_ca is not None,
+        )
+        identity = ClientIdentity(settings.client_identity)
+        access = AccessControl(files, identify_by(identity, settings.client_ipv6_prefix))
         self._scheduler = scheduler = Scheduler(
             kernel,
             settings.workers or usable_cores(),
-            quota,
+            access.allowance_of,
             metrics,
             chunk_seconds=settings.chunk_seconds,
             first_step_seconds=_FIRST_STEP_SECONDS if _is_quick(kernel) else 0.0,
@@ -79,17 +89,15 @@ class Application:
         )
         limits = Limits(
             searches=settings.maximum_searches,
-            searches_per_client=settings.maximum_searches_per_client,
             waiting=settings.maximum_waiting,
             wait_seconds=settings.wait_seconds,
         )
-        self._admission = admission = Admission(limits, scheduler.quota_delay, quota.rate, clock)
-        identity = ClientIdentity(settings.client_identity)
-        identify = identify_by(identity, settings.client_ipv6_prefix)
+        self._admission = admission = Admission(
+            limits, access.allowance_of, scheduler.quota_delay, clock
+        )
         servicer = SearchServicer(
-            SearchService(admission, scheduler, settings.maximum_seconds, foreground),
-            identify,
-            settings.maximum_hashes,
+            SearchService(admission, scheduler, access.allowance_of, foreground),
+            access.allowance_of,
         )
         sides = sum(map(bool, (settings.health_listen, settings.admin_listen)))
         connections = affordable_connections(
@@ -97,14 +105,16 @@ class Application:
         )
         if connections < settings.maximum_connections:
             _log.info("fewer connections: RLIMIT_NOFILE is too low", connections=connections)
+        allowances = [rule.allowance for rule in files.policy.rules]
+        longest = max(each.maximum_seconds for each in allowances)
         options = ServerOptions(
             settings.address,
             pending_rpcs=2 * (settings.maximum_searches + settings.maximum_waiting) + 10_000,
-            searches_per_client=settings.maximum_searches_per_client,
+            searches_per_client=max(each.searches for each in allowances),
             connections=connections,
             keepalive_seconds=settings.keepalive_seconds,
             connection_age_seconds=settings.connection_age_seconds,
-            longest_rpc_seconds=settings.wait_seconds + settings.maximum_seconds + _ANSWER_SECONDS,
+            longest_rpc_seconds=settings.wait_seconds + longest + _ANSWER_SECONDS,
             health=settings.side_address("health_listen"),
             admin=settings.side_address("admin_listen"),
         )
@@ -116,10 +126,11 @@ class Application:
             self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         # Last of all that can fail: a socket has a file.
         self._server = Server(
-            servicer, metrics, options, kernel.backend, identify, self.lifecycle.fail, credentials
+            servicer, metrics, options, kernel.backend, access, self.lifecycle.fail, credentials
         )
         self._is_private = credentials is not None or is_local(settings.address)
         self._kernel = kernel
+        self._following: asyncio.Task[None] | None = None
         self._log_lines_dropped = log_lines_dropped
         self._describe(metrics)
 
@@ -157,6 +168,7 @@ class Application:
             _log.warning(
                 "plain text: whoever is on the way can read and change it", grpc=self.address
             )
+        self._following = asyncio.ensure_future(self._access_files.follow(self._metrics.reloaded))
         _log.info(
             "serving",
             grpc=self.address,
@@ -186,6 +198,8 @@ class Application:
 
     async def stop_serving(self) -> None:
         """Step 5: hang up."""
+        if self._following is not None:
+            self._following.cancel()
         await self._server.stop()
         # gRPC does not wait for the handlers that it cancels.
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
@@ -221,6 +235,7 @@ class Application:
 
     def _describe(self, metrics: Metrics) -> None:
         metrics.announce(SERVICE, METHODS)
+        metrics.announce_access(ACCESS_REASONS, self._access_files.names)
         metrics.describe_build(version("hashfinder"), self.backend)
         metrics.on_scrape(self._readings)
 

@@ -20,6 +20,7 @@ from hashfinder.domain.address import (
     is_local,
     parse_address,
 )
+from hashfinder.domain.allowance import Allowance
 from hashfinder.domain.errors import HashFinderError
 
 _PREFIX = "HASHFINDER_"
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
     client_ipv6_prefix: Annotated[int, Field(ge=1, le=128)] = 64
     """How many bits of an IPv6 address tell clients apart; 128 for each address by itself."""
 
+    tokens: Annotated[str, Field(min_length=1)] | None = None
+    """The file of the tokens that clients may send, hashed; read again when it changes."""
+    policy: Annotated[str, Field(min_length=1)] | None = None
+    """The TOML file that says who may do what; read again when it changes."""
+
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many threads search; the number of usable cores where not given."""
     kernel: Annotated[str, Field(min_length=1)] = "auto"
@@ -176,6 +182,17 @@ class Settings(BaseSettings):
         """Return where health alone, or operators, are served; None for nowhere."""
         text: str | None = getattr(self, name)
         return None if text is None else parse_address(text)
+
+    @property
+    def allowance(self) -> Allowance:
+        """What a client may have where no policy says otherwise."""
+        return Allowance(
+            searches=self.maximum_searches_per_client,
+            hash_rate=self.client_hash_rate,
+            hash_burst=self.client_hash_burst,
+            maximum_hashes=self.maximum_hashes,
+            maximum_seconds=self.maximum_seconds,
+        )
 
     @property
     def address(self) -> ListenAddress:

@@ -59,6 +59,37 @@ class IncompleteRequestError(HashFinderError):
     """The RPC ended, or lasted too long, without a request. Its sender acts."""
 
 
+class AccessDeniedError(HashFinderError):
+    """The client may not do this, or does not say who it is. It or the operator acts; no retry."""
+
+
+class TokenMissingError(AccessDeniedError):
+    """The client has to say who it is, and does not."""
+
+    def __init__(self) -> None:
+        """Say how."""
+        super().__init__(
+            "this server wants to know who asks: send a token (authorization: Bearer ...),"
+            " or a client certificate"
+        )
+
+
+class TokenUnknownError(AccessDeniedError):
+    """What the client sends as its token is no token of this server."""
+
+    def __init__(self) -> None:
+        """Say so, and nothing of the token."""
+        super().__init__("the token is not one of this server's")
+
+
+class CertificateUnknownError(AccessDeniedError):
+    """The client's certificate is good, but names nobody whom the server serves."""
+
+
+class NotAllowedError(AccessDeniedError):
+    """The client is known, and may not do this."""
+
+
 class StoppedError(HashFinderError):
     """A search was stopped before it was done, or refused before it began."""
 

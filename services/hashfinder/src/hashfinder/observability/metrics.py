@@ -4,9 +4,10 @@ The ``grpc_server_*`` metrics have the names and labels of go-grpc-middleware, w
 spelling, so that dashboards made for Go services work.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -173,6 +174,18 @@ class Metrics:
             ("method", "cause"),
             registry=registry,
         )
+        self._denied = Counter(
+            "hashfinder_access_denied",
+            "RPCs refused for what their client is, or does not say, by the reason in the status.",
+            ("reason",),
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "hashfinder_access_reloads",
+            "Changed files of tokens or of the policy that were taken, or refused.",
+            ("file", "result"),
+            registry=registry,
+        )
         self._cancel_latency = Histogram(
             "hashfinder_cancel_latency_seconds",
             "From the moment a search is told to stop until it uses no CPU.",
@@ -195,6 +208,13 @@ class Metrics:
                 self._handled.labels(*labels, _go_name(code))
             for cause in Cause:
                 self._cancellations.labels(method, cause)
+
+    def announce_access(self, reasons: Iterable[str], files: Iterable[str]) -> None:
+        """Make the series of these reasons for a refusal, and of these files, exist."""
+        for reason in reasons:
+            self._denied.labels(reason)
+        for file, result in product(files, ("success", "failure")):
+            self._reloads.labels(file, result)
 
     def describe_build(self, version: str, backend: str) -> None:
         """Tell which build and which kernel run."""
@@ -233,6 +253,14 @@ class Metrics:
     def stopped(self, rpc: RpcLabels, cause: Cause) -> None:
         """Count a stopped search."""
         self._cancellations.labels(rpc.method, cause).inc()
+
+    def denied(self, reason: str) -> None:
+        """Count an RPC that was refused for what its client is, or does not say."""
+        self._denied.labels(reason).inc()
+
+    def reloaded(self, file: str, went_well: bool) -> None:  # noqa: FBT001  # an answer
+        """Count a changed `file` that was taken, or refused."""
+        self._reloads.labels(file, "success" if went_well else "failure").inc()
 
     def freed(self, seconds: float) -> None:
         """Observe how long a stopped search kept running."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from hashfinder.domain.allowance import AllowanceOf
 from hashfinder.domain.errors import (
     ClientQuotaExhaustedError,
     ServerDrainingError,
@@ -31,8 +32,6 @@ class Limits:
 
     searches: int
     """Under way at once."""
-    searches_per_client: int
-    """Of one client at once, those that wait included."""
     waiting: int
     """That wait for one under way to end."""
     wait_seconds: float
@@ -45,14 +44,14 @@ class Admission:
     def __init__(
         self,
         limits: Limits,
+        allowance_of: AllowanceOf,
         quota_delay: Callable[[str], float],
-        quota_rate: int,
         clock: Callable[[], float],
     ) -> None:
         """Take the limits, and what returns for how many seconds a client is out of quota."""
         self._limits = limits
+        self._allowance_of = allowance_of
         self._quota_delay = quota_delay
-        self._quota_rate = quota_rate
         self._clock = clock
         self._slots = SlotLedger()
         self._clients: Counter[str] = Counter()
@@ -109,12 +108,13 @@ class Admission:
     def _check(self, client: str) -> None:
         if self._closed:
             raise draining_error()
-        limit = self._limits.searches_per_client
+        allowance = self._allowance_of(client)
+        limit = allowance.searches
         if self._clients[client] >= limit:
             message = f"this client has {limit} searches under way, as many as one may have"
             raise TooManySearchesError(message, self._retry_after(), limit)
         if delay := self._quota_delay(client):
-            raise ClientQuotaExhaustedError(delay, self._quota_rate)
+            raise ClientQuotaExhaustedError(delay, allowance.hash_rate)
 
     async def _take(self, client: str) -> Slot:
         if self._slots.taken < self._limits.searches:

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hashfinder.domain.allowance import Allowance, AllowanceOf
+
 
 @dataclass(slots=True)
 class _Bucket:
@@ -13,7 +15,7 @@ class _Bucket:
 
 
 class Quota:
-    """Token buckets of `burst` hashes, refilled at `rate` hashes a second; one for each client.
+    """Token buckets, one for each client, of the size and with the rate of its allowance.
 
     A bucket may go below empty by the chunks that were in flight. Memory is bounded: a full bucket
     is the same as none, and of more than `clients` the one unused for longest is forgotten.
@@ -23,46 +25,55 @@ class Quota:
     """
 
     def __init__(
-        self, rate: int, burst: int, clock: Callable[[], float], clients: int = 10_000
+        self, allowance_of: AllowanceOf, clock: Callable[[], float], clients: int = 10_000
     ) -> None:
-        """Take the refill rate in hashes a second (0: no limit) and the size of a bucket."""
-        self.rate = rate
-        self._burst = burst
-        self._enough = burst / 10
+        """Take the allowances, which may change, and how many clients are remembered."""
+        self._allowance_of = allowance_of
         self._clock = clock
         self._clients = clients
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def charge(self, client: str, hashes: int) -> float:
         """Take `hashes` from the client's bucket, whether it holds them or not; return `delay`."""
-        if not self.rate:
+        allowance = self._allowance_of(client)
+        if not allowance.hash_rate:
             return 0.0
-        bucket = self._refilled(client) or _Bucket(self._burst, self._clock())
+        bucket = self._refilled(client, allowance)
+        if bucket is None:
+            bucket = _Bucket(allowance.hash_burst, self._clock())
         bucket.hashes -= hashes
         bucket.overdrawn |= bucket.hashes <= 0
         self._buckets[client] = bucket
         self._buckets.move_to_end(client)
         if len(self._buckets) > self._clients:
             self._buckets.popitem(last=False)
-        return self._delay(bucket)
+        return _delay(bucket, allowance)
 
     def delay(self, client: str) -> float:
         """Return after how many seconds the client may search again; 0 for now."""
-        bucket = self._refilled(client)
-        return self._delay(bucket) if bucket else 0.0
+        allowance = self._allowance_of(client)
+        bucket = self._refilled(client, allowance) if allowance.hash_rate else None
+        return _delay(bucket, allowance) if bucket else 0.0
 
-    def _delay(self, bucket: _Bucket) -> float:
-        return (self._enough - bucket.hashes) / self.rate if bucket.overdrawn else 0.0
-
-    def _refilled(self, client: str) -> _Bucket | None:
+    def _refilled(self, client: str, allowance: Allowance) -> _Bucket | None:
         bucket = self._buckets.get(client)
         if bucket is None:
             return None
         now = self._clock()
-        bucket.hashes = min(self._burst, bucket.hashes + (now - bucket.updated) * self.rate)
+        refill = (now - bucket.updated) * allowance.hash_rate
+        bucket.hashes = min(allowance.hash_burst, bucket.hashes + refill)
         bucket.updated = now
-        bucket.overdrawn &= bucket.hashes < self._enough
-        if bucket.hashes == self._burst:
+        bucket.overdrawn &= bucket.hashes < _enough(allowance)
+        if bucket.hashes == allowance.hash_burst:
             del self._buckets[client]
             return None
         return bucket
+
+
+def _delay(bucket: _Bucket, allowance: Allowance) -> float:
+    missing = _enough(allowance) - bucket.hashes
+    return missing / allowance.hash_rate if bucket.overdrawn else 0.0
+
+
+def _enough(allowance: Allowance) -> float:
+    return allowance.hash_burst / 10

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hashfinder.domain.allowance import AllowanceOf
 from hashfinder.domain.errors import (
     ClientQuotaExhaustedError,
     HashFinderError,
@@ -22,12 +23,12 @@ from hashfinder.domain.errors import (
 )
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.kernel import Kernel, Scan
-from hashfinder.scheduling.fair_queue import FairQueue
 from hashfinder.scheduling.hooks import NO_HOOKS, WorkerHooks
 from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.pace import Rates, measure, typical_blocks
 from hashfinder.scheduling.quota import Quota
 from hashfinder.scheduling.statistics import SchedulerObserver, SchedulerStatistics
+from hashfinder.scheduling.weighted_queue import WeightedQueue
 from hashfinder.search.engine import Chunk, Search
 from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm, Scheme
@@ -51,7 +52,7 @@ class Scheduler:
         self,
         kernel: Kernel,
         workers: int,
-        quota: Quota,
+        allowance_of: AllowanceOf,
         observer: SchedulerObserver,
         *,
         chunk_seconds: float,
@@ -66,7 +67,8 @@ class Scheduler:
         self.clock = clock
         self.workers = workers
         self._kernel = kernel
-        self._quota = quota
+        self._allowance_of = allowance_of
+        self._quota = Quota(allowance_of, clock)
         self._observer = observer
         self._chunk_seconds = chunk_seconds
         self._first_step_seconds = first_step_seconds
@@ -74,7 +76,7 @@ class Scheduler:
         self._deaths = 0
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._queue: FairQueue[Job] = FairQueue()
+        self._queue: WeightedQueue[Job] = WeightedQueue(lambda each: allowance_of(each).weight)
         self._jobs: set[Job] = set()
         self._hashes = 0
         self._hands: dict[int, Job] = {}  # what each busy worker scans for, by its number
@@ -167,7 +169,7 @@ class Scheduler:
 
     def quota_delay(self, client: str) -> float:
         """Return for how many seconds `client` is out of quota."""
-        if not self._quota.rate:
+        if not self._allowance_of(client).hash_rate:
             return 0.0
         with self._lock:
             return self._quota.delay(client)
@@ -175,15 +177,18 @@ class Scheduler:
     def expected_rate(self, client: str, query: Query) -> float:
         """Return about how many hashes a second a new search of `client` would get now.
 
-        That is a share of what the workers do: equal among clients, then among their searches, and
-        at most the client's quota. May scan for some milliseconds, on the calling thread.
+        That is a share of what the workers do: by weight among clients, then equal among their
+        searches, and at most the client's quota. May scan for some milliseconds, on the calling
+        thread.
         """
         rate = self._rate_of(query)
         with self._lock:
             clients = {job.client for job in self._jobs} | {client}
             searches = sum(job.client == client for job in self._jobs) + 1
-        rate *= self.workers / (len(clients) * searches)
-        return min(rate, self._quota.rate / typical_blocks(query)) if self._quota.rate else rate
+        own = self._allowance_of(client)
+        weights = sum(self._allowance_of(each).weight for each in clients)
+        rate *= self.workers * own.weight / (weights * searches)
+        return min(rate, own.hash_rate / typical_blocks(query)) if own.hash_rate else rate
 
     def take(self, job: Job) -> SearchUpdate:
         """Take the results that wait, in order; a parked search resumes."""
@@ -216,7 +221,7 @@ class Scheduler:
     def _first_step(self, job: Job) -> _Done | None:
         with self._lock:
             size = self._rates.first_step(job.search.query, self._first_step_seconds)
-            if not size or job.client in self._queue.clients():
+            if not size or self._queue.has(job.client):
                 return None
         chunk = job.search.claim(size)
         scan, fault = self._scan(job, chunk)
@@ -343,6 +348,7 @@ class Scheduler:
         # What is paid for is not thrown away: the chunks that are out come back first.
         job.overdrawn = delay > 0
         if job.overdrawn and job.search.idle:
-            self._stop(job, ClientQuotaExhaustedError(delay, self._quota.rate))
+            rate = self._allowance_of(job.client).hash_rate
+            self._stop(job, ClientQuotaExhaustedError(delay, rate))
         self._notify(job)
         self._enqueue(job)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 
+from hashfinder.domain.allowance import AllowanceOf
 from hashfinder.domain.errors import (
     AbandonedError,
     HashFinderError,
@@ -136,17 +137,17 @@ class SearchService:
         self,
         admission: Admission,
         scheduler: Scheduler,
-        maximum_seconds: int,
+        allowance_of: AllowanceOf,
         prompt_context: Callable[[], Context] = copy_context,
     ) -> None:
-        """Take who decides and who works, and how long one search may take.
+        """Take who decides and who works, and how long a search of each client may take.
 
         `prompt_context` returns a context for callbacks that must not wait for the caller's turn on
         the event loop, where the loop knows turns.
         """
         self._admission = admission
         self._scheduler = scheduler
-        self._maximum_seconds = maximum_seconds
+        self._allowance_of = allowance_of
         self._prompt_context = prompt_context
         self._bounds = Bounds(chunks=4 * scheduler.workers)
 
@@ -174,7 +175,8 @@ class SearchService:
                 bounds=self._bounds,
                 now=self._scheduler.clock(),
             )
-            limit = asyncio.timeout(self._maximum_seconds)
+            seconds = self._allowance_of(client).maximum_seconds
+            limit = asyncio.timeout(seconds)
             session = Session(self._scheduler, client, search, limit, self._prompt_context)
             try:
                 async with limit:
@@ -182,7 +184,7 @@ class SearchService:
                     yield session
             except BaseException as error:
                 if limit.expired():
-                    reason = session.time_out(self._maximum_seconds)
+                    reason = session.time_out(seconds)
                     outcome.record(reason)
                     if not isinstance(reason, AbandonedError):
                         raise reason from error

@@ -37,6 +37,8 @@ class RpcContext:
     ) -> None:
         """Wrap gRPC's context; `received` and `sent` are called for each message."""
         self.outcome = Outcome()
+        self.client = ""
+        """Who asks, once that is known."""
         self._context = context
         self._received = received
         self._sent = sent

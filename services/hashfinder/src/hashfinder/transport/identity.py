@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import unquote
@@ -43,6 +44,19 @@ def identify_by(identity: ClientIdentity, ipv6_prefix: int = 64) -> Callable[[st
             return host
 
     return network_of
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def is_local(peer: str) -> bool:
+    """Return whether a peer, as gRPC names it, is on this machine."""
+    scheme, _, rest = unquote(peer).partition(":")
+    if scheme in {"unix", "unix-abstract"}:
+        return True
+    with suppress(ValueError):
+        address = ipaddress.ip_address(rest.rpartition(":")[0].strip("[]"))
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return (mapped or address).is_loopback
+    return False
 
 
 def _network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, ipv6_prefix: int) -> str:

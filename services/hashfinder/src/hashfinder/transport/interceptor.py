@@ -10,12 +10,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 import structlog
 
-from hashfinder.domain.errors import Cause
+from hashfinder.domain.errors import AccessDeniedError, Cause
 from hashfinder.domain.outcome import Outcome
 from hashfinder.runtime.background import background, enter_background
 from hashfinder.transport.abandonment import Connections
@@ -30,7 +30,7 @@ from hashfinder.transport.adapt import (
 )
 from hashfinder.transport.classify import Deadline, Ending, classify
 from hashfinder.transport.report import Call, Reports, RpcReporter
-from hashfinder.transport.status import is_expected, to_status
+from hashfinder.transport.status import is_expected, reason_of, to_status
 
 REQUEST_ID_KEY = "x-request-id"
 KERNEL_KEY = "x-hashfinder-kernel"
@@ -41,6 +41,17 @@ _MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
+class RpcAccess(Protocol):
+    """Decides who asks."""
+
+    @property
+    def identify(self) -> Callable[[str], str]:
+        """Returns the client of a peer that does not say who it is."""
+
+    def client_of(self, rpc: Rpc, context: RpcContext) -> str:
+        """Return who asks; raise an AccessDeniedError if that client may not."""
+
+
 class RpcInterceptor(grpc.aio.ServerInterceptor):
     """Surrounds every handler of the server."""
 
@@ -49,14 +60,14 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         reporter: RpcReporter,
         searching: str,
         backend: str,
-        identify: Callable[[str], str],
+        access: RpcAccess,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take where RPCs are reported, the service that searches, and the kernel's name.
 
-        `identify` returns the client of a peer: clients share the event loop.
+        `access` decides who asks, and whether that client may. Clients share the event loop.
         """
-        self._identify = identify
+        self._access = access
         self._clock = clock
         self._reports = Reports(reporter, searching)
         self._backend = backend
@@ -104,8 +115,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     async def _observe(self, rpc: Rpc, behaviour: Behaviour, grpc_context: GrpcContext) -> Any:
         deadline = Deadline(self._clock(), grpc_context.time_remaining())
         peer = grpc_context.peer()
-        enter_background(self._group(rpc.service), self._identify(peer))
-        call = Call(rpc, _request_id(grpc_context), peer, deadline)
+        client = self._access.identify(peer)  # until it says who it is
+        call = Call(rpc, _request_id(grpc_context), peer, client, deadline)
         grpc_context.set_trailing_metadata(self._trailer(call))
         reports = self._reports
         context = RpcContext(
@@ -128,6 +139,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
     async def _translate(self, call: Call, behaviour: Behaviour, context: RpcContext) -> Any:
         try:
+            self._admit(call, context)
             return await behaviour(context)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
@@ -135,6 +147,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             raise asyncio.CancelledError from error
         except Exception as error:
             context.outcome.record(error)
+            if isinstance(error, AccessDeniedError):
+                self._reports.denied(reason_of(error))
             if not is_expected(error):
                 _log.error("internal error", request_id=call.request_id, exc_info=error)
             if context.done():  # there is nobody to send a status to
@@ -144,6 +158,13 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             except grpc.aio.InternalError as left:
                 raise asyncio.CancelledError from left
 
+    def _admit(self, call: Call, context: RpcContext) -> None:
+        """Find out who asks, and go on in the share of that client."""
+        try:
+            call.client = context.client = self._access.client_of(call.rpc, context)
+        finally:  # one that is refused has the share of its address
+            enter_background(self._group(call.rpc.service), call.client)
+
     async def _abort(self, call: Call, context: RpcContext, reason: Exception) -> None:
         """Send the status of `reason`, what stopped the RPC first."""
         try:
@@ -152,6 +173,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             _log.exception("no status for an error", request_id=call.request_id)
             context.outcome = Outcome(fault)
             status = to_status(fault, call.request_id)
+        call.reason = reason_of(context.outcome.reason or reason)
         trailer = (*status.trailing_metadata, *self._trailer(call))
         await context.abort(status.code, status.details, trailer)
 

@@ -29,6 +29,9 @@ class RpcReporter(Protocol):
     def handled(self, rpc: Rpc, code: grpc.StatusCode, seconds: float) -> None:
         """An RPC ended with `code`, after `seconds`."""
 
+    def denied(self, reason: str) -> None:
+        """A client was refused for what it is, or does not say."""
+
     def stopped(self, rpc: Rpc, cause: Cause) -> None:
         """An RPC's search was stopped, or refused, for `cause`. At most once for each RPC."""
 
@@ -40,9 +43,13 @@ class Call:
     rpc: Rpc
     request_id: str
     peer: str
+    client: str
+    """Whom it counts for."""
     deadline: Deadline
     seconds: float = 0.0
     """How long it took, once it has ended."""
+    reason: str | None = None
+    """The reason in its status, if it has one."""
 
 
 class Reports:
@@ -73,6 +80,10 @@ class Reports:
         """Report a message to the client."""
         self._reporter.sent(rpc)
 
+    def denied(self, reason: str) -> None:
+        """Report a client that was refused for what it is, or does not say."""
+        self._reporter.denied(reason)
+
     def ended(self, call: Call, ending: Ending) -> None:
         """Report an RPC's end: its code, its search's cause, a line in the log."""
         is_search = call.rpc.service == self._searching
@@ -86,7 +97,9 @@ class Reports:
             method=call.rpc.method,
             code=ending.code.name,
             cause=cause,
+            reason=call.reason,
             seconds=round(call.seconds, 6),
+            client=call.client,
             peer=call.peer,
             request_id=call.request_id,
         )

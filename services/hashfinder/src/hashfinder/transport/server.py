@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from hashfinder.domain.address import ListenAddress
 from hashfinder.domain.errors import HashFinderError
+from hashfinder.transport.access import AccessControl, OpenAccess
 from hashfinder.transport.core import create_server
 from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.health import HEALTH_SERVICE, Health
@@ -29,13 +30,13 @@ class Server:
         reporter: RpcReporter,
         options: ServerOptions,
         backend: str,
-        identify: Callable[[str], str],
+        access: AccessControl,
         on_failure: Callable[[HashFinderError], None],
         credentials: TlsCredentials | None,
     ) -> None:
         """Bind all addresses; nothing is served before `start`. Every trailer names the `backend`.
 
-        `identify` returns the client of a peer.
+        `access` decides who may do what, where searches are served.
         `on_failure` is called if an address is lost for good: nobody can connect any more.
         Without `credentials` searches are served in plain text.
 
@@ -44,11 +45,13 @@ class Server:
         """
         self._options = options
         self._servicer = servicer
-        self._interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
-        self._health = Health(identify)
+        self._interceptor = RpcInterceptor(reporter, SERVICE, backend, access)
+        self._health = Health(access.identify)
         self._health.set(SERVICE, serving=True)
         self._credentials = credentials
-        self._side_interceptor = RpcInterceptor(reporter, SERVICE, backend, identify)
+        self._side_interceptor = RpcInterceptor(
+            reporter, SERVICE, backend, OpenAccess(access.identify)
+        )
         public = Listener(
             self._build,
             options.address,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from hashfinder.domain.allowance import AllowanceOf
 from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.adapt import RpcContext
 from hashfinder.transport.mapping import estimate_message, progress_message, result_message
@@ -25,25 +26,23 @@ class SearchServicer(HashFinderServicer):
     def __init__(
         self,
         searches: SearchService,
-        identify: Callable[[str], str],
-        maximum_hashes: int,
+        allowance_of: AllowanceOf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take who searches, how a peer becomes a client, and the largest budget."""
+        """Take who searches, and what a client may have."""
         self._searches = searches
-        self._identify = identify
-        self._maximum_hashes = maximum_hashes
+        self._allowance_of = allowance_of
         self._clock = clock
 
     async def Find(  # type: ignore[override]  # our context, which takes the outcome
         self, request: pb.HashNameRequest, context: RpcContext
     ) -> pb.HashNameResponse:
         """Return the first candidate within the ideal distance."""
-        wanted = parse_request(request, self._maximum_hashes)
+        client = context.client
+        wanted = parse_request(request, self._allowance_of(client).maximum_hashes)
         if wanted.query.interesting_distance:
             query = replace(wanted.query, interesting_distance=0)
             wanted = replace(wanted, query=query)
-        client = self._identify(context.peer())
         async with self._searches.open(client, wanted, context.outcome) as session:
             while not (taken := await session.take()).results:
                 pass
@@ -53,10 +52,10 @@ class SearchServicer(HashFinderServicer):
         self, request: pb.HashNameRequest, context: RpcContext
     ) -> None:
         """Stream the candidates within the interesting distance, up to the first ideal one."""
-        wanted = parse_request(request, self._maximum_hashes)
+        client = context.client
+        wanted = parse_request(request, self._allowance_of(client).maximum_hashes)
         interval = progress_interval(request)
         due = self._clock() + interval if interval else None
-        client = self._identify(context.peer())
         async with self._searches.open(client, wanted, context.outcome) as session:
             best: Candidate | None = None
             found = False
@@ -79,8 +78,8 @@ class SearchServicer(HashFinderServicer):
         self, request: pb.HashNameRequest, context: RpcContext
     ) -> pb.SearchEstimate:
         """Return how probable an ideal candidate is, and how fast it would be searched for here."""
-        wanted = parse_request(request, self._maximum_hashes)
-        client = self._identify(context.peer())
+        client = context.client
+        wanted = parse_request(request, self._allowance_of(client).maximum_hashes)
         # Some milliseconds each: too long for the event loop.
         chance = await asyncio.to_thread(Chance.of, wanted.query, wanted.start)
         rate = await asyncio.to_thread(self._searches.expected_rate, client, wanted.query)

@@ -15,16 +15,21 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from hashfinder.domain.errors import (
+    AccessDeniedError,
     BudgetExhaustedError,
+    CertificateUnknownError,
     ClientQuotaExhaustedError,
     IncompleteRequestError,
     InvalidRequestError,
     LimitError,
+    NotAllowedError,
     RetryableError,
     ServerDrainingError,
     ServerOverloadedError,
     StoppedError,
     TimeLimitReachedError,
+    TokenMissingError,
+    TokenUnknownError,
     TooManySearchesError,
     UndecodableRequestError,
 )
@@ -47,6 +52,10 @@ _TABLE: dict[type[Exception], _Row] = {
     InvalidRequestError: _Row(_Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
     UndecodableRequestError: _Row(_Code.INVALID_ARGUMENT, "UNDECODABLE_REQUEST"),
     IncompleteRequestError: _Row(_Code.INVALID_ARGUMENT, "INCOMPLETE_REQUEST"),
+    TokenMissingError: _Row(_Code.UNAUTHENTICATED, "TOKEN_MISSING"),
+    TokenUnknownError: _Row(_Code.UNAUTHENTICATED, "TOKEN_UNKNOWN"),
+    CertificateUnknownError: _Row(_Code.UNAUTHENTICATED, "CERTIFICATE_UNKNOWN"),
+    NotAllowedError: _Row(_Code.PERMISSION_DENIED, "NOT_ALLOWED"),
     BudgetExhaustedError: _Row(
         _Code.RESOURCE_EXHAUSTED, "HASH_BUDGET_EXHAUSTED", "hashes_per_search", "maximum_hashes"
     ),
@@ -67,6 +76,10 @@ _TABLE: dict[type[Exception], _Row] = {
 _FAULT = _Row(_Code.INTERNAL, "INTERNAL_ERROR")
 
 
+ACCESS_REASONS = [row.reason for kind, row in _TABLE.items() if issubclass(kind, AccessDeniedError)]
+"""The reasons for which a client is refused for what it is, or does not say."""
+
+
 def is_expected(error: Exception) -> bool:
     """Return whether `error` has a row of its own: no fault of ours."""
     return type(error) in _TABLE
@@ -75,6 +88,11 @@ def is_expected(error: Exception) -> bool:
 def code_of(error: Exception) -> grpc.StatusCode:
     """Return the code of the status that `to_status` makes of `error`."""
     return _TABLE.get(type(error), _FAULT).code
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason in the ErrorInfo that `to_status` makes of `error`."""
+    return _TABLE.get(type(error), _FAULT).reason
 
 
 def to_status(error: Exception, request_id: str) -> grpc.Status:

@@ -1,0 +1,220 @@
+"""Who may do what, with real files that change under a real server."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.server.endings import Ending, ending_of
+from tests.integration.server_process import (
+    PROGRAM,
+    SERVICE,
+    ServerProcess,
+    eventually,
+    run_server,
+    scrape,
+    server_command,
+    server_environment,
+)
+
+FILES = Path(__file__).parent / "access"
+SHORT = HashNameRequest(desired_name="ab")
+HOPELESS = HashNameRequest(desired_name="hopelessly")
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+def bearer(name: str) -> Metadata:
+    """Return the metadata with the token of `name`, as the files of the tests have them."""
+    return (("authorization", f"Bearer test-token-of-{name}"),)
+
+
+def line(name: str, token: str) -> str:
+    """Return a line of the file of tokens."""
+    return f"{name} {hashlib.sha256(token.encode()).hexdigest()}\n"
+
+
+class Server:
+    """A server with files of tokens and of a policy, which a test may change."""
+
+    def __init__(self, process: ServerProcess, folder: Path) -> None:
+        """Take the process, and the folder of its files."""
+        self.process = process
+        self.tokens = folder / "tokens"
+        self.policy = folder / "policy.toml"
+
+    def reloads(self, file: str, result: str) -> float:
+        """Return how many changes of a file were taken (``success``) or refused (``failure``)."""
+        return self.process.metric("hashfinder_access_reloads_total", file=file, result=result)
+
+    def change(self, path: Path, text: str, result: str = "success") -> None:
+        """Replace a file, and wait until the server has taken the change, or refused it."""
+        name = path.name.removesuffix(".toml")
+        before = self.reloads(name, result)
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(path)
+        eventually(lambda: self.reloads(name, result) == before + 1, f"{name}: {result}", 20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a server with copies of the files of the tests."""
+    folder = tmp_path_factory.mktemp("access")
+    for name in ("tokens", "policy.toml"):
+        shutil.copy(FILES / name, folder / name)
+    flags = ("--tokens", str(folder / "tokens"), "--policy", str(folder / "policy.toml"))
+    with run_server(*flags, "--workers", "2") as process:
+        yield Server(process, folder)
+
+
+@pytest.fixture
+def stub(server: Server) -> Iterator[HashFinderStub]:
+    """A stub of the server, whose files are as they were afterwards."""
+    with server.process.stub() as stub:
+        yield stub
+    for path in (server.tokens, server.policy):
+        if path.read_bytes() != (FILES / path.name).read_bytes():
+            server.change(path, (FILES / path.name).read_text())
+    server.process.wait_until_idle()
+
+
+def ended(stub: HashFinderStub, metadata: Metadata, request: HashNameRequest = SHORT) -> Ending:
+    """Return how an RPC of a client ends."""
+    try:
+        stub.Find(request, metadata=metadata, timeout=20)
+    except grpc.RpcError as error:
+        return ending_of(error)
+    return Ending(grpc.StatusCode.OK, "")
+
+
+def test_new_token_is_known_and_a_removed_one_is_not(server: Server, stub: HashFinderStub) -> None:
+    """Within a second or so, without a restart."""
+    late = (("authorization", "Bearer a-token-of-later"),)
+    assert "TOKEN_UNKNOWN" == ended(stub, late).reason
+    server.change(server.tokens, line("late", "a-token-of-later"))
+    assert grpc.StatusCode.OK is ended(stub, late).code
+    assert "TOKEN_UNKNOWN" == ended(stub, bearer("alice")).reason
+
+
+def test_broken_file_keeps_what_was_known(server: Server, stub: HashFinderStub) -> None:
+    """The log says which line is wrong, and the metric counts."""
+    server.process.faults_expected = True
+    server.change(server.tokens, "alice is not a hash\n", "failure")
+    server.change(server.policy, "[anonymous]\nallowed = 7\n", "failure")
+    assert grpc.StatusCode.OK is ended(stub, bearer("alice")).code
+    reasons = [each["reason"] for each in server.process.logs() if "not reloaded" in each["event"]]
+    assert reasons[-2].startswith(f"{server.tokens}: line 1: must be NAME SHA256")
+    assert f"{server.policy}: line 2: anonymous.allowed must be true or false" == reasons[-1]
+    assert all("is not a hash" not in reason for reason in reasons)
+
+
+def test_changed_policy_counts_for_the_next_search(server: Server, stub: HashFinderStub) -> None:
+    """Limits, and who is allowed at all; a search under way goes on."""
+    running = stub.Find.future(HOPELESS, metadata=bearer("alice"))
+    server.process.wait_for_searches(1)
+    server.change(
+        server.policy,
+        'anonymous.allowed = true\n[identities]\n"token:alice" = {searches = 1}\n'
+        '"token:bob" = {allowed = false}\n',
+    )
+    assert "TOO_MANY_SEARCHES" == ended(stub, bearer("alice")).reason
+    assert "NOT_ALLOWED" == ended(stub, bearer("bob")).reason
+    assert grpc.StatusCode.OK is ended(stub, ()).code
+    assert not running.done()
+    running.cancel()
+
+
+def test_changed_rate_counts_for_a_search_under_way(server: Server, stub: HashFinderStub) -> None:
+    """It is charged from then on."""
+    running = stub.Find.future(HOPELESS, metadata=bearer("alice"))
+    server.process.wait_for_searches(1)
+    server.change(
+        server.policy, '[identities]\n"token:alice" = {hash_rate = 1000, hash_burst = 1000}\n'
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        running.result(timeout=20)
+    ending = ending_of(caught.value)
+    assert "CLIENT_QUOTA_EXHAUSTED" == ending.reason
+    assert 1000 == ending.details["QuotaFailure"].violations[0].quota_value
+    assert ending.progress.hashes_computed > 0
+
+
+def test_health_and_metrics_need_no_token(server: Server, stub: HashFinderStub) -> None:
+    """A probe and a scrape have no identity; all else is refused."""
+    with server.process.channel() as channel:
+        health: Any = HealthStub(channel)
+        assert 1 == health.Check(HealthCheckRequest(service=SERVICE)).status
+    assert "TOKEN_MISSING" == ended(stub, ()).reason
+
+
+def test_no_token_shows_anywhere(server: Server, stub: HashFinderStub) -> None:
+    """Not in the log, the metrics, the command line or the environment; no core file has it."""
+    ended(stub, bearer("alice"))
+    ended(stub, (("authorization", "Bearer test-token-of-nobody"),))
+    process = server.process
+    proc = Path("/proc") / str(process.process.pid)
+    seen = json.dumps(process.logs()) + str(scrape(process.metrics_url))
+    seen += (proc / "cmdline").read_text() + (proc / "environ").read_text()
+    assert "test-token-of" not in seen
+    assert "token:alice" in seen
+    limits = (proc / "limits").read_text()
+    assert ["Max", "core", "file", "size", "0", "0", "bytes"] in map(str.split, limits.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "problem"),
+    [
+        ("--tokens", "alice\n", "line 1: must be NAME SHA256"),
+        ("--policy", "[groups.a]\n", "line 1: groups.a has no 'members'"),
+        ("--policy", None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_server_does_not_start_with_a_file_that_is_not_valid(
+    tmp_path: Path, flag: str, text: str | None, problem: str
+) -> None:
+    """It exits 2, as for every invalid setting, and names the file and the line."""
+    path = tmp_path / "file"
+    if text is not None:
+        path.write_text(text)
+    ended = subprocess.run(
+        server_command(flag, str(path)),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=server_environment(),
+        check=False,
+    )
+    assert 2 == ended.returncode
+    [failed] = [json.loads(each) for each in ended.stderr.splitlines()]
+    assert failed["reason"].startswith(f"{path}: {problem}")
+
+
+def test_command_makes_a_token_that_the_server_takes(
+    server: Server, stub: HashFinderStub, tmp_path: Path
+) -> None:
+    """The token itself is in its file alone, not in what is printed."""
+    path = tmp_path / "carol.token"
+    command = [*PROGRAM, "new-token", "carol", str(path)]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    token = path.read_text().strip()
+    assert token not in made.stdout + made.stderr
+    server.change(server.tokens, made.stdout)
+    assert grpc.StatusCode.OK is ended(stub, (("authorization", f"Bearer {token}"),)).code
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (2, "") == (again.returncode, again.stdout)
+    assert f"hashfinder-server: cannot write {path}: File exists\n" == again.stderr
+    unknown = subprocess.run(command[:-1], capture_output=True, text=True, timeout=30, check=False)
+    assert (2, "") == (unknown.returncode, unknown.stdout)
+    assert unknown.stderr.startswith("usage: hashfinder-server new-token NAME FILE\n")

@@ -1,0 +1,109 @@
+"""A file that is read again when it changes."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from hashfinder.access.file_error import AccessFileError
+from hashfinder.access.reloaded_file import ReloadedFile
+
+
+def number(text: str) -> int:
+    """Return the number that a file has."""
+    if not text.strip().isdigit():
+        raise AccessFileError([(1, "must be a number")])
+    return int(text)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file that has the number 1."""
+    path = tmp_path / "file"
+    path.write_text("1")
+    return path
+
+
+def test_file_is_read_again_when_it_has_changed(path: Path) -> None:
+    """And only then."""
+    file = ReloadedFile("file", str(path), number)
+    assert file.refresh() is None
+    path.write_text("22")
+    assert 1 == file.value
+    assert file.refresh() is True
+    assert 22 == file.value
+    assert file.refresh() is None
+
+
+def test_link_that_leads_elsewhere_is_a_change(path: Path, tmp_path: Path) -> None:
+    """As Kubernetes replaces what it mounts."""
+    other = tmp_path / "other"
+    other.write_text("2")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    file = ReloadedFile("file", str(link), number)
+    (tmp_path / "new").symlink_to(other)
+    (tmp_path / "new").rename(link)
+    assert file.refresh() is True
+    assert 2 == file.value
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _break(path: Path) -> None:
+    path.write_text("x")
+
+
+def _garble(path: Path) -> None:
+    path.write_bytes(b"\xff\xff")
+
+
+def _bloat(path: Path) -> None:
+    os.truncate(path, 2**25)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_remove, "cannot be read: No such file or directory"),
+        (_break, "line 1: must be a number"),
+        (_garble, "is not UTF-8"),
+        (_bloat, "is larger than 16777216 bytes"),
+    ],
+)
+def test_broken_file_changes_nothing(
+    path: Path, spoil: Callable[[Path], None], reason: str
+) -> None:
+    """It is reported once, with the reason, and a later good one is taken."""
+    file = ReloadedFile("file", str(path), number)
+    spoil(path)
+    with capture_logs() as logs:
+        assert file.refresh() is False
+        assert file.refresh() is None
+    assert 1 == file.value
+    assert [("error", f"{path}: {reason}")] == [(e["log_level"], e["reason"]) for e in logs]
+    path.write_text("3")
+    assert file.refresh() is True
+    assert 3 == file.value
+
+
+def test_fault_of_ours_changes_nothing_either(path: Path) -> None:
+    """The next version of the file may be read."""
+    file = ReloadedFile("file", str(path), lambda text: 10 // int(text))
+    path.write_text("00")
+    with capture_logs() as logs:
+        assert file.refresh() is False
+    assert isinstance(logs[0]["exc_info"], ZeroDivisionError)
+    assert 10 == file.value
+
+
+def test_file_that_cannot_be_used_at_the_start_is_an_error(path: Path) -> None:
+    """It names the file."""
+    _break(path)
+    with pytest.raises(AccessFileError) as caught:
+        ReloadedFile("file", str(path), number)
+    assert f"{path}: line 1: must be a number" == str(caught.value)
