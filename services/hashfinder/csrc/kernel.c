@@ -281,11 +281,16 @@ static void search(struct group *group)
     make_outers(plan, message, &group->outers);
     do {
         const unsigned begin = group->size;
-        do {
-            group->units[group->size] = (struct unit){plan->table + number * stride, outer, number};
-            group->message[group->size++] = message;
-            done = message == last && number == last_number;
-            if (++number == plan->units)
+        do {  /* the vectors of one outer message */
+            uint32_t end = message == last ? last_number + 1 : plan->units;
+            if (end - number > GROUP - group->size)
+                end = number + GROUP - group->size;
+            for (; number < end; number++) {
+                group->units[group->size] = (struct unit){plan->table + number * stride, outer, number};
+                group->message[group->size++] = message;
+            }
+            done = message == last && number > last_number;
+            if (number == plan->units)
                 number = 0, message++, outer++;
         } while (!done && outer < outers && group->size < GROUP);
         while (group->size % CALL) {

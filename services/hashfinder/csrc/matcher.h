@@ -110,11 +110,10 @@ static void set_constant_matches(const struct pattern *pattern, words *match)
 }
 
 /* Make a plane for each value of a number of 0 to 3 bits, its most significant bit first. */
-INLINE void decode(const words *bits, int count, words values[NO_VALUE + 1])
+INLINE void decode(const words *bits, int count, words *values)
 {
     const words zero = {0};
 
-    values[NO_VALUE] = zero;
     if (count == 0)
         values[0] = ~zero;
     else if (count == 1)
@@ -149,10 +148,11 @@ INLINE void match_symbols(const struct pattern *pattern, const words *planes, wo
                           int high_bits, int low_bits)
 {
     const struct letter *begin = pattern->letter, *end = begin, *last = begin + pattern->letters;
+    words high[NO_VALUE + 1], low[NO_VALUE + 1];
 
+    high[NO_VALUE] = low[NO_VALUE] = (words){0};
     planes += pattern->first_place * (unsigned)(high_bits + low_bits);
     for (unsigned place = 0; place < pattern->places; place++, planes += high_bits + low_bits) {
-        words high[NO_VALUE + 1], low[NO_VALUE + 1];
         if (pattern->first_place + place >= pattern->symbols)
             break;
         while (end < last && end->first <= place)  /* letters that some offset brings here */
@@ -203,10 +203,8 @@ INLINE words count(const struct pattern *pattern, const words *match, unsigned d
 {
     const words zero = {0};
     unsigned need = pattern->length - distance;
-    words hits = zero, skip[10];
+    words hits = zero;
 
-    for (int k = 0; k < digits; k++)
-        skip[k] = zero - !(need >> k & 1);
     for (unsigned offset = 0; offset < pattern->offsets; offset++, match++) {
         words sum[10] = {zero}, enough = ~zero;
         count_step(pattern, match, 0, sum);
@@ -225,7 +223,7 @@ INLINE words count(const struct pattern *pattern, const words *match, unsigned d
          * one that is not is enough by itself. */
         UNROLL
         for (int k = 0; k < digits; k++)
-            enough = majority(sum[k], enough, skip[k]);
+            enough = need >> k & 1 ? enough & sum[k] : enough | sum[k];
         hits |= enough;
     }
     return hits;

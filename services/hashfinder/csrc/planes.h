@@ -45,9 +45,15 @@ INLINE void exchange(words *x, words *y, int bits)
 {
     const words zero = {0}, lower = zero + 0xffffffff / ((1u << bits) + 1);
 #ifdef __AVX2__
-    if (bits >= 8) {  /* whole bytes can be chosen in one operation */
-        words shifted = *x >> bits;
-        *x = (words)_mm256_blendv_epi8((__m256i)(*y << bits), (__m256i)*x, (__m256i)lower);
+    if (bits == 16) {  /* whole words of 16 bits, and bytes, can be chosen in one operation */
+        words shifted = *x >> 16;
+        *x = (words)_mm256_blend_epi16((__m256i)(*y << 16), (__m256i)*x, 0x55);
+        *y = (words)_mm256_blend_epi16((__m256i)*y, (__m256i)shifted, 0x55);
+        return;
+    }
+    if (bits == 8) {
+        words shifted = *x >> 8;
+        *x = (words)_mm256_blendv_epi8((__m256i)(*y << 8), (__m256i)*x, (__m256i)lower);
         *y = (words)_mm256_blendv_epi8((__m256i)*y, (__m256i)shifted, (__m256i)lower);
         return;
     }
