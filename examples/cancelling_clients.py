@@ -118,7 +118,7 @@ async def stream_async(
     """Yield the messages of a stream, which has a deadline of `seconds`.
 
     Close it when you leave early (`contextlib.aclosing`): an asynchronous generator that is only
-    dropped runs its `finally` when the garbage collector comes by, and until then the server works.
+    dropped runs its `finally` when the garbage collector runs, and until then the server works.
     """
     call = stub.FindRange(request, timeout=seconds)
     try:

@@ -22,7 +22,7 @@ def generate(target: Path) -> None:
     """Write the four generated files into `target`.
 
     Raises:
-        subprocess.CalledProcessError: protoc refused the file; it has told why.
+        subprocess.CalledProcessError: protoc refused the file, and has printed why.
         ValueError: the generated code has not the one import that is made relative.
     """
     # The plugin stands beside the interpreter, whether or not the environment is activated.

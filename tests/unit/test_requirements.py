@@ -10,7 +10,8 @@ LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
 # One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
 # address, no path. Continuation lines are joined.
 PINNED = re.compile(
-    r"[a-z0-9-]+==[0-9][0-9a-z.]*( (;|or|and) [a-z_]+ [!=]= '[^'/]+')*( +--hash=sha256:[0-9a-f]{64})+"
+    r"[a-z0-9-]+==[0-9][0-9a-z.]*( (;|or|and) [a-z_]+ [!=]= '[^'/]+')*"
+    r"( +--hash=sha256:[0-9a-f]{64})+"
 )
 
 

@@ -1,4 +1,4 @@
-"""A channel is replaced for the next RPC once its server drains, and closed when nobody uses it."""
+"""A channel is replaced for the next RPC once its server drains, and closed after its last use."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

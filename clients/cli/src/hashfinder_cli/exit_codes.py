@@ -31,7 +31,7 @@ MEANINGS = {
     ExitCode.BUSY: "your quota is used up, or the server is full: try later",
     ExitCode.UNTRUE: "the server sent a result that is not true",
     ExitCode.INTERRUPTED: "cancelled by SIGINT (Ctrl-C)",
-    ExitCode.BROKEN_PIPE: "cancelled because nobody reads the output any more",
+    ExitCode.BROKEN_PIPE: "cancelled because the reader of the output has left",
     ExitCode.TERMINATED: "cancelled by SIGTERM",
 }
 

@@ -33,7 +33,7 @@ def reported_to(loop: "AbstractEventLoop", report: Callable[[int], object]) -> I
 
     From the first signal on the process lives for `HARD_LIMIT` seconds at most. That and the second
     signal do not depend on the loop: a handler of `signal.signal` also runs while the main thread
-    is blocked in a system call, such as a write to a pipe that nobody reads.
+    is blocked in a system call, such as a write to a pipe that is full.
     """
 
     def arm(first: int, _frame: FrameType | None) -> None:

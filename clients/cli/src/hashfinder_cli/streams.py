@@ -40,7 +40,7 @@ class OutputError(Exception):
 def install() -> None:
     """Replace `sys.stdout` and `sys.stderr` by streams that keep these promises.
 
-    A closed descriptor is given to /dev/null, lest the next socket or file gets its number.
+    A closed descriptor is replaced by /dev/null, so that no socket or file gets its number.
     """
     for descriptor in range(_STDERR + 1):
         try:
@@ -54,7 +54,7 @@ def install() -> None:
 
 
 def reader_is_gone(stream: TextIO) -> bool:
-    """Return whether nobody can read `stream` any more: a search that nobody reads must stop.
+    """Return whether `stream` has no reader any more: a search without a reader must stop.
 
     Raises:
         OutputError: the stream is closed.

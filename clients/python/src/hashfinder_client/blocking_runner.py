@@ -19,7 +19,7 @@ _Arrival: TypeAlias = HashNameResponse | RpcStatus | Exception
 
 
 class BlockingRunner:
-    """Makes the RPCs of a `ShardedSearch`. Whoever makes one must `close` it on every way out."""
+    """Makes the RPCs of a `ShardedSearch`. Its owner must `close` it on every way out."""
 
     def __init__(self, channel: RenewableChannel[grpc.Channel], search: ShardedSearch) -> None:
         """Begin with the first event that is asked for; the channel remains the caller's."""

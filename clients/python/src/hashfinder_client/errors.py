@@ -56,7 +56,7 @@ class VerificationError(FinderError):
 class StoppedError(FinderError):
     """The search ended without its ideal result, and does not resume by itself.
 
-    The class itself stands for an end that nobody expects, such as a fault of the server: its
+    The class itself stands for an unexpected end, such as a fault of the server: its
     operator acts, with `details.request_id`.
     """
 

@@ -17,7 +17,7 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
 
 class SearchRunner:
-    """Makes the RPCs of a `ShardedSearch`. Whoever makes one must `close` it on every way out."""
+    """Makes the RPCs of a `ShardedSearch`. Its owner must `close` it on every way out."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class SearchRunner:
             end = status = self._channel.annotated(await _status(call))
             self.kernel = status.kernel or self.kernel
             renew = status.calls_for_another_channel and not is_cancelled
-        except Exception as error:  # noqa: BLE001 - whoever takes the events raises it
+        except Exception as error:  # noqa: BLE001 - it is raised where the events are taken
             end, renew = error, False
         self._arrived.put_nowait((part.number, end))
         if left := self._channel.release(channel, renew=renew):

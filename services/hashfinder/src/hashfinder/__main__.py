@@ -176,7 +176,7 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
 
 
 def _announce(application: Application) -> None:
-    """Print the addresses for people. Nothing waits for stdout: nobody may be reading it."""
+    """Print the addresses for people. Nothing waits for stdout, which may have no reader."""
     from hashfinder.observability.sink import write_to  # noqa: PLC0415
 
     where = application.metrics_address

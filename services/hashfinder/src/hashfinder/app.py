@@ -229,7 +229,7 @@ class Application:
 
     def _lose_worker(self) -> None:
         self.lifecycle.fail(WorkerDiedError())
-        if not self._scheduler.statistics().workers:  # nobody is left to search in the grace
+        if not self._scheduler.statistics().workers:  # no worker is left to search in the grace
             self._admission.close()
             self._scheduler.stop_all(draining_error)
 

@@ -66,7 +66,7 @@ class Driver:
         """Whether something that the search has returned is not shown yet."""
 
     async def run(self, stop: asyncio.Future[int]) -> ExitCode:
-        """Search until that ends, a signal comes out of `stop`, or nobody reads; show the end."""
+        """Search until that ends, a signal comes out of `stop`, or the reader leaves; show the end."""
         following = asyncio.create_task(self._follow())
         watching = asyncio.create_task(self._watch())
         try:
@@ -176,7 +176,7 @@ class Driver:
         return f"Found {found} of {count}. " if found and count > 1 else ""
 
     async def _watch(self) -> Ending:
-        """Keep the status line moving; return once nobody reads the results any more."""
+        """Keep the status line moving; return once the reader of the results has left."""
         try:
             while not reader_is_gone(self._stdout):
                 self._status.tick(self._seconds())

@@ -1,4 +1,4 @@
-"""A commit with the id that somebody wants: found by a search, checked and moved by Git."""
+"""A commit with a chosen id: found by a search, checked and moved by Git."""
 
 import json
 import sys

@@ -51,7 +51,7 @@ class Repository:
         """Return the repository that `folder` is in.
 
         Raises:
-            GitError: there is none, it belongs to somebody else, or Git is not installed.
+            GitError: there is none, it belongs to another user, or Git is not installed.
         """
         repository = cls(folder, "")
         repository._git("rev-parse", "--git-dir")

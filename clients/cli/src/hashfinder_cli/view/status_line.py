@@ -55,7 +55,7 @@ class StatusLine:
 
     @property
     def is_animated(self) -> bool:
-        """Whether somebody watches: stderr is a terminal that can be drawn on."""
+        """Whether stderr is a terminal that can be drawn on."""
         return self._animation is not None
 
     def clear(self) -> None:

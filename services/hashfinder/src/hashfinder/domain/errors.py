@@ -35,7 +35,7 @@ class WorkerStartError(HashFinderError):
 
 
 class WorkerDiedError(HashFinderError):
-    """A worker thread ended though nobody asked it to: a fault of ours. The process drains."""
+    """A worker thread ended without being asked to: a fault of ours. The process drains."""
 
     def __init__(self) -> None:
         """Say so."""
@@ -99,7 +99,7 @@ class StoppedError(HashFinderError):
 
 
 class AbandonedError(HashFinderError):
-    """Nobody waits for the answer any more: nobody has to act. Why is not known yet."""
+    """The client does not wait any more, so no one has to act. Why is not known yet."""
 
 
 class BudgetExhaustedError(StoppedError):
@@ -168,7 +168,7 @@ class TimeLimitReachedError(LimitError):
 
 
 class ServerOverloadedError(LimitError):
-    """The server has as many searches as it takes, and nobody made room in time."""
+    """The server has as many searches as it takes, and none ended in time."""
 
     cause = Cause.OVERLOAD
 

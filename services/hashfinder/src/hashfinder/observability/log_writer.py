@@ -1,6 +1,6 @@
 """Carries log lines to their sink on a thread of their own.
 
-Whoever logs neither waits nor fails, whatever state the sink is in: lines that do not fit into the
+Logging neither blocks nor raises, whatever state the sink is in: lines that do not fit into the
 queue, and lines that cannot be written, are dropped and counted.
 """
 

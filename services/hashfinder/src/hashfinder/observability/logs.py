@@ -70,7 +70,7 @@ def configure_logging(log_format: LogFormat, level: str, descriptor: int = _STDE
 
 
 def log_stray_errors() -> None:
-    """Send to the log what Python writes to stderr: warnings, and errors that nobody catches."""
+    """Send to the log what Python writes to stderr: warnings, and uncaught errors."""
     logging.captureWarnings(capture=True)
     sys.excepthook = lambda kind, error, trace: _log.critical(
         "uncaught error", exc_info=(kind, error, trace)

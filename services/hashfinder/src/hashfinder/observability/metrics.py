@@ -188,7 +188,7 @@ class Metrics:
         )
         self._cancel_latency = Histogram(
             "hashfinder_cancel_latency_seconds",
-            "From the moment a search is told to stop until it uses no CPU.",
+            "From the moment a search is asked to stop until it uses no CPU.",
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         )

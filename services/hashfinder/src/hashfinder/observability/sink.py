@@ -14,7 +14,7 @@ def write_to(descriptor: int, data: bytes) -> tuple[int, OSError | None]:
     while written < len(data):
         try:
             written += os.write(descriptor, data[written:])
-        except BlockingIOError:  # somebody made the pipe non-blocking
+        except BlockingIOError:  # another process made the pipe non-blocking
             time.sleep(_RETRY_SECONDS)
         except OSError as error:
             return written, error

@@ -22,7 +22,7 @@ class WorkerHooks:
     """Asked by the last worker after each chunk: it waits for so many seconds and asks again, until
     the answer is 0."""
     died: Callable[[BaseException], None] = _nothing
-    """Called by a worker that ends though nobody asked it to, when its search has ended."""
+    """Called by a worker that ends without being asked to, when its search has ended."""
 
 
 NO_HOOKS = WorkerHooks()

@@ -265,7 +265,7 @@ class Scheduler:
                     self._give_back(number, done)
                     done = None
                     self._wait_out(seconds)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, somebody has to know
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is reported
             self._die(number, error)
 
     def _scan(self, job: Job, chunk: Chunk) -> tuple[Scan, Exception | None]:

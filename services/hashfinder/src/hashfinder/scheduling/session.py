@@ -76,7 +76,7 @@ class Session:
         raise taken.error
 
     def close(self) -> Exception | None:
-        """Stop the search, which nobody waits for any more.
+        """Stop the search: its client does not wait any more.
 
         Returns:
             The error that it has ended with, an earlier one if there is; None if it found.

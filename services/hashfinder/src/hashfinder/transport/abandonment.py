@@ -37,7 +37,7 @@ class Connections:
     """Knows which peers are still connected. Needs a server with ``grpc.enable_channelz``."""
 
     def __init__(self) -> None:
-        """Begin with nobody asking."""
+        """Begin without questions."""
         self._asked: list[tuple[str, Callable[[bool], None]]] = []
         self._answering: asyncio.Task[None] | None = None
         self._hanging_up = False

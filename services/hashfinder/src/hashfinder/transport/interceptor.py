@@ -143,7 +143,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             return await behaviour(context)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
-        except grpc.aio.InternalError as error:  # a write failed: nobody reads any more
+        except grpc.aio.InternalError as error:  # a write failed: the client has left
             raise asyncio.CancelledError from error
         except Exception as error:
             context.outcome.record(error)
@@ -151,7 +151,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
                 self._reports.denied(reason_of(error))
             if not is_expected(error):
                 _log.error("internal error", request_id=call.request_id, exc_info=error)
-            if context.done():  # there is nobody to send a status to
+            if context.done():  # the client has left: there is no status to send
                 raise asyncio.CancelledError from error
             try:
                 await self._abort(call, context, context.outcome.reason or error)
@@ -231,7 +231,7 @@ def _forget_frames(error: BaseException | None) -> None:
     """Drop the tracebacks of an RPC's error, and of those that led to it, when gRPC has had it.
 
     They lead to frames, and these back to the error: all that the RPC was made of would stay in
-    memory until the garbage collector comes by.
+    memory until the garbage collector runs.
     """
     while error is not None:
         error.__traceback__ = None

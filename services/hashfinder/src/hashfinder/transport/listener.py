@@ -46,7 +46,7 @@ class Listener:
         """Bind `address`; nothing is served before `start`.
 
         `create_credentials` makes those of each server; without it they serve plain text.
-        `on_failure` is called once if a replacement cannot bind: nobody can connect any more.
+        `on_failure` is called once if a replacement cannot bind: no client can connect any more.
 
         Raises:
             BindError: the address is in use, or not ours.

@@ -37,7 +37,7 @@ class Server:
         """Bind all addresses; nothing is served before `start`. Every trailer names the `backend`.
 
         `access` decides who may do what, where searches are served.
-        `on_failure` is called if an address is lost for good: nobody can connect any more.
+        `on_failure` is called if an address is lost for good: no client can connect any more.
         Without `credentials` searches are served in plain text.
 
         Raises:

@@ -58,7 +58,7 @@ class SocketFile:
         return cls(Path(folder, "socket"), has_own_folder=True)
 
     def publish(self, bind: Callable[[Path], object]) -> None:
-        """Let `bind` make the socket, and give it the path; one that nobody serves is replaced.
+        """Let `bind` make the socket, and give it the path; one that no server uses is replaced.
 
         Raises:
             OSError: the folder is missing, or the path is taken: by a live server, or by a file
