@@ -45,7 +45,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-shards soak \
+.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-shards bench-hops soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
@@ -95,6 +95,9 @@ bench-stops: setup ## Measure cancels and fair shares against two usual designs 
 
 bench-shards: setup ## Measure one search over three servers against one server
 	$(BIN)/python -m tests.bench.bench_shards
+
+bench-hops: setup ## Measure how soon a search ends behind a gateway whose client left, beside gRPC and a plain route (BENCH_ARGS)
+	$(BIN)/python -m tests.bench.bench_hops $(BENCH_ARGS)
 
 soak: setup ## Stop searches in every way at random for MINUTES=2, then check that nothing leaked
 	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
