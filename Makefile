@@ -45,7 +45,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-shards bench-hops soak \
+.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-shards bench-hops soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
@@ -57,6 +57,9 @@ setup: $(PACKAGES_STAMP) ## Make .venv: the locked requirements, the kernel, the
 
 demo: setup ## Start a server on free ports and run each kind of search: finds, streams, cancels, budgets, metrics
 	@$(BIN)/python deploy/demo.py
+
+web: setup ## Open the page in a browser, on a gateway and a server of its own; Ctrl-C ends both
+	@$(BIN)/python deploy/web.py
 
 certs: setup ## Make a CA for tests, and certificates of a server and a client, in CERTS=.certs (HOSTS="more names")
 	@$(BIN)/python deploy/certs.py '$(CERTS)' $(HOSTS)
@@ -119,8 +122,8 @@ types: setup ## Check the types
 image: ## Build the image (IMAGE=name:tag)
 	docker build --tag '$(IMAGE)' $(foreach a,VERSION REVISION SOURCE,--build-arg $(a)='$($(a))') .
 
-up: image ## Start server and Prometheus, and run each kind of search once (PROFILE=grafana adds dashboards, TLS=yes the files of `make certs`)
-	$(COMPOSE) up --detach --wait server prometheus $(PROFILE)
+up: image ## Start server, gateway and Prometheus, and run each kind of search once (PROFILE=grafana adds dashboards, TLS=yes the files of `make certs`)
+	$(COMPOSE) up --detach --wait server web prometheus $(PROFILE)
 	$(COMPOSE) run --rm client
 
 down: ## Stop the stack and remove it, with the data of Prometheus
@@ -170,7 +173,7 @@ docs: setup ## Update what the docs contain of the code: tables and snippets
 docs-check: setup ## Check that these are up to date
 	@$(COG) --check --diff $(PAGES)
 PAGES = $(wildcard docs/*.md)
-COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import metrics_table, settings_table, source'
+COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import metrics_table, settings_table, source, web_metrics_table, web_settings_table'
 
 # The first lock has everything; the others use its versions. Existing pins stay if they fit; LOCK_ARGS=--upgrade renews all.
 lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)

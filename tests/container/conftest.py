@@ -42,8 +42,8 @@ def image(built: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def fresh_stack(built: Stack) -> Stack:
-    """The stack with a server and Prometheus that nobody has used yet."""
-    built.compose("up", "--detach", "--wait", "server", "prometheus")
+    """The stack with a server, a gateway and Prometheus that nobody has used yet."""
+    built.compose("up", "--detach", "--wait", "server", "web", "prometheus")
     return built
 
 

@@ -13,7 +13,12 @@ from urllib.request import urlopen
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS_IMAGE = "prom/prometheus:v2.53.3"
-_FREE_PORTS = ("HASHFINDER_PORT", "HASHFINDER_METRICS_PORT", "PROMETHEUS_PORT")
+_FREE_PORTS = (
+    "HASHFINDER_PORT",
+    "HASHFINDER_METRICS_PORT",
+    "HASHFINDER_WEB_PORT",
+    "PROMETHEUS_PORT",
+)
 
 
 class Sample(NamedTuple):

@@ -85,9 +85,10 @@ print(*sorted(names & {'pip', 'setuptools', 'wheel', 'pytest'}))
 
 
 def test_programs_run_hardened(image: str) -> None:
-    """Both programs start without a writable file system, capabilities or network."""
+    """All programs start without a writable file system, capabilities or network."""
     assert run(image, "hashfinder-server", "--version").startswith("hashfinder-server ")
     assert run(image, "hashfinder", "--version").startswith("hashfinder ")
+    assert run(image, "hashfinder-web", "--version").startswith("hashfinder-web ")
 
 
 def test_programs_run_as_any_user(image: str) -> None:
@@ -114,12 +115,15 @@ def test_image_has_the_native_kernel(image: str) -> None:
 
 
 def test_all_bytecode_is_in_the_image(image: str) -> None:
-    """Neither program compiles a module when it runs: a process that may write writes none."""
+    """No program compiles a module when it runs: a process that may write writes none."""
     container = docker("run", "--detach", "--user=0:0", "--network=none", image).strip()
     try:
         check = ("hashfinder", "health", "--server", "127.0.0.1:50051")
         eventually(lambda: succeeds("exec", container, *check), "the server answers")
         docker("exec", container, "hashfinder", "find", "dad", "--show-inferior", "1")
+        docker("exec", "--detach", container, "hashfinder-web")
+        asks = ("hashfinder-web", "--check", "find/dad")
+        eventually(lambda: succeeds("exec", container, *asks), "the gateway answers")
         docker("stop", "-t", "30", container)
         changed = docker("diff", container)
     finally:

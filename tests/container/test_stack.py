@@ -41,16 +41,17 @@ def results(lines: list[Line]) -> list[tuple[int, str]]:
     return [(each["position"], each["hashed_name"]) for each in lines if each["type"] == "result"]
 
 
+def active_searches(stack: Stack) -> float:
+    """Return how many searches are under way, as the server says."""
+    with urlopen(f"http://{stack.address('server', 9464)}/metrics", timeout=10) as response:
+        text = response.read().decode()
+    [number] = re.findall(r"^hashfinder_searches_active (.+)$", text, re.MULTILINE)
+    return float(number)
+
+
 def wait_for_search(stack: Stack) -> None:
     """Return when the server says that one search is under way."""
-    url = f"http://{stack.address('server', 9464)}/metrics"
-
-    def is_under_way() -> bool:
-        with urlopen(url, timeout=10) as response:
-            text = response.read().decode()
-        return re.search(r"^hashfinder_searches_active 1\.0$", text, re.MULTILINE) is not None
-
-    eventually(is_under_way, "the search is under way")
+    eventually(lambda: active_searches(stack) == 1, "the search is under way")
 
 
 def test_client_job_ends_well_and_reports_what_it_did(job: Job) -> None:
@@ -62,12 +63,30 @@ def test_client_job_ends_well_and_reports_what_it_did(job: Job) -> None:
     assert "Sp0dOCTORuYUE/jHhX6sk5+8rvA=" in job.log
 
 
-def test_prometheus_scrapes_the_server(stack: Stack) -> None:
-    """The server is the one target, and it is up."""
-    [target] = stack.prometheus("targets", state="active")["activeTargets"]
+def test_prometheus_scrapes_the_server_and_the_gateway(stack: Stack) -> None:
+    """Both are up; of the gateway it keeps what is its own."""
+    targets = stack.prometheus("targets", state="active")["activeTargets"]
 
-    assert ("up", "") == (target["health"], target["lastError"])
-    assert "http://server:9464/metrics" == target["scrapeUrl"]
+    assert {("up", "")} == {(target["health"], target["lastError"]) for target in targets}
+    urls = sorted(target["scrapeUrl"] for target in targets)
+    assert ["http://server:9464/metrics", "http://web:8080/metrics"] == urls
+    [hashes] = stack.query("hashfinder_hashes_total")
+    assert "hashfinder" == hashes.labels["job"]
+    assert stack.query("hashfinder_web_connections")
+
+
+def test_gateway_searches_for_curl_and_stops_when_it_leaves(stack: Stack) -> None:
+    """From the host, by the published port."""
+    address = stack.address("web", 8080)
+    with urlopen(f"http://{address}/find/dad", timeout=60) as response:
+        lines = [json.loads(line) for line in response]
+    assert "ok" == lines[-1]["end"]["code"]
+    with urlopen(f"http://{address}/", timeout=60) as response:
+        assert b"<title>HashFinder" in response.read()
+
+    with urlopen(f"http://{address}/find/{HOPELESS}", timeout=60):
+        wait_for_search(stack)
+    eventually(lambda: active_searches(stack) == 0, "the search is gone")
 
 
 def test_counters_moved_by_what_the_job_did_and_no_more(stack: Stack, job: Job) -> None:
@@ -97,7 +116,7 @@ def test_counters_moved_by_what_the_job_did_and_no_more(stack: Stack, job: Job) 
     assert hashes.value > 100_000_000, "the budget alone"
 
 
-@pytest.mark.parametrize("service", ["server", "client", "prometheus"])
+@pytest.mark.parametrize("service", ["server", "client", "web", "prometheus"])
 def test_containers_are_hardened(stack: Stack, service: str) -> None:
     """A read-only root, no capability, no way to a privilege."""
     host = stack.inspect(service)["HostConfig"]
@@ -136,13 +155,13 @@ def test_server_is_limited(stack: Stack) -> None:
     assert min(2, os.cpu_count() or 1) == workers.value
 
 
-@pytest.mark.parametrize("service", ["server", "client", "prometheus"])
+@pytest.mark.parametrize("service", ["server", "client", "web", "prometheus"])
 def test_nothing_of_the_host_is_mounted(stack: Stack, service: str) -> None:
     """No permission and no label of a file on the host can keep a container from its start."""
     assert {"bind"}.isdisjoint(mount["Type"] for mount in stack.inspect(service)["Mounts"])
 
 
-@pytest.mark.parametrize("service", ["server", "prometheus"])
+@pytest.mark.parametrize("service", ["server", "web", "prometheus"])
 def test_ports_are_published_on_this_machine_alone(stack: Stack, service: str) -> None:
     """No other machine reaches a port of the stack."""
     published = stack.inspect(service)["NetworkSettings"]["Ports"].values()

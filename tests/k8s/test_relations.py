@@ -43,7 +43,7 @@ _UNITS = {"m": 1e-3, "": 1.0, "Mi": 2.0**20}
 
 def server(name: str) -> Object:
     """Return the pod template of the servers."""
-    template = one_of(name, "Deployment")["spec"]["template"]
+    template = one_of(name, "Deployment", "hashfinder")["spec"]["template"]
     assert isinstance(template, dict)
     return template
 
@@ -59,6 +59,12 @@ def labels(name: str, job: str | None = None) -> dict[str, str]:
     """Return the labels of the servers' pods, or of a Job's."""
     template = one_of(name, "Job", job)["spec"]["template"] if job else server(name)
     return dict(template["metadata"]["labels"])
+
+
+def services(name: str) -> list[Object]:
+    """Return the Services of the servers."""
+    component = "app.kubernetes.io/component"
+    return [s for s in all_of(name, "Service") if s["spec"]["selector"][component] == "server"]
 
 
 def settings(name: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -111,7 +117,7 @@ def test_ports_are_those_that_the_server_listens_on(
     for kind in ("startup", "liveness", "readiness"):
         probed = container(overlay)[f"{kind}Probe"]["grpc"]["port"]
         assert expected.get("health", found.port) == probed
-    for each in all_of(overlay, "Service"):
+    for each in services(overlay):
         [port] = each["spec"]["ports"]
         assert ("grpc", found.port) == (port["targetPort"], port["port"])
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -169,11 +175,11 @@ def test_drain_as_it_should_be_fires_no_alert(
 
 def test_selectors_choose_servers_alone(overlay: str) -> None:
     """Of the Deployment, Services, budget, spread and policy; never a client's pod."""
-    deployment = one_of(overlay, "Deployment")["spec"]
+    deployment = one_of(overlay, "Deployment", "hashfinder")["spec"]
     selectors = [
         deployment["selector"],
         *(each["labelSelector"] for each in server(overlay)["spec"]["topologySpreadConstraints"]),
-        *(each["spec"]["selector"] for each in all_of(overlay, "Service")),
+        *(each["spec"]["selector"] for each in services(overlay)),
         one_of(overlay, "PodDisruptionBudget")["spec"]["selector"],
         one_of(overlay, "NetworkPolicy", "hashfinder-server")["spec"]["podSelector"],
     ]
@@ -234,7 +240,7 @@ def test_headless_service_names_ready_pods_alone(overlay: str) -> None:
 
 def test_rolling_update_takes_no_pod_before_the_new_one_is_ready(overlay: str) -> None:
     """There are never fewer than asked for."""
-    rolling = one_of(overlay, "Deployment")["spec"]["strategy"]["rollingUpdate"]
+    rolling = one_of(overlay, "Deployment", "hashfinder")["spec"]["strategy"]["rollingUpdate"]
     assert 0 == rolling["maxUnavailable"]
     assert rolling["maxSurge"] >= 1
 
@@ -256,7 +262,7 @@ def test_no_apply_sets_or_resets_the_replicas(overlay: str) -> None:
 
     A field that one manifest has and the next has not is reset: the replicas, to one.
     """
-    assert "replicas" not in one_of(overlay, "Deployment")["spec"]
+    assert "replicas" not in one_of(overlay, "Deployment", "hashfinder")["spec"]
     assert fewest_replicas(overlay) >= 2
 
 
@@ -265,7 +271,7 @@ def test_overlays_agree_on_what_cannot_be_changed(overlay: str) -> None:
     for kind in ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"):
         base = {each["metadata"]["name"]: each["spec"] for each in all_of("base", kind)}
         here = {each["metadata"]["name"]: each["spec"] for each in all_of(overlay, kind)}
-        assert base.keys() == here.keys()
+        assert base.keys() <= here.keys()
         for name, spec in base.items():
             for field in ("selector", "clusterIP", "scaleTargetRef"):
                 assert spec.get(field) == here[name].get(field)
@@ -420,7 +426,7 @@ def test_guide_names_what_is_there() -> None:
         for each in rendered(name)
     }
     named = set(re.findall(r"\b(?:job|deployment|service)/[\w-]+", guide))
-    assert 4 == len(named)
+    assert 5 == len(named)
     assert named <= objects
     assert f"job-name={one_of('sharded-search', 'Job')['metadata']['name']}" in guide
 

@@ -73,7 +73,7 @@ def test_objects_carry_the_recommended_labels(name: str) -> None:
         assert "hashfinder" == labels["app.kubernetes.io/name"]
         assert "hashfinder" == labels["app.kubernetes.io/part-of"]
         if each["kind"] not in {"Namespace", "ServiceAccount"}:
-            assert labels["app.kubernetes.io/component"] in {"server", "client"}
+            assert labels["app.kubernetes.io/component"] in {"server", "client", "web"}
 
 
 def test_demo_needs_nothing_but_kubernetes() -> None:

@@ -1,7 +1,7 @@
 """``hashfinder-web``: from arguments and environment to an exit code.
 
-Exit codes: 0 drained on a signal; 1 the gateway cannot start; 2 invalid settings; 130 and 143 a
-second SIGINT or SIGTERM.
+Exit codes: 0 drained on a signal; 1 the gateway cannot start, or fails a --check; 2 invalid
+settings; 130 and 143 a second SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ def main() -> int:
         return 2
     except SystemExit as leaving:  # --help, or an unknown flag
         return int(leaving.code or 0)
+    if settings.check:
+        from hashfinder_web.check import check  # noqa: PLC0415
+
+        return check(settings)
     discard_foreign_variables()
     from hashfinder_web.logs import configure_logging  # noqa: PLC0415
 

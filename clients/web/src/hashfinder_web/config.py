@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = 2.0
     """Seconds for the searches under way to end by themselves when the gateway goes away."""
 
+    check: str = ""
+    """Instead of serving, ask the gateway that does on this port for a path, such as readyz."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """How log lines look; auto is console on a terminal and json elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

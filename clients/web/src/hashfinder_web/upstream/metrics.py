@@ -1,9 +1,11 @@
 """A copy of the server's metrics: those that a page shows, not older than half a second."""
 
 import asyncio
+import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 _SECONDS = 2.0
 _FRESH_SECONDS = 0.5
@@ -30,35 +32,73 @@ class ServerMetrics:
     def __init__(
         self,
         url: str,
-        fetch: Callable[[str], str] | None = None,
+        fetch: Callable[[str], list[str]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where they are."""
+        """Take where they are, and what returns the texts of all servers that are there."""
         self._url = url
-        self._fetch = fetch or _fetch
+        self._fetch = fetch or fetch_all
         self._clock = clock
         self._fetching = asyncio.Lock()
         self._fetched_at = -_FRESH_SECONDS
         self._copy = ""
 
     async def copy(self) -> str:
-        """Return the metrics in Prometheus' text format; nothing where they cannot be fetched."""
+        """Return the metrics in Prometheus' text format, summed over the servers.
+
+        Nothing of a server that cannot be asked.
+        """
         async with self._fetching:
             if self._clock() - self._fetched_at >= _FRESH_SECONDS:
-                try:
-                    text = await asyncio.to_thread(self._fetch, self._url)
-                except (OSError, ValueError):
-                    text = ""
-                self._copy = "".join(_shown(text.splitlines(keepends=True)))
+                self._copy = summed(await asyncio.to_thread(self._fetch, self._url))
                 self._fetched_at = self._clock()
             return self._copy
 
 
-def _shown(lines: Iterable[str]) -> Iterable[str]:
-    for line in lines:
-        name = line.split(" ", 3)[2] if line.startswith(("# HELP ", "# TYPE ")) else line
-        if name.startswith(_SHOWN):
-            yield line
+def summed(texts: Iterable[str]) -> str:
+    """Return the sums of the samples that a page shows, in Prometheus' text format."""
+    lines: dict[str, float | None] = {}  # a comment has no value
+    for text in texts:
+        for line in text.splitlines():
+            is_comment = line.startswith(("# HELP ", "# TYPE "))
+            if not (line.split(" ", 3)[2] if is_comment else line).startswith(_SHOWN):
+                continue
+            if is_comment:
+                lines.setdefault(line, None)
+            else:
+                series, _, value = line.rpartition(" ")
+                lines[series] = (lines.get(series) or 0.0) + float(value)
+    return "".join(
+        f"{line}\n" if value is None else f"{line} {value}\n" for line, value in lines.items()
+    )
+
+
+def fetch_all(url: str) -> list[str]:
+    """Return what `url` answers, at every address that its host has."""
+    texts = []
+    for each in _addresses(url):
+        try:
+            texts.append(_fetch(each))
+        except (OSError, ValueError):
+            continue
+    return texts
+
+
+def _addresses(url: str) -> list[str]:
+    """Return `url` once for each address of its host. A certificate is for the host by its name."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None:
+        return [url]
+    port = parts.port or 80
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    hosts = dict.fromkeys(str(address[0]) for *_, address in found)
+    if parts.hostname == "localhost":  # is one server, whichever of its addresses it listens on
+        return [url]
+    netlocs = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts]
+    return [parts._replace(netloc=netloc).geturl() for netloc in netlocs]
 
 
 def _fetch(url: str) -> str:

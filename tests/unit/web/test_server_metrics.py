@@ -1,0 +1,46 @@
+"""The copy of the server's metrics: filtered, summed over servers, and kept for a moment."""
+
+from hashfinder_web.upstream.metrics import ServerMetrics, fetch_all, summed
+
+ONE = """\
+# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
+# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 0.5
+# HELP hashfinder_hashes_total Positions scanned.
+# TYPE hashfinder_hashes_total counter
+hashfinder_hashes_total 1000.0
+# TYPE hashfinder_cancellations_total counter
+hashfinder_cancellations_total{cause="deadline",method="Find"} 2.0
+"""
+OTHER = ONE.replace("1000.0", "1e+06").replace('"deadline"', '"budget"')
+
+
+def test_what_a_page_shows_is_summed_over_the_servers() -> None:
+    """Series of one server alone are there as well, and comments once."""
+    assert (
+        "# HELP hashfinder_hashes_total Positions scanned.\n"
+        "# TYPE hashfinder_hashes_total counter\n"
+        "hashfinder_hashes_total 1001000.0\n"
+        "# TYPE hashfinder_cancellations_total counter\n"
+        'hashfinder_cancellations_total{cause="deadline",method="Find"} 2.0\n'
+        'hashfinder_cancellations_total{cause="budget",method="Find"} 2.0\n'
+    ) == summed([ONE, OTHER])
+
+
+async def test_the_copy_is_not_older_than_half_a_second() -> None:
+    """However often it is asked for, the server is asked twice a second."""
+    now, texts = [0.0], [[ONE], [OTHER]]
+    metrics = ServerMetrics("http://x/", lambda _: texts.pop(0), lambda: now[0])
+
+    first = await metrics.copy()
+    now[0] = 0.49
+    assert first == await metrics.copy()
+    now[0] = 0.5
+    assert first != await metrics.copy()
+    assert [] == texts
+
+
+def test_servers_that_cannot_be_asked_are_left_out() -> None:
+    """As one that refuses connections, or a name without an address."""
+    assert [] == fetch_all("http://127.0.0.1:1/metrics")
+    assert [] == fetch_all("http://nowhere.invalid:1/metrics")
