@@ -9,27 +9,30 @@ import inspect
 import pkgutil
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.request import urlopen
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.certs import Authority
-from hashfinder.config import Settings, SettingsInvalidError, load_settings
+from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
 
 
-def settings_table() -> str:
-    """Return a row for each setting, in the order of their definition."""
+def settings_table(program: str = "hashfinder") -> str:
+    """Return a row for each setting of a program, in the order of their definition."""
     rows = []
-    for name, field in Settings.model_fields.items():
+    config: Any = import_module(f"{program}.config")
+    for name, field in config.Settings.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
-        default = "not set" if field.default is None else f"`{field.default}`"
-        variable = f"`HASHFINDER_{name.upper()}`"
-        allowed = "true or false" if field.annotation is bool else _allowed(flag)
+        default = "not set" if field.default in {None, ""} else f"`{field.default}`"
+        variable = f"`{config.Settings.model_config['env_prefix']}{name.upper()}`"
+        allowed = "true or false" if field.annotation is bool else _allowed(config, flag)
         rows.append((variable, f"`{flag}`", default, allowed, str(field.description)))
     return _table(("variable", "flag", "default", "allowed", "meaning"), rows)
 
@@ -41,9 +44,23 @@ def metrics_table() -> str:
         tls = ("--tls-certificate", str(certificate), "--tls-key", str(key))
         with run_server(*tls) as server, urlopen(server.metrics_url, timeout=5) as response:  # noqa: S310  # our own server
             exposition = response.read().decode()
+    return _metrics(exposition, lambda name: not name.startswith("process_"))
+
+
+def web_metrics_table() -> str:
+    """Return a row for each metric of its own that a gateway exposes, but those of its process."""
+    with run_gateway("127.0.0.1:1") as gateway:
+        _, exposition = gateway.request("GET", "/metrics")
+    own, process = "hashfinder_web_", "hashfinder_web_process_"
+    return _metrics(
+        exposition.decode(), lambda name: name.startswith(own) and not name.startswith(process)
+    )
+
+
+def _metrics(exposition: str, is_shown: Callable[[str], bool]) -> str:
     rows = []
     for family in text_string_to_metric_families(exposition):
-        if family.name.startswith("process_"):
+        if not is_shown(family.name):
             continue
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in _labels(family)) or "none"
@@ -57,11 +74,11 @@ def source(name: str) -> str:
     return f"```python\n{textwrap.dedent(text)}```\n"
 
 
-def _allowed(flag: str) -> str:
+def _allowed(config: Any, flag: str) -> str:  # noqa: ANN401  # a module
     """Return what a setting may be, as the error that refuses a wrong value says it."""
     try:
-        load_settings([flag, "?"])
-    except SettingsInvalidError as error:
+        config.load_settings([flag, "?"])
+    except config.SettingsInvalidError as error:
         if allowed := re.search(r"must be (.*), not '\?'", str(error)):
             return allowed[1]
     return "a text"  # refused, if at all, since it does not fit another setting
