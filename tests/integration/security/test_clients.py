@@ -15,6 +15,7 @@ from hashfinder_cli.commands import tour
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_client import AsyncFinder, Finder, Pause, RetryPolicy, Tls, TlsError
 from hashfinder_client.tls import TlsFault, fault_of
+from tests.integration.gateway_process import run_gateway
 from tests.integration.scripted import Run
 from tests.integration.security.conftest import StartTls, TlsFolder
 from tests.integration.server_process import ServerProcess
@@ -290,3 +291,19 @@ def test_make_certs_makes_what_the_programs_take(
         *("--certificate", f"{certs}/client.pem", "--key", f"{certs}/client.key"),
     )
     assert 0 == ended.returncode, ended.stderr
+
+
+def test_gateway_speaks_tls(
+    mutual_server: ServerProcess, shared_folder: TlsFolder, own: tuple[str, str]
+) -> None:
+    """With a certificate of its own; where it has none, its clients read no more than that."""
+    trusted = f"--ca={shared_folder.ca}"
+    with run_gateway(
+        mutual_server, trusted, f"--certificate={own[0]}", f"--key={own[1]}"
+    ) as gateway:
+        assert 200 == gateway.request("GET", "/readyz")[0].status
+        status, lines = gateway.lines("dad")
+        assert (200, "ok") == (status, lines[-1]["end"]["code"])
+    with run_gateway(mutual_server, trusted) as gateway:
+        status, lines = gateway.lines("dad")
+        assert (503, "the server cannot be reached") == (status, lines[-1]["end"]["message"])

@@ -57,3 +57,30 @@ def test_a_wrong_value_is_named_with_what_it_may_be(flag: str, value: str, reaso
         load_settings([f"--{flag}={value}"])
 
     assert str(caught.value).startswith(f"--{flag} ({variable}) {reason}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--ca=/nowhere"], "--ca (HASHFINDER_WEB_CA): cannot read /nowhere"),
+        (["--certificate=/nowhere"], "--certificate and --key: certificate and key need"),
+        (["--key=/nowhere"], "--certificate and --key: certificate and key need"),
+    ],
+)
+def test_files_of_tls_that_cannot_be_used_are_named(flags: list[str], reason: str) -> None:
+    """When the settings are read, not with the first search."""
+    with pytest.raises(SettingsInvalidError) as caught:
+        _ = load_settings(flags).security
+
+    assert str(caught.value).startswith(reason)
+
+
+def test_plain_text_is_the_default() -> None:
+    """With `--tls` alone, the CAs of the system are trusted."""
+    assert load_settings([]).security is None
+    assert load_settings(["--tls=true"]).security is not None
+
+
+def test_a_unix_socket_says_nothing_of_metrics() -> None:
+    """They are where it is said."""
+    assert not load_settings(["--server=unix:/run/hf"]).metrics_url

@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import structlog
 
+from hashfinder_client.tls import Tls
 from hashfinder_proto import hash_name_pb2
 from hashfinder_web.calls import Calls
 from hashfinder_web.config import Settings
@@ -32,8 +33,10 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class Application:
     """The whole gateway, from its settings. Create it on the event loop that runs it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tls: Tls | None = None) -> None:
         """Build all parts and bind the port; nothing is served before `run`.
+
+        `tls` is how to speak TLS to the server; None for plain text.
 
         Raises:
             BindError: the address cannot be listened on.
@@ -43,7 +46,7 @@ class Application:
         bracketed = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.address = f"{bracketed}:{self._listeners[0].getsockname()[1]}"
         """Where it is served, as HOST:PORT."""
-        self._pool = ChannelPool(settings.server)
+        self._pool = ChannelPool(settings.server, tls)
         self._calls = calls = Calls(settings.maximum_searches)
         self._metrics = metrics = Metrics()
         self._server_metrics = ServerMetrics(settings.metrics_url)

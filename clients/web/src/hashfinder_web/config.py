@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
-from hashfinder_client.target import check_target, host_of
+from hashfinder_client.target import UNIX, check_target, host_of
+from hashfinder_client.tls import Tls
 
 _PREFIX = "HASHFINDER_WEB_"
 _METRICS_PORT = 9464
@@ -36,6 +37,14 @@ class Settings(BaseSettings):
 
     server: str = "127.0.0.1:50051"
     """The server: HOST:PORT, or dns:///HOST:PORT for all servers of that name in turn."""
+    tls: bool = False
+    """Whether to speak TLS to the server, trusting the CAs of the system, or those of --ca."""
+    ca: str = ""
+    """A file of CAs (PEM) to trust; the gateway then speaks TLS."""
+    certificate: str = ""
+    """A file with the certificate (PEM) to show to the server; the gateway then speaks TLS."""
+    key: str = ""
+    """A file with the private key of --certificate (PEM)."""
     server_metrics: str = ""
     """The URL of the server's metrics; empty for port 9464 of the server's host."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -86,8 +95,32 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def security(self) -> Tls | None:
+        """How to speak TLS to the server; None for plain text.
+
+        Raises:
+            SettingsInvalidError: a file cannot be used.
+        """
+        if not (self.tls or self.ca or self.certificate or self.key):
+            return None
+        try:
+            tls = Tls(
+                ca=self.ca or None, certificate=self.certificate or None, key=self.key or None
+            )
+            tls.credentials()
+        except ValueError as error:
+            field, is_named, what = str(error).partition(": ")
+            message = f"--certificate and --key: {error}"
+            if is_named:
+                message = f"--{field} ({_PREFIX}{field.upper()}): {what}"
+            raise SettingsInvalidError(message) from None
+        return tls
+
+    @property
     def metrics_url(self) -> str:
-        """Where the server's metrics are."""
+        """Where the server's metrics are; empty for a unix socket, unless it is said."""
+        if self.server.startswith(UNIX):
+            return self.server_metrics
         host = host_of(self.server)
         bracketed = f"[{host}]" if ":" in host else host
         return self.server_metrics or f"http://{bracketed}:{_METRICS_PORT}/metrics"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import grpc
 
-from hashfinder_client.channel import LINGER, Options, channel_options
+from hashfinder_client.channel import LINGER, Options, channel_options, connect_async
+from hashfinder_client.tls import Tls
 
 _IDLE_SECONDS = 30.0
 _IDLE_CHANNELS = 32
@@ -39,10 +40,12 @@ class ChannelPool:
     def __init__(
         self,
         target: str,
-        open_channel: Callable[[str, Options], grpc.aio.Channel] = grpc.aio.insecure_channel,
+        tls: Tls | None = None,
+        open_channel: Callable[[str, Options, Tls | None], grpc.aio.Channel] = connect_async,
     ) -> None:
-        """Take where they lead, one of the forms of `check_target`."""
+        """Take where they lead, one of the forms of `check_target`, and how to speak TLS."""
         self._target = target
+        self._tls = tls
         self._options = list({**dict(channel_options(target)), **dict(_OPTIONS)}.items())
         self._open = open_channel
         self._leases: dict[str, Lease] = {}
@@ -54,10 +57,14 @@ class ChannelPool:
         return len(self._leases)
 
     def acquire(self, client: str) -> Lease:
-        """Return the channel of `client`, which must be released when the RPC has ended."""
+        """Return the channel of `client`, which must be released when the RPC has ended.
+
+        Raises:
+            ValueError: a file of TLS cannot be used any more.
+        """
         lease = self._leases.get(client)
         if lease is None:
-            channel = self._open(self._target, self._options)
+            channel = self._open(self._target, self._options, self._tls)
             lease = self._leases[client] = Lease(client, channel)
         elif lease.closing is not None:
             lease.closing.cancel()

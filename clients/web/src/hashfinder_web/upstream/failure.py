@@ -37,6 +37,10 @@ class Failure:
         return RpcStatus(self.code, self.message, self.details)
 
 
+UNREACHABLE = Failure(_Code.UNAVAILABLE, _TEXTS[_Code.UNAVAILABLE])
+"""What a client may know where no RPC could be made."""
+
+
 class RpcFailedError(Exception):
     """An RPC ended with a status other than OK."""
 

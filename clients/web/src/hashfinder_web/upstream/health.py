@@ -39,7 +39,10 @@ class ServerHealth:
             return self._serves
 
     async def _ask(self) -> bool:
-        lease = self._pool.acquire(_CLIENT)
+        try:
+            lease = self._pool.acquire(_CLIENT)
+        except ValueError:
+            return False
         renew = False
         try:
             stub: Any = HealthStub(lease.channel)

@@ -86,6 +86,8 @@ def fetch_all(url: str) -> list[str]:
 
 def _addresses(url: str) -> list[str]:
     """Return `url` once for each address of its host. A certificate is for the host by its name."""
+    if not url:
+        return []
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname is None:
         return [url]

@@ -7,19 +7,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
+import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from hashfinder_web.http import Request
-from hashfinder_web.upstream.channels import ChannelPool, Lease
-from hashfinder_web.upstream.failure import RpcFailedError, failure_of
+from hashfinder_web.upstream.channels import ChannelPool
+from hashfinder_web.upstream.failure import UNREACHABLE, RpcFailedError, failure_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACE_STATE = re.compile(r"[\x21-\x7e\x20]{1,512}")
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _KERNEL_KEY = "x-hashfinder-kernel"
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,11 @@ class Upstream:
 
     @asynccontextmanager
     async def _channel(self, caller: Caller) -> AsyncIterator[grpc.aio.Channel]:
-        lease: Lease = self._pool.acquire(caller.client)
+        try:
+            lease = self._pool.acquire(caller.client)
+        except ValueError as error:
+            _log.error("cannot speak TLS", reason=str(error), request_id=caller.request_id)
+            raise RpcFailedError(UNREACHABLE) from None
         renew = False
         try:
             yield lease.channel
