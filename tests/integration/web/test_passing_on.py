@@ -117,3 +117,25 @@ def test_a_server_without_estimates_searches_what_it_knows(serve: Serve) -> None
 
         status, lines = gateway.lines("old?algorithm=sha256")
         assert (501, "unimplemented") == (status, lines[-1]["end"]["code"])
+
+
+def test_clients_are_named_where_the_server_trusts_that(serve: Serve) -> None:
+    """By address and label; what a client says of itself is not passed on."""
+    recorder = _Recorder()
+    with run_gateway(serve(recorder), "--on-behalf-of") as gateway:
+        forged = {"hashfinder_on_behalf_of": "admin"}
+        gateway.call("Find", {"desiredName": "dad"}, **forged)
+        gateway.call("Find", {"desiredName": "dad"}, hashfinder_client="a")
+
+    users = [each["hashfinder-on-behalf-of"] for each in recorder.metadata]
+    assert ["127.0.0.1", "127.0.0.1/a"] == users
+    assert 1 == len(set(recorder.peers))
+
+
+def test_clients_are_not_named_otherwise(serve: Serve) -> None:
+    """Nor can they name themselves."""
+    recorder = _Recorder()
+    with run_gateway(serve(recorder)) as gateway:
+        gateway.call("Find", {"desiredName": "dad"}, hashfinder_on_behalf_of="admin")
+
+    assert "hashfinder-on-behalf-of" not in recorder.metadata[0]

@@ -78,7 +78,7 @@ def test_files_of_tls_that_cannot_be_used_are_named(flags: list[str], reason: st
 def test_plain_text_is_the_default() -> None:
     """With `--tls` alone, the CAs of the system are trusted."""
     assert load_settings([]).security is None
-    assert load_settings(["--tls=true"]).security is not None
+    assert load_settings(["--tls"]).security is not None
 
 
 def test_a_unix_socket_says_nothing_of_metrics() -> None:

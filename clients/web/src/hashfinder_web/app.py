@@ -51,7 +51,13 @@ class Application:
         self._metrics = metrics = Metrics()
         self._server_metrics = ServerMetrics(settings.metrics_url)
         self._health = ServerHealth(self._pool, _SERVICE.full_name)
-        gateway = Gateway(Upstream(self._pool), calls, metrics, settings.maximum_seconds)
+        gateway = Gateway(
+            Upstream(self._pool),
+            calls,
+            metrics,
+            settings.maximum_seconds,
+            names_clients=settings.on_behalf_of,
+        )
         site = Site(
             Guard(settings.host_names),
             [ConnectRoutes(_SERVICE, gateway), FindRoute(_SERVICE, gateway)],

@@ -6,7 +6,13 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliImplicitFlag,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from hashfinder_client.target import UNIX, check_target, host_of
 from hashfinder_client.tls import Tls
@@ -37,7 +43,7 @@ class Settings(BaseSettings):
 
     server: str = "127.0.0.1:50051"
     """The server: HOST:PORT, or dns:///HOST:PORT for all servers of that name in turn."""
-    tls: bool = False
+    tls: CliImplicitFlag[bool] = False
     """Whether to speak TLS to the server, trusting the CAs of the system, or those of --ca."""
     ca: str = ""
     """A file of CAs (PEM) to trust; the gateway then speaks TLS."""
@@ -45,6 +51,8 @@ class Settings(BaseSettings):
     """A file with the certificate (PEM) to show to the server; the gateway then speaks TLS."""
     key: str = ""
     """A file with the private key of --certificate (PEM)."""
+    on_behalf_of: CliImplicitFlag[bool] = False
+    """Whether to name each client to the server, by its address. The server must trust that."""
     server_metrics: str = ""
     """The URL of the server's metrics; empty for port 9464 of the server's host."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -166,6 +174,8 @@ def _allowed(name: str) -> str:
     schema = Settings.model_json_schema()["properties"][name]
     if "enum" in schema:
         return " or ".join(schema["enum"])
+    if schema["type"] == "boolean":
+        return "true or false"
     if schema["type"] == "string":
         return "a text"
     kind = "a whole number" if schema["type"] == "integer" else "a number"

@@ -52,14 +52,24 @@ class Gateway:
         calls: Calls,
         reporter: CallReporter,
         maximum_seconds: float,
+        *,
+        names_clients: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where RPCs are made and reported, and the longest deadline."""
+        """Take where RPCs are made and reported, and the longest deadline.
+
+        With `names_clients`, the server is given the client's name.
+        """
         self.upstream = upstream
         self.maximum_seconds = maximum_seconds
         self._calls = calls
         self._reporter = reporter
+        self._names_clients = names_clients
         self._clock = clock
+
+    def caller(self, request: Request) -> Caller:
+        """Return who makes `request`."""
+        return Caller.of(request, is_named=self._names_clients)
 
     @asynccontextmanager
     async def call(

@@ -18,7 +18,7 @@ from hashfinder_web.connect.codes import error_json, http_status
 from hashfinder_web.gateway import Gateway
 from hashfinder_web.http import HttpError, Request, respond, start, write
 from hashfinder_web.upstream.failure import Failure, RpcFailedError
-from hashfinder_web.upstream.rpc import Caller, Reply
+from hashfinder_web.upstream.rpc import Reply
 
 _LARGEST_BODY = 128 * 1024
 """The server takes 64 KiB of protobuf, and bytes in JSON are base64."""
@@ -69,7 +69,7 @@ class ConnectRoutes:
             await self._unary(method, request, send)
 
     async def _unary(self, method: MethodDescriptor, request: Request, send: Send) -> None:
-        caller = Caller.of(request)
+        caller = self._gateway.caller(request)
         headers = [("x-request-id", caller.request_id)]
         try:
             if request.method == "GET":
@@ -90,7 +90,7 @@ class ConnectRoutes:
         await respond(send, 200, content_type, codec.encode(answer, as_json=as_json), headers)
 
     async def _stream(self, method: MethodDescriptor, request: Request, send: Send) -> None:
-        caller = Caller.of(request)
+        caller = self._gateway.caller(request)
         as_json = _STREAM[request.content_type]
         error: Failure | None = None
         reply = Reply()

@@ -53,7 +53,7 @@ class FindRoute:
         if request.method != "GET":
             raise HttpError(405, "the method must be GET", [("allow", "GET")])
         await request.body(0)
-        caller = Caller.of(request)
+        caller = self._gateway.caller(request)
         headers = [("x-request-id", caller.request_id)]
         parameters: Parameters | None = None
         reply, last = Reply(), _Last()

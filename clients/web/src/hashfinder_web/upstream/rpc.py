@@ -20,6 +20,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACE_STATE = re.compile(r"[\x21-\x7e\x20]{1,512}")
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_ON_BEHALF_OF_KEY = "hashfinder-on-behalf-of"
 _KERNEL_KEY = "x-hashfinder-kernel"
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -30,30 +31,39 @@ class Caller:
     """On whose behalf an RPC is made, and what names it."""
 
     client: str
-    """Requests of one client share its part of the server."""
+    """Requests of one client share a channel."""
+    user: str
+    """Who it is for the server, where that trusts us; else empty."""
     request_id: str
     """Names the request in the logs of gateway and server."""
     trace: tuple[tuple[str, str], ...]
     """``traceparent`` and ``tracestate``, where the request has them."""
 
     @classmethod
-    def of(cls, request: Request) -> "Caller":
+    def of(cls, request: Request, *, is_named: bool) -> "Caller":
         """Return who makes `request`.
 
-        A connection is a client. A page may have several connections as one client, or be several
-        clients, by a label of its own in ``hashfinder-client``.
+        A connection is a client, unless the server is given the user's name: that is the address. A
+        page may have several connections as one client, or be several clients, by a label of its
+        own in ``hashfinder-client``.
         """
         address, port = request.peer
         label = request.headers.get("hashfinder-client", "")
-        client = f"{address} {label}" if _LABEL.fullmatch(label) else f"{address}:{port}"
+        is_labelled = _LABEL.fullmatch(label) is not None
+        user = client = ""  # all share one channel
+        if is_named:
+            user = f"{address}/{label}" if is_labelled else address
+        else:
+            client = f"{address} {label}" if is_labelled else f"{address}:{port}"
         given = request.headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        return cls(client, request_id, tuple(_trace(request.headers)))
+        return cls(client, user, request_id, tuple(_trace(request.headers)))
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What goes along with the RPC."""
-        return (("x-request-id", self.request_id), *self.trace)
+        named = ((_ON_BEHALF_OF_KEY, self.user),) if self.user else ()
+        return (("x-request-id", self.request_id), *self.trace, *named)
 
 
 @dataclass(slots=True)
