@@ -101,6 +101,7 @@ def test_counters_moved_by_what_the_job_did_and_no_more(stack: Stack, job: Job) 
         ("Find", "InvalidArgument"): 1,
         ("FindRange", "OK"): 1,
         ("FindRange", "Canceled"): 1,
+        ("Estimate", "OK"): 1,
     } == {(each.labels["grpc_method"], each.labels["grpc_code"]): each.value for each in handled}
 
     stopped = stack.query("hashfinder_cancellations_total > 0", at=job.ended)
