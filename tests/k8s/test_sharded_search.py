@@ -150,6 +150,7 @@ def test_every_exit_code_has_its_answer() -> None:
         ExitCode.INVALID: "FailJob",
         ExitCode.BUSY: "Count",
         ExitCode.UNTRUE: "FailJob",
+        ExitCode.DENIED: "FailJob",
         ExitCode.INTERRUPTED: "Ignore",
         ExitCode.BROKEN_PIPE: "Count",
         ExitCode.TERMINATED: "Ignore",

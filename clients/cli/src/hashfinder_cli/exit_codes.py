@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     INVALID = 6
     BUSY = 7
     UNTRUE = 8
+    DENIED = 9
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143
@@ -30,6 +31,7 @@ MEANINGS = {
     ExitCode.INVALID: "the server refused the request as invalid",
     ExitCode.BUSY: "your quota is used up, or the server is full: try later",
     ExitCode.UNTRUE: "the server sent a result that is not true",
+    ExitCode.DENIED: "the server does not know you, or does not let you do this",
     ExitCode.INTERRUPTED: "cancelled by SIGINT (Ctrl-C)",
     ExitCode.BROKEN_PIPE: "cancelled because the reader of the output has left",
     ExitCode.TERMINATED: "cancelled by SIGTERM",

@@ -11,7 +11,7 @@ from hashfinder_cli.options.groups import words_of
 from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import Kept, Limits, Ranges, SearchConnection, Shown, Wanted
 from hashfinder_cli.options.secrets import Secrets
-from hashfinder_cli.security import tls_of
+from hashfinder_cli.security import tls_of, token_of
 from hashfinder_client.division import DEFAULT_RANGE_SIZE, Division
 from hashfinder_client.query import Query
 from hashfinder_client.resumable_search import ResumableSearch
@@ -19,6 +19,7 @@ from hashfinder_client.retry import DEFAULT_RETRIES, RetryPolicy
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL
 from hashfinder_client.sharded_search import ShardedSearch
 from hashfinder_client.tls import Tls
+from hashfinder_client.token_file import TokenFile
 from hashfinder_rules import query as rules
 
 
@@ -80,6 +81,15 @@ class Search:
             typer.BadParameter: a file cannot be used.
         """
         return tls_of(self.connection)
+
+    @cached_property
+    def token(self) -> TokenFile | None:
+        """The token to send; None for none.
+
+        Raises:
+            typer.BadParameter: it cannot be used.
+        """
+        return token_of(self.connection, self.tls)
 
     @property
     def shows_progress(self) -> bool:

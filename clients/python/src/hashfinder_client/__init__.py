@@ -9,6 +9,7 @@ The client knows the server only through its contract, and starts one with `Loca
 
 from hashfinder_client.async_finder import AsyncFinder
 from hashfinder_client.errors import (
+    AccessDeniedError,
     BudgetSpentError,
     BusyError,
     DeadlinePassedError,
@@ -30,6 +31,7 @@ from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.tls import Tls
 
 __all__ = [
+    "AccessDeniedError",
     "AsyncFinder",
     "BudgetSpentError",
     "BusyError",

@@ -1,6 +1,7 @@
 """`AsyncFinder`: the client for asyncio."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -17,6 +18,7 @@ from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.search_runner import SearchRunner
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
 from hashfinder_client.tls import Tls
+from hashfinder_client.token_file import TokenFile
 from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
 
@@ -31,12 +33,15 @@ class AsyncFinder:
         policy: RetryPolicy | None = None,
         progress_interval: float = DEFAULT_PROGRESS_INTERVAL,
         tls: Tls | None = None,
+        token_file: str | os.PathLike[str] | None = None,
     ) -> None:
         """Connect with the first search. The arguments are those of `Finder`."""
         self._settings = FinderSettings(
             timeout=timeout, policy=policy or RetryPolicy(), progress_interval=progress_interval
         )
-        self._channel = RenewableChannel(target, connect_async, tls)
+        self._channel = RenewableChannel(
+            target, connect_async, tls, None if token_file is None else TokenFile(token_file)
+        )
         self._runners: set[SearchRunner] = set()
         self._cancelled_at = -LINGER
 

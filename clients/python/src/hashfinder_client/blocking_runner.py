@@ -72,7 +72,7 @@ class BlockingRunner:
             find_range = channel.unary_stream(
                 _FIND_RANGE, HashNameRequest.SerializeToString, HashNameResponse.FromString
             )
-            call = find_range(request, timeout=timeout)
+            call = find_range(request, timeout=timeout, metadata=self._channel.metadata)
         except ValueError as error:  # The channel is closed.
             self._channel.release(channel, renew=False)
             raise FinderClosedError(self._search.next_position) from error

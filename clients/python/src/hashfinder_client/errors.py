@@ -122,6 +122,14 @@ class InvalidSearchError(StoppedError):
     """The server refused the request. The caller corrects it: see `details.violations`."""
 
 
+class AccessDeniedError(StoppedError):
+    """The server does not know who asks, or does not allow it. The caller asks its operator.
+
+    `details.reason` says which: ``TOKEN_MISSING``, ``TOKEN_UNKNOWN``, ``CERTIFICATE_UNKNOWN`` or
+    ``NOT_ALLOWED``. Another try would end alike.
+    """
+
+
 class OutdatedServerError(StoppedError):
     """The server is too old for what was asked, and would search for something else.
 
@@ -143,4 +151,6 @@ _BY_STATUS: dict[StatusCode, type[StoppedError]] = {
     StatusCode.UNAVAILABLE: UnavailableError,
     StatusCode.DEADLINE_EXCEEDED: DeadlinePassedError,
     StatusCode.INVALID_ARGUMENT: InvalidSearchError,
+    StatusCode.UNAUTHENTICATED: AccessDeniedError,
+    StatusCode.PERMISSION_DENIED: AccessDeniedError,
 }

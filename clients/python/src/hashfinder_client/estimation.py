@@ -41,7 +41,7 @@ def estimate(
         ask = used.unary_unary(
             _ESTIMATE, HashNameRequest.SerializeToString, SearchEstimate.FromString
         )
-        return ask(query.message(), timeout=rpc_timeout(timeout))
+        return ask(query.message(), timeout=rpc_timeout(timeout), metadata=channel.metadata)
     except grpc.RpcError as error:
         # It has all that is asked for.
         ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))
@@ -62,7 +62,9 @@ async def estimate_async(
     used = channel.acquire()
     ended = RpcStatus(grpc.StatusCode.OK)
     try:
-        return await HashFinderStub(used).Estimate(query.message(), timeout=rpc_timeout(timeout))
+        return await HashFinderStub(used).Estimate(
+            query.message(), timeout=rpc_timeout(timeout), metadata=channel.metadata
+        )
     except grpc.aio.AioRpcError as error:
         ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))  # Likewise.
         raise _error(ended) from error

@@ -1,5 +1,6 @@
 """`Finder`: the client for programs that block."""
 
+import os
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import RetryPolicy
 from hashfinder_client.settings import DEFAULT_PROGRESS_INTERVAL, DEFAULT_TIMEOUT, FinderSettings
 from hashfinder_client.tls import Tls
+from hashfinder_client.token_file import TokenFile
 from hashfinder_proto.hash_name_pb2 import SearchEstimate
 
 
@@ -32,6 +34,7 @@ class Finder:
         policy: RetryPolicy | None = None,
         progress_interval: float = DEFAULT_PROGRESS_INTERVAL,
         tls: Tls | None = None,
+        token_file: str | os.PathLike[str] | None = None,
     ) -> None:
         """Connect with the first search.
 
@@ -44,15 +47,19 @@ class Finder:
             progress_interval: seconds between two reports, 0.05 to 3600. A connection that is lost
                 costs at most what is searched in this time.
             tls: how to speak TLS; None for plain text.
+            token_file: the file with the token that says who asks; the next RPC after a change has
+                the new one. Only over TLS, or to a server on this machine.
 
         Raises:
             ValueError: the target is none of these, or a number is out of its range, or a file of
-                `tls` cannot be used.
+                `tls` or the token cannot be used, or would be sent in plain text over a network.
         """
         self._settings = FinderSettings(
             timeout=timeout, policy=policy or RetryPolicy(), progress_interval=progress_interval
         )
-        self._channel = RenewableChannel(target, connect, tls)
+        self._channel = RenewableChannel(
+            target, connect, tls, None if token_file is None else TokenFile(token_file)
+        )
         self._lock = threading.Lock()
         self._runners: set[BlockingRunner] = set()
         self._cancelled_at = -LINGER

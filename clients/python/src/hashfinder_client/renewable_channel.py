@@ -19,6 +19,7 @@ from hashfinder_client.proxy import proxy_note
 from hashfinder_client.status import RpcStatus
 from hashfinder_client.target import check_target
 from hashfinder_client.tls import Tls, closed_note
+from hashfinder_client.token_file import Metadata, TokenFile
 
 _Channel = TypeVar("_Channel", grpc.Channel, grpc.aio.Channel)
 
@@ -31,6 +32,7 @@ class RenewableChannel(Generic[_Channel]):
         target: str | _Channel,
         open_channel: Callable[[str, Options, Tls | None], _Channel],
         tls: Tls | None = None,
+        token: TokenFile | None = None,
     ) -> None:
         """Open the first channel, which connects with the first RPC.
 
@@ -39,10 +41,12 @@ class RenewableChannel(Generic[_Channel]):
                 remains the caller's.
             open_channel: opens a channel to a target, with options and TLS.
             tls: None for plain text.
+            token: whom every RPC is made for; None for nobody in particular.
 
         Raises:
-            ValueError: the target is none of these, or a file of `tls` cannot be used, or TLS was
-                asked for on a channel that is open.
+            ValueError: the target is none of these, or a file of `tls` cannot be used, or TLS or a
+                token was given for a channel that is open, or the token would be sent in plain text
+                over a network.
         """
         self._lock = threading.Lock()
         self._uses: Counter[_Channel] = Counter()
@@ -50,17 +54,28 @@ class RenewableChannel(Generic[_Channel]):
         self._proxy_note = proxy_note(target) if isinstance(target, str) else ""
         self._tls = tls
         self._stamps = tls and tls.stamps()
+        self._token = token
         self._is_closed = False
         self._current: _Channel
         if isinstance(target, str):
             checked = check_target(target)
+            if token is not None:
+                token.check_way(checked, tls)
             self._renew = partial(open_channel, checked, channel_options(target), tls)
             self._current = self._renew()
         elif tls is not None:
             message = "tls: a channel brings its own"
             raise ValueError(message)
+        elif token is not None:
+            message = "token_file: nothing is known of the way of a channel that is open"
+            raise ValueError(message)
         else:
             self._current = target
+
+    @property
+    def metadata(self) -> Metadata:
+        """What an RPC sends beside its request. Not call credentials: `check_way` was asked."""
+        return () if self._token is None else self._token.metadata()
 
     def annotated(self, status: RpcStatus) -> RpcStatus:
         """Return `status` with what is worth knowing about the way to the server, if it failed."""

@@ -131,7 +131,11 @@ class SearchRunner:
         stub = HashFinderStub(channel)
         begin = stub.FindRange if self._streams else stub.Find
         try:
-            return begin(part.search.request(), timeout=part.search.remaining())
+            return begin(
+                part.search.request(),
+                timeout=part.search.remaining(),
+                metadata=self._channel.metadata,
+            )
         except grpc.aio.UsageError as error:
             raise FinderClosedError(self.next_position) from error
 

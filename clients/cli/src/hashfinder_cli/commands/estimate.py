@@ -50,7 +50,7 @@ def estimate(search: Search, *, timeout: float) -> ExitCode:
 
 
 def _ask(search: Search, timeout: float) -> SearchEstimate:
-    channel = RenewableChannel(search.server, connect, search.tls)
+    channel = RenewableChannel(search.server, connect, search.tls, search.token)
     try:
         return ask(channel, search.query, timeout)
     finally:

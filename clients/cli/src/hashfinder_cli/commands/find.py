@@ -79,7 +79,7 @@ async def _find(succession: Succession, output: Output, keeper: Keeper | None) -
         reported_to(loop, partial(set_once, stop)),
         StatusLine(search, sys.stderr) as status,
     ):
-        channel = RenewableChannel(search.server, connect_async, search.tls)
+        channel = RenewableChannel(search.server, connect_async, search.tls, search.token)
         try:
             driver = Driver(succession, channel, sys.stdout, output, status, keeper)
             return await driver.run(stop)

@@ -58,6 +58,14 @@ class Connection:
             help="The private key of --certificate (PEM).",
         ),
     ] = None
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="HASHFINDER_TOKEN_FILE",
+            help="Send the token in FILE, over TLS or to a server on this machine.",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself.

@@ -192,6 +192,15 @@ def _internal(error: StoppedError, search: Search) -> _Explained:
     return ExitCode.FAULT, sentence, "\n".join(filter(None, [advice, _resume(error, search)]))
 
 
+def _denied(sentence: str, advice: str) -> Callable[[StoppedError, Search], _Explained]:
+    def explained(error: StoppedError, search: Search) -> _Explained:
+        whole = sentence.format(server=search.server, text=plain(error.text))
+        lines = filter(None, [advice, _resume(error, search)])
+        return ExitCode.DENIED, whole, "\n".join(lines)
+
+    return explained
+
+
 def _outdated(_: StoppedError, search: Search) -> _Explained:
     sentence = (
         f"The server at {search.server} is too old for this search: it has no Estimate, knows only"
@@ -221,6 +230,19 @@ _BY_REASON: dict[str, Callable[[StoppedError, Search], _Explained]] = {
     "SERVER_OVERLOADED": _busy("The server has as many searches as it takes."),
     "SERVER_DRAINING": _draining,
     "TIME_LIMIT_REACHED": _time_limit,
+    "TOKEN_MISSING": _denied(
+        "The server at {server} wants to know who asks.",
+        "Add --token-file FILE, or --certificate and --key; its operator has them for you.",
+    ),
+    "TOKEN_UNKNOWN": _denied(
+        "The server at {server} does not know the token that was sent.",
+        "Ask its operator for a new one, and put it into the file of --token-file.",
+    ),
+    "CERTIFICATE_UNKNOWN": _denied(
+        "The server at {server} does not know the client of the certificate: {text}.",
+        "Ask its operator to let this client in.",
+    ),
+    "NOT_ALLOWED": _denied("The server at {server} does not allow this: {text}.", ""),
 }
 _BY_STATUS: dict[StatusCode, Callable[[StoppedError, Search], _Explained]] = {
     StatusCode.OK: _no_result,
@@ -229,5 +251,7 @@ _BY_STATUS: dict[StatusCode, Callable[[StoppedError, Search], _Explained]] = {
     StatusCode.UNAVAILABLE: _unavailable,
     StatusCode.DEADLINE_EXCEEDED: _deadline,
     StatusCode.INTERNAL: _internal,
+    StatusCode.UNAUTHENTICATED: _denied("The server at {server} does not know you: {text}", ""),
+    StatusCode.PERMISSION_DENIED: _denied("The server at {server} does not allow this: {text}", ""),
     StatusCode.UNIMPLEMENTED: _no_service,
 }
