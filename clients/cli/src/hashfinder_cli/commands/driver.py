@@ -66,7 +66,7 @@ class Driver:
         """Whether something that the search has returned is not shown yet."""
 
     async def run(self, stop: asyncio.Future[int]) -> ExitCode:
-        """Search until that ends, a signal comes out of `stop`, or the reader leaves; show the end."""
+        """Search until that ends, a signal comes out of `stop` or the reader leaves; show why."""
         following = asyncio.create_task(self._follow())
         watching = asyncio.create_task(self._watch())
         try:
