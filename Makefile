@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+PROCESSES ?= 4
 LOCK_ARGS ?=
 BENCH_ARGS ?=
 MINUTES ?= 2
@@ -66,8 +67,9 @@ certs: setup ## Make a CA for tests, and certificates of a server and a client, 
 
 # --- Test and check ---
 
-test: setup ## Run the tests that need only `make setup` (PYTEST_ARGS="-k name")
-	$(BIN)/pytest $(PYTEST_ARGS)
+# Most tests wait for a server rather than for the CPU: more processes than cores.
+test: setup ## Run the tests that need only `make setup` (PYTEST_ARGS="-k name", PROCESSES=4)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 test-tools: setup tools ## Run the tests that need the programs of `make tools`
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m tools $(PYTEST_ARGS)

@@ -1,0 +1,40 @@
+"""Tests run several at once, but those that measure time or shares run alone."""
+
+import fcntl
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def runs_alone(item: pytest.Item) -> bool:
+    """Return whether no other test may run beside this one."""
+    return item.get_closest_marker("alone") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that run alone at the end: before it, none has to wait for them."""
+    items.sort(key=runs_alone)
+
+
+# Around pytest-timeout, which would count the wait as the test's own time.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Share the machine with the other processes of pytest-xdist, or have it alone."""
+    assert item.config.cache is not None
+    folder = item.config.cache.mkdir("turns")
+    with ExitStack() as turn:
+        # Others wait at the door meanwhile: else a test that runs alone might never enter.
+        with locked(folder / "door", fcntl.LOCK_EX):
+            mode = fcntl.LOCK_EX if runs_alone(item) else fcntl.LOCK_SH
+            turn.enter_context(locked(folder / "room", mode))
+        return (yield)
+
+
+@contextmanager
+def locked(path: Path, mode: int) -> Iterator[None]:
+    """Hold a lock between processes."""
+    with path.open("w") as file:
+        fcntl.flock(file, mode)
+        yield
