@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,22 +16,31 @@ NO_SERVER = "127.0.0.1:9"
 """The discard port: what needs a server there fails."""
 
 
-@pytest.fixture(autouse=True)
-def _no_configuration_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate(monkeypatch)
+@pytest.fixture(scope="module", autouse=True)
+def _no_configuration_of_the_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch)
+        yield
 
 
-@pytest.fixture(params=["sha1", "sha256"])
-def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """Return a repository with a merge at the tip of ``main``."""
-    folder = tmp_path / "repository"
-    git(tmp_path, "init", "--quiet", f"--object-format={request.param}", "-b", "main", str(folder))
+@pytest.fixture(scope="module", params=["sha1", "sha256"])
+def merged(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Return a repository with a merge at the tip of ``main``, to be copied."""
+    folder = tmp_path_factory.mktemp("merged")
+    form = f"--object-format={request.param}"
+    git(folder, "init", "--quiet", form, "-b", "main", str(folder))
     git(folder, "commit", "--quiet", "--allow-empty", "--message=root")
     git(folder, "checkout", "--quiet", "-b", "side")
     git(folder, "commit", "--quiet", "--allow-empty", "--message=side")
     git(folder, "checkout", "--quiet", "main")
     git(folder, "merge", "--quiet", "--no-ff", "--message=Merge side", "side")
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, merged: Path) -> Path:
+    """Return the repository of one test."""
+    return shutil.copytree(merged, tmp_path / "repository")
 
 
 @pytest.fixture

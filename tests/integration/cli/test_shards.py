@@ -21,8 +21,8 @@ SLOW = ("--kernel", "python", "--workers", "1")
 """Some ten thousand hashes a second, so that a search lasts for seconds."""
 RARE = ("doctorwho", "--show-inferior", "5", "--json")
 """A search with a result for every 500 hashes or so, and no ideal one."""
-HASHES = 100_000
-RANGE = 5_000
+HASHES = 60_000
+RANGE = 3_000
 
 
 @pytest.fixture(scope="module")
@@ -199,10 +199,10 @@ def test_processes(
     The file of each says how it ended.
     """
     three = replicas(*SLOW)
-    asked = ["find", "doct", "--server", three.target, "--range-size", "30000"]
-    whole = call("find", "doct", "--server", module_server.address, "--json")
+    asked = ["find", "moon", "--server", three.target, "--range-size", "9000"]
+    whole = call("find", "moon", "--server", module_server.address, "--json")
     position = parsed(whole.stdout)[0]["position"]
-    assert 2 == position // 30_000
+    assert 2 == position // 9_000
     files = [tmp_path / f"{index}" for index in range(3)]
     processes = [
         start(*asked, "--shard", f"{index}/3", "--result-file", str(file))
@@ -221,7 +221,7 @@ def test_processes(
         if text := file.read_text():  # none where the signal came before the search began
             *_, end = parsed(text)
             assert code == end["exit_code"]
-            assert code == 0 or end["next_position"] % (3 * 30_000) == 0
+            assert code == 0 or end["next_position"] % (3 * 9_000) == 0
     for server in three.servers.values():
         server.wait_until_idle()
 
@@ -300,10 +300,10 @@ def test_more_shards_than_the_server_lets_a_client_have(
 ) -> None:
     """The surplus waits while others run: no range fails, and the result is the same."""
     strict = server_process("--maximum-searches-per-client", "2", *SLOW)
-    asked = ["find", *RARE, "--maximum-hashes", "60000", "--server"]
+    asked = ["find", *RARE, "--maximum-hashes", "30000", "--server"]
 
     whole = call(*asked, module_server.address)
-    done = call(*asked, strict.address, "--shards", "12", "--range-size", "5000", "--retry", "0")
+    done = call(*asked, strict.address, "--shards", "12", "--range-size", "2500", "--retry", "0")
 
     assert 3 == done.returncode
     assert positions(parsed(whole.stdout)) == positions(parsed(done.stdout))

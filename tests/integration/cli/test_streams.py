@@ -133,7 +133,7 @@ def test_slow_reader_of_a_pipe_that_does_not_block(
     """Every line arrives, though the pipe is full again and again, and the exit code is right."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    asked = ["find", "doctorwho12345", "--show-inferior", "14", "--maximum-hashes", "20000"]
+    asked = ["find", "doctorwho12345", "--show-inferior", "14", "--maximum-hashes", "5000"]
     asked += ["--server", module_server.address, *options]
     with (tmp_path / "stderr").open("w") as stderr:
         process = start(*asked, stdout=writer, stderr=stderr)
@@ -145,7 +145,7 @@ def test_slow_reader_of_a_pipe_that_does_not_block(
     os.close(reader)
 
     assert 3 == process.wait(20)
-    assert 20_000 + len(options) == lines
+    assert 5_000 + len(options) == lines
 
 
 @pytest.mark.parametrize("command", ["--help", "--version"])

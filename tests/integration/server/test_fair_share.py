@@ -13,6 +13,8 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server_process import ServerProcess, run_server
 
+pytestmark = pytest.mark.alone
+
 WORKERS = 2
 ACCESS = Path(__file__).parent / "access"
 FILES = {"tokens": "tokens", "policy": "policy.toml"}

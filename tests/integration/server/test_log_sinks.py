@@ -29,6 +29,7 @@ from tests.integration.server_process import (
 
 DROPPED = "hashfinder_log_lines_dropped_total"
 HOPELESS = HashNameRequest(desired_name="hopelessly")
+SMALL_QUEUE = "from hashfinder.observability import log_writer\nlog_writer._CAPACITY = 500"
 
 
 class Server:
@@ -83,10 +84,18 @@ def health(channel: grpc.Channel) -> int:
 
 
 @contextmanager
-def started(*flags: str, **streams: Any) -> Iterator[Server]:  # noqa: ANN401  # Popen's
-    """Run a server with streams of the test's choice, the others on /dev/null."""
+def started(
+    *flags: str,
+    before: str = "",
+    **streams: Any,  # noqa: ANN401  # Popen's
+) -> Iterator[Server]:
+    """Run a server with streams of the test's choice, the others on /dev/null.
+
+    `before` is Python that the process runs first.
+    """
     chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
-    process = subprocess.Popen(server_command(*flags), env=server_environment(), **chosen)
+    command = server_command(*flags, before=before)
+    process = subprocess.Popen(command, env=server_environment(), **chosen)
     try:
         yield Server(process)
     finally:
@@ -151,10 +160,10 @@ def test_reader_that_does_not_read(non_blocking: bool) -> None:  # noqa: FBT001 
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(writer, not non_blocking)
-    with started("--log-level", "debug", stderr=writer) as server:
+    with started("--log-level", "debug", before=SMALL_QUEUE, stderr=writer) as server:
         os.close(writer)
         with grpc.insecure_channel(server.address) as channel:
-            for _ in range(40):  # each is a line
+            for _ in range(3):  # each is a line
                 calls = [_check(channel) for _ in range(300)]
                 for call in calls:
                     assert health_pb2.HealthCheckResponse.SERVING == call.result(20).status

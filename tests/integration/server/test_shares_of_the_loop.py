@@ -15,6 +15,8 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server.crowd import DENSE, crowd
 from tests.integration.server_process import ServerProcess, run_server
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def fair_server() -> Iterator[ServerProcess]:
