@@ -8,6 +8,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from hashfinder_cli.exit_codes import MEANINGS, ExitCode
+from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.explanations import explain, explain_pause
 from hashfinder_client.errors import StoppedError
@@ -19,15 +20,15 @@ from tests.unit.cli.searches import search
 SEARCH = search(server="host:1")
 
 
-def explained(ended: RpcStatus, next_position: int | None = None) -> Ending:
+def explained(ended: RpcStatus, next_position: int | None = None, asked: Search = SEARCH) -> Ending:
     """Return what `ended` means for a search, after progress to `next_position`."""
-    resumable = SEARCH.range_search(SEARCH.query, None)
+    resumable = asked.range_search(asked.query, None)
     if next_position is not None:
         progress = SearchProgress(hashes_computed=next_position, next_position=next_position)
         resumable.take(HashNameResponse(progress=progress))
     with pytest.raises(StoppedError) as stopped:
         resumable.end(ended)
-    return explain(stopped.value, SEARCH)
+    return explain(stopped.value, asked)
 
 
 def rich(*details: Message) -> Status:
@@ -68,6 +69,14 @@ def test_unavailable(text: str, sentence: str) -> None:
 
     assert (ExitCode.UNAVAILABLE, sentence) == (ending.code, ending.sentence)
     assert "--start-position 8" in ending.advice
+    assert "--local" not in ending.advice
+
+
+def test_nothing_at_the_default_address() -> None:
+    """It says how to have a server there, and how to do without."""
+    text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:1: Connection refused"
+    ending = explained(RpcStatus(StatusCode.UNAVAILABLE, text), asked=search())
+    assert "Start a server with hashfinder-server, or search without one: --local." == ending.advice
 
 
 def test_details_overrule_the_messages() -> None:

@@ -70,24 +70,31 @@ def check_server(context: typer.Context, value: str) -> str:
 
 
 def check_local(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - Typer calls it so
-    """Refuse a private server beside one that is named; a variable that names one gives way."""
-    if value and _source_of_server(context) == "COMMANDLINE":
-        message = "--local and --server exclude each other"
+    """Refuse a private server beside options of another; variables of another give way."""
+    given = [name for name in _OF_A_SERVER if _source(context, name) == "COMMANDLINE"]
+    if value and given:
+        message = f"--local and --{given[0]} exclude each other"
         raise typer.BadParameter(message)
     return value
 
 
 def local_by_default(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - likewise
-    """Do the same, and take a private server where none is named and one can be started."""
+    """Do the same, and take a private server where no other is meant and one can be started."""
     if context.resilient_parsing or check_local(context, value):
         return value
     from hashfinder_client.local_server import LocalServer  # noqa: PLC0415 - see check_server
 
-    return _source_of_server(context) == "DEFAULT" and LocalServer.is_installed()
+    is_free = _source(context, "server") == "DEFAULT" and not any(
+        _source(context, name) == "COMMANDLINE" for name in _OF_A_SERVER
+    )
+    return is_free and LocalServer.is_installed()
 
 
-def _source_of_server(context: typer.Context) -> str:
-    source = context.get_parameter_source("server")
+_OF_A_SERVER = ("server", "tls", "ca", "certificate", "key")
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
     return "" if source is None else source.name
 
 

@@ -13,14 +13,14 @@ MOST_SHARDS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Which server."""
+    """Which server, and how. The options are eager: check_local asks where each is from."""
 
     server: Annotated[
         str,
         typer.Option(
             metavar="HOST:PORT",
             envvar="HASHFINDER_SERVER",
-            is_eager=True,  # check_local asks where it is from
+            is_eager=True,
             callback=checks.check_server,
             help="The server; dns:///HOST:PORT for all servers of that name in turn, unix:/path for"
             " a socket on this machine.",
@@ -31,6 +31,7 @@ class Connection:
         typer.Option(
             "--tls",
             envvar="HASHFINDER_TLS",
+            is_eager=True,
             help="Speak TLS, and trust the CAs of the system, or those of --ca.",
         ),
     ] = False
@@ -39,6 +40,7 @@ class Connection:
         typer.Option(
             metavar="FILE",
             envvar="HASHFINDER_CA",
+            is_eager=True,
             help="Speak TLS, and trust the CAs in FILE (PEM).",
         ),
     ] = None
@@ -47,6 +49,7 @@ class Connection:
         typer.Option(
             metavar="FILE",
             envvar="HASHFINDER_CERTIFICATE",
+            is_eager=True,
             help="Speak TLS, and show the certificate in FILE (PEM) to the server.",
         ),
     ] = None
@@ -55,6 +58,7 @@ class Connection:
         typer.Option(
             metavar="FILE",
             envvar="HASHFINDER_KEY",
+            is_eager=True,
             help="The private key of --certificate (PEM).",
         ),
     ] = None

@@ -10,7 +10,7 @@ from grpc import StatusCode
 
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.flags import FLAGS, in_flags
-from hashfinder_cli.options.search import Connection
+from hashfinder_cli.options.search import DEFAULT_SERVER, Connection
 from hashfinder_cli.search import Search
 from hashfinder_cli.view.ending import Ending
 from hashfinder_cli.view.text import plain
@@ -154,8 +154,18 @@ def _exhausted(error: StoppedError, search: Search) -> _Explained:
 
 def _unavailable(error: StoppedError, search: Search) -> _Explained:
     text = plain(error.text)
-    advice = filter(None, [tls_advice(text, search.connection), _resume(error, search)])
+    advice = filter(
+        None,
+        [tls_advice(text, search.connection), _local_advice(text, search), _resume(error, search)],
+    )
     return ExitCode.UNAVAILABLE, unreachable(search.server, text), "\n".join(advice)
+
+
+def _local_advice(text: str, search: Search) -> str:
+    """Return how to search where nothing listens at the address that is asked by default."""
+    if search.server != DEFAULT_SERVER or "refused" not in text:
+        return ""
+    return "Start a server with hashfinder-server, or search without one: --local."
 
 
 def _deadline(error: StoppedError, search: Search) -> _Explained:
