@@ -64,13 +64,14 @@ def test_a_wrong_value_is_named_with_what_it_may_be(flag: str, value: str, reaso
     [
         (["--ca=/nowhere"], "--ca (HASHFINDER_WEB_CA): cannot read /nowhere"),
         (["--certificate=/nowhere"], "--certificate and --key: certificate and key need"),
+        (["--token-file=/nowhere"], "--token-file (HASHFINDER_WEB_TOKEN_FILE): cannot read /nowh"),
         (["--key=/nowhere"], "--certificate and --key: certificate and key need"),
     ],
 )
 def test_files_of_tls_that_cannot_be_used_are_named(flags: list[str], reason: str) -> None:
     """When the settings are read, not with the first search."""
     with pytest.raises(SettingsInvalidError) as caught:
-        _ = load_settings(flags).security
+        load_settings(flags).check_files()
 
     assert str(caught.value).startswith(reason)
 

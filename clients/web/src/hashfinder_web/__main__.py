@@ -18,7 +18,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hashfinder_client.tls import Tls
     from hashfinder_web.config import Settings
 
 _SAME_SIGNAL_SECONDS = 0.2
@@ -43,7 +42,7 @@ def main() -> int:
         return 0
     try:
         settings = load_settings(sys.argv[1:])
-        tls = settings.security
+        settings.check_files()
     except SettingsInvalidError as error:
         _complain(str(error))
         return 2
@@ -60,17 +59,17 @@ def main() -> int:
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal)
     writer = configure_logging(as_json=as_json, level=settings.log_level)
     try:
-        return _serve(settings, tls, announces=not as_json)
+        return _serve(settings, announces=not as_json)
     finally:
         writer.stop()
 
 
-def _serve(settings: Settings, tls: Tls | None, *, announces: bool) -> int:
+def _serve(settings: Settings, *, announces: bool) -> int:
     from hashfinder_web.listener import BindError  # noqa: PLC0415
 
     log = logging.getLogger(__name__)
     try:
-        asyncio.run(_live(settings, tls, announces=announces))
+        asyncio.run(_live(settings, announces=announces))
     except BindError as error:
         log.error("failed", extra={"reason": str(error)})  # noqa: TRY400
         return 1
@@ -80,10 +79,10 @@ def _serve(settings: Settings, tls: Tls | None, *, announces: bool) -> int:
     return 0
 
 
-async def _live(settings: Settings, tls: Tls | None, *, announces: bool) -> None:
+async def _live(settings: Settings, *, announces: bool) -> None:
     from hashfinder_web.app import Application  # noqa: PLC0415
 
-    application = Application(settings, tls)
+    application = Application(settings)
     signalled_at: list[float] = []
 
     def handle(signum: int) -> None:

@@ -5,7 +5,6 @@ from importlib.metadata import version
 
 import structlog
 
-from hashfinder_client.tls import Tls
 from hashfinder_proto import hash_name_pb2
 from hashfinder_web.calls import Calls
 from hashfinder_web.config import Settings
@@ -33,12 +32,11 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class Application:
     """The whole gateway, from its settings. Create it on the event loop that runs it."""
 
-    def __init__(self, settings: Settings, tls: Tls | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Build all parts and bind the port; nothing is served before `run`.
 
-        `tls` is how to speak TLS to the server; None for plain text.
-
         Raises:
+            SettingsInvalidError: a file of TLS, or of the token, cannot be used.
             BindError: the address cannot be listened on.
         """
         self._settings = settings
@@ -46,13 +44,13 @@ class Application:
         bracketed = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.address = f"{bracketed}:{self._listeners[0].getsockname()[1]}"
         """Where it is served, as HOST:PORT."""
-        self._pool = ChannelPool(settings.server, tls)
+        self._pool = ChannelPool(settings.server, settings.security)
         self._calls = calls = Calls(settings.maximum_searches)
         self._metrics = metrics = Metrics()
         self._server_metrics = ServerMetrics(settings.metrics_url)
         self._health = ServerHealth(self._pool, _SERVICE.full_name)
         gateway = Gateway(
-            Upstream(self._pool),
+            Upstream(self._pool, settings.token),
             calls,
             metrics,
             settings.maximum_seconds,

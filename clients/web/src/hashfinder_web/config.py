@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from hashfinder_client.target import UNIX, check_target, host_of
 from hashfinder_client.tls import Tls
+from hashfinder_client.token_file import TokenFile
 
 _PREFIX = "HASHFINDER_WEB_"
 _METRICS_PORT = 9464
@@ -51,6 +52,8 @@ class Settings(BaseSettings):
     """A file with the certificate (PEM) to show to the server; the gateway then speaks TLS."""
     key: str = ""
     """A file with the private key of --certificate (PEM)."""
+    token_file: str = ""
+    """A file with the token to send to the server: over TLS, or on this machine."""
     on_behalf_of: CliImplicitFlag[bool] = False
     """Whether to name each client to the server, by its address. The server must trust that."""
     server_metrics: str = ""
@@ -102,6 +105,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    def check_files(self) -> None:
+        """Read the files that settings name.
+
+        Raises:
+            SettingsInvalidError: one cannot be used.
+        """
+        _ = self.security, self.token
+
     @property
     def security(self) -> Tls | None:
         """How to speak TLS to the server; None for plain text.
@@ -117,12 +128,24 @@ class Settings(BaseSettings):
             )
             tls.credentials()
         except ValueError as error:
-            field, is_named, what = str(error).partition(": ")
-            message = f"--certificate and --key: {error}"
-            if is_named:
-                message = f"--{field} ({_PREFIX}{field.upper()}): {what}"
-            raise SettingsInvalidError(message) from None
+            raise _unusable(error) from None
         return tls
+
+    @property
+    def token(self) -> TokenFile | None:
+        """The token to send to the server; None for none.
+
+        Raises:
+            SettingsInvalidError: the file cannot be used, or its token would go in plain text.
+        """
+        if not self.token_file:
+            return None
+        try:
+            token = TokenFile(self.token_file)
+            token.check_way(self.server, self.security)
+        except ValueError as error:
+            raise _unusable(error) from None
+        return token
 
     @property
     def metrics_url(self) -> str:
@@ -163,6 +186,16 @@ def discard_foreign_variables() -> None:
     """Remove variables that are meant for other programs. Call it before the imports."""
     for name in _FOREIGN:
         os.environ.pop(name, None)
+
+
+def _unusable(error: ValueError) -> SettingsInvalidError:
+    """Return the error of a file, whose field the client library names."""
+    field, is_named, what = str(error).partition(": ")
+    message = f"--certificate and --key: {error}"
+    if is_named:
+        flag = field.replace("_", "-")
+        message = f"--{flag} ({_PREFIX}{field.upper()}): {what}"
+    return SettingsInvalidError(message)
 
 
 def _names(value: str) -> list[str]:

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from hashfinder_client.token_file import Metadata, TokenFile
 from hashfinder_web.http import Request
 from hashfinder_web.upstream.channels import ChannelPool
 from hashfinder_web.upstream.failure import UNREACHABLE, RpcFailedError, failure_of
@@ -60,7 +61,7 @@ class Caller:
         return cls(client, user, request_id, tuple(_trace(request.headers)))
 
     @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> Metadata:
         """What goes along with the RPC."""
         named = ((_ON_BEHALF_OF_KEY, self.user),) if self.user else ()
         return (("x-request-id", self.request_id), *self.trace, *named)
@@ -77,9 +78,10 @@ class Reply:
 class Upstream:
     """Makes RPCs. Each ends with the block, or the task, that it is made in."""
 
-    def __init__(self, pool: ChannelPool) -> None:
-        """Take the channels."""
+    def __init__(self, pool: ChannelPool, token: TokenFile | None = None) -> None:
+        """Take the channels, and the token that says who we are."""
         self._pool = pool
+        self._token = token
 
     async def unary(
         self, method: MethodDescriptor, message: Message, caller: Caller, seconds: float
@@ -95,7 +97,7 @@ class Upstream:
                 request_serializer=type(message).SerializeToString,
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
-            call = begin(message, timeout=seconds, metadata=caller.metadata)
+            call = begin(message, timeout=seconds, metadata=self._metadata(caller))
             try:
                 answer = await call
                 return answer, Reply(_kernel(await call.trailing_metadata()))
@@ -124,13 +126,16 @@ class Upstream:
                 request_serializer=type(message).SerializeToString,
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
-            call = begin(message, timeout=seconds, metadata=caller.metadata)
+            call = begin(message, timeout=seconds, metadata=self._metadata(caller))
             try:
                 async for each in call:
                     yield each
                 reply.kernel = _kernel(await call.trailing_metadata())
             finally:
                 call.cancel()  # a call that is merely dropped continues
+
+    def _metadata(self, caller: Caller) -> Metadata:
+        return caller.metadata if self._token is None else caller.metadata + self._token.metadata()
 
     @asynccontextmanager
     async def _channel(self, caller: Caller) -> AsyncIterator[grpc.aio.Channel]:

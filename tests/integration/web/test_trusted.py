@@ -1,0 +1,39 @@
+"""A gateway that the server's policy trusts: its clients are users of the server."""
+
+from pathlib import Path
+
+from tests.integration.gateway_process import run_gateway
+from tests.integration.server_process import run_server
+
+_ACCESS = Path(__file__).parents[1] / "server/access"
+_TOKEN = "test-token-of-web"
+
+
+def test_clients_have_the_limits_of_users_and_not_of_the_gateway(tmp_path: Path) -> None:
+    """The server logs whom each RPC was for."""
+    token = tmp_path / "token"
+    token.write_text(f"{_TOKEN}\n")
+    token.chmod(0o600)
+    access = (f"--tokens={_ACCESS / 'tokens'}", f"--policy={_ACCESS / 'policy.toml'}")
+    with run_server(*access) as server:
+        with run_gateway(server, f"--token-file={token}", "--on-behalf-of") as gateway:
+            _, lines = gateway.lines("hopelessly")
+            gateway.request("GET", "/find/hopelessly", headers={"hashfinder-client": "a"})
+        server.wait_until_idle()
+        ended = [line for line in server.logs("rpc ended") if line["method"] == "FindRange"]
+
+    end = lines[-1]["end"]
+    assert ("HASH_BUDGET_EXHAUSTED", "500") == (end["reason"], end["nextPosition"])
+    assert ["user:127.0.0.1", "user:127.0.0.1/a"] == [line["client"] for line in ended]
+
+
+def test_an_unknown_token_is_refused_in_the_server_s_words(tmp_path: Path) -> None:
+    """With the status of HTTP that belongs to it."""
+    token = tmp_path / "token"
+    token.write_text("a-token-that-nobody-knows\n")
+    access = (f"--tokens={_ACCESS / 'tokens'}", f"--policy={_ACCESS / 'policy.toml'}")
+    with run_server(*access) as server, run_gateway(server, f"--token-file={token}") as gateway:
+        status, lines = gateway.lines("dad")
+
+    end = lines[-1]["end"]
+    assert (401, "unauthenticated", "TOKEN_UNKNOWN") == (status, end["code"], end["reason"])
