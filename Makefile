@@ -46,7 +46,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-shards bench-hops soak \
+.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-small bench-shards bench-hops soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
@@ -97,6 +97,9 @@ bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARG
 
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
 	$(BIN)/python -m tests.bench.bench_stops $(BENCH_ARGS)
+
+bench-small: setup ## Measure small searches beside a bare grpc.aio server, memory, start and idle CPU (BENCH_ARGS=--quick)
+	GRPC_VERBOSITY=NONE $(BIN)/python -m tests.bench.bench_small $(BENCH_ARGS)
 
 bench-shards: setup ## Measure one search over three servers against one server
 	$(BIN)/python -m tests.bench.bench_shards
