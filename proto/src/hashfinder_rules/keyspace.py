@@ -34,6 +34,11 @@ class Keyspace:
         return min(secrets, POSITIONS_END)
 
     @cached_property
+    def longest(self) -> int:
+        """The length of the last secret."""
+        return self.length_at(self.end - 1)
+
+    @cached_property
     def _digits(self) -> dict[int, int]:
         return {byte: digit for digit, byte in enumerate(self.alphabet)}
 
@@ -49,9 +54,11 @@ class Keyspace:
         """Return the length in bytes of the secret at `position`."""
         if self.length is not None:
             return self.length
-        length = 0
-        while self.first_position(length + 1) <= position:
+        length, secrets, end = 0, 1, 1
+        while end <= position:
             length += 1
+            secrets *= len(self.alphabet)
+            end += secrets
         return length
 
     def secret_at(self, position: int) -> bytes:

@@ -53,11 +53,11 @@ class Query:
     def blocks_between(self, start: int, stop: int) -> int:
         """Return how many blocks the positions from `start` up to, not including, `stop` cost."""
         blocks = 0
+        length = self.keyspace.length_at(start)
         while start < stop:
-            length = self.keyspace.length_at(start)
             end = stop
             if self.keyspace.length is None:
                 end = min(stop, self.keyspace.first_position(length + 1))
             blocks += (end - start) * self.blocks_per_candidate(length)
-            start = end
+            start, length = end, length + 1
         return blocks

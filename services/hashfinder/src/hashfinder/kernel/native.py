@@ -18,6 +18,7 @@ class NativeScanner:
     def __init__(self, variant: str, query: Query) -> None:
         """Prepare `query`, a valid one, for the kernel compiled as `variant`."""
         scheme, keyspace = query.scheme, query.keyspace
+        self._ends_with_first = query.result_distance <= query.ideal_distance
         offsets = scheme.offsets(len(query.name))
         matches = [_matches(character, scheme) for character in query.name]
         self._scanner = _native.prepare(
@@ -46,7 +47,7 @@ class NativeScanner:
         halt: bytearray | None = None,
     ) -> Scan:
         """Search the positions from `start` up to, not including, `stop`. See `Scanner.scan`."""
-        results = array("Q", bytes(8 * capacity))
+        results = array("Q", bytes(8 if self._ends_with_first else 8 * capacity))
         if start == stop:
             return Scan(stop, results[:0])
         last, count, found, distance, position = _native.scan(

@@ -12,9 +12,12 @@ Everything that depends on the inside of asyncio or gRPC is in this module: the 
 
 import asyncio
 import socket
+from array import array
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, copy_context
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVarTuple
 
 from hashfinder.runtime.background import Background, background, share_of
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
 _Arguments = TypeVarTuple("_Arguments")
-
-_WAKE_UPS = 2**16
-"""Bytes, more than a socket holds."""
 
 
 def takes_events_of_grpc(reader: Callable[..., object]) -> bool:
@@ -57,6 +57,7 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.knows_grpc = False
         """Whether a reader of gRPC's events was added."""
+        self._waiting_bytes = array("i", [0])
         self._background: Background[_Step] = Background()
         self._background_is_due = False  # its turn is ready to run, or runs
         self._background_context = Context()
@@ -87,7 +88,7 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         """Call `callback` when there is something to read. See `asyncio.loop.add_reader`.
 
         gRPC's poller writes a byte for each event and blocks when the socket is full. Its reader
-        takes all events, but one byte: here all bytes are drained first.
+        takes all events, but one byte: here all other bytes are drained first.
         """
         if isinstance(fd, socket.socket) and takes_events_of_grpc(callback):
             self.knows_grpc = True
@@ -104,8 +105,10 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
     def _wake_up(
         self, wake_ups: socket.socket, callback: Callable[..., Any], args: tuple[Any, ...]
     ) -> None:
-        with suppress(BlockingIOError):  # the loop of another thread took them
-            wake_ups.recv(_WAKE_UPS)
+        ioctl(wake_ups, FIONREAD, self._waiting_bytes)
+        if (surplus := self._waiting_bytes[0] - 1) > 0:
+            with suppress(BlockingIOError):  # the loop of another thread took them
+                wake_ups.recv(surplus)
         callback(*args)
 
     def _schedule_background(self) -> None:

@@ -78,7 +78,7 @@ class Rates:
 
 def typical_blocks(query: Query) -> int:
     """Return how many blocks one of the later candidates costs."""
-    return query.blocks_per_candidate(query.keyspace.length_at(query.keyspace.end - 1))
+    return query.blocks_per_candidate(query.keyspace.longest)
 
 
 def measure(scanner: Scanner, query: Query) -> float:

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import count
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -74,6 +75,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self._searching = searching
         self._connections = Connections()
         self._surrounded: dict[str, Handler] = {}  # by the path of the method
+        self._process = secrets.token_hex(8)
+        self._numbers = count(1)
 
     async def searches_ended(self) -> None:
         """Return when no RPC of the searching service is under way."""
@@ -116,7 +119,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         deadline = Deadline(self._clock(), grpc_context.time_remaining())
         peer = grpc_context.peer()
         client = self._access.identify(peer)  # until it says who it is
-        call = Call(rpc, _request_id(grpc_context), peer, client, deadline)
+        call = Call(rpc, self._request_id(grpc_context), peer, client, deadline)
         grpc_context.set_trailing_metadata(self._trailer(call))
         reports = self._reports
         context = RpcContext(
@@ -200,6 +203,13 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """Return the group in the background of the loop: each has a share of its own."""
         return "searches" if service == self._searching else "administration"
 
+    def _request_id(self, context: GrpcContext) -> str:
+        """Return the id that the client gave, where it is fit for a log, or a new one."""
+        for key, value in context.invocation_metadata() or ():
+            if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+                return value
+        return f"{self._process}{next(self._numbers):016x}"
+
     def _trailer(self, call: Call) -> tuple[tuple[str, str], ...]:
         return ((REQUEST_ID_KEY, call.request_id), (KERNEL_KEY, self._backend))
 
@@ -217,14 +227,6 @@ def _status_code(code: grpc.StatusCode | int) -> grpc.StatusCode:
         if code in (known, known.value[0]):
             return known
     return grpc.StatusCode.UNKNOWN
-
-
-def _request_id(context: GrpcContext) -> str:
-    """Return the id that the client gave, where it is fit for a log, or a new one."""
-    given = dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY, "")
-    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
-        return given
-    return secrets.token_hex(16)
 
 
 def _forget_frames(error: BaseException | None) -> None:

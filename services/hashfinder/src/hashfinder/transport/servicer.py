@@ -46,7 +46,8 @@ class SearchServicer(HashFinderServicer):
         async with self._searches.open(client, wanted, context.outcome) as session:
             while not (taken := await session.take()).results:
                 pass
-        return result_message(Candidate.at(taken.results[0], wanted.query))
+        # Whatever came before the first result is not as close.
+        return result_message(taken.progress.best or Candidate.at(taken.results[0], wanted.query))
 
     async def FindRange(  # type: ignore[override]  # the stubs know async generators only
         self, request: pb.HashNameRequest, context: RpcContext

@@ -20,7 +20,7 @@ _FIELDS = HashNameRequest.DESCRIPTOR.fields_by_name
 _NUMBERS = {"hash_algorithm": HashAlgorithm, "digest_encoding": DigestEncoding, "anchor": Anchor}
 
 _REMEMBERED = 256
-"""Schemes that are not made anew."""
+"""Schemes and keyspaces that are not made anew: most requests have the same ones."""
 
 _Member = TypeVar("_Member", bound=Enum)
 
@@ -91,7 +91,11 @@ def _scheme_of(
 def _keyspace(request: HashNameRequest) -> Keyspace:
     alphabet = request.secret_alphabet or ALL_BYTES
     length = request.secret_length if request.HasField("secret_length") else None
-    return Keyspace(alphabet, length)
+    make = _keyspace_of if len(alphabet) <= len(ALL_BYTES) else Keyspace
+    return make(alphabet, length)
+
+
+_keyspace_of = lru_cache(_REMEMBERED)(Keyspace)
 
 
 def _member(default: _Member, number: int) -> _Member:
