@@ -42,6 +42,7 @@ def test_search_needs_no_server(start: Start, servers: PrivateServers) -> None:
     of_others = {
         "HASHFINDER_SERVER": CLOSED,
         "HASHFINDER_TLS": "true",
+        "HASHFINDER_TOKEN_FILE": "/nonexistent",
         "HASHFINDER_PORT": "1",
         "HASHFINDER_WORKERS": "none",
     }
@@ -133,7 +134,7 @@ def test_server_that_does_not_start_says_why(
 
 
 @pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize("other", [("--server", CLOSED), ("--tls",), ("--ca", "x")])
+@pytest.mark.parametrize("other", [("--server", CLOSED), ("--tls",), ("--token-file", "x")])
 def test_named_server_is_not_replaced(call: Run, other: tuple[str, ...], order: int) -> None:
     """The two options contradict each other, in any order."""
     options = [("--local",), other][::order]

@@ -73,7 +73,7 @@ def check_local(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - 
     """Refuse a private server beside options of another; variables of another give way."""
     given = [name for name in _OF_A_SERVER if _source(context, name) == "COMMANDLINE"]
     if value and given:
-        message = f"--local and --{given[0]} exclude each other"
+        message = f"--local and --{given[0].replace('_', '-')} exclude each other"
         raise typer.BadParameter(message)
     return value
 
@@ -90,7 +90,7 @@ def local_by_default(context: typer.Context, value: bool) -> bool:  # noqa: FBT0
     return is_free and LocalServer.is_installed()
 
 
-_OF_A_SERVER = ("server", "tls", "ca", "certificate", "key")
+_OF_A_SERVER = ("server", "tls", "ca", "certificate", "key", "token_file")
 
 
 def _source(context: typer.Context, name: str) -> str:

@@ -67,6 +67,7 @@ class Connection:
         typer.Option(
             metavar="FILE",
             envvar="HASHFINDER_TOKEN_FILE",
+            is_eager=True,
             help="Send the token in FILE, over TLS or to a server on this machine.",
         ),
     ] = None
