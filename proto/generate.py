@@ -1,8 +1,8 @@
-"""Generate the package `hashfinder_proto` from `hash_name.proto`, or check that it is up to date.
+"""Generate the package `hashfinder_proto` from its contracts, or check that it is up to date.
 
-protoc runs on the bare file name. A path in front of it would become part of the descriptor's name,
-and a program that also holds other stubs of `hash_name.proto` would crash with a duplicate symbol.
-The price is one absolute import in the gRPC module and in its stub, made relative afterwards.
+protoc runs on the bare file names. A path in front would become part of the descriptor's name, and
+a program that also holds other stubs of `hash_name.proto` would crash with a duplicate symbol.
+The price is absolute imports in the generated modules and stubs, made relative afterwards.
 """
 
 import argparse
@@ -14,16 +14,21 @@ from pathlib import Path
 
 PROTO_ROOT = Path(__file__).resolve().parent
 PACKAGE = PROTO_ROOT / "src" / "hashfinder_proto"
-ABSOLUTE_IMPORT = "\nimport hash_name_pb2 as "
-RELATIVE_IMPORT = "\nfrom . import hash_name_pb2 as "
+FILES = ("hash_name.proto", "hash_name_admin.proto")
+IMPORTERS = {
+    "hash_name_pb2_grpc": "hash_name_pb2",
+    "hash_name_admin_pb2": "hash_name_pb2",
+    "hash_name_admin_pb2_grpc": "hash_name_admin_pb2",
+}
+"""The generated modules that import another one, with the one that they import."""
 
 
 def generate(target: Path) -> None:
-    """Write the four generated files into `target`.
+    """Write the generated files into `target`.
 
     Raises:
         subprocess.CalledProcessError: protoc refused the file, and has printed why.
-        ValueError: the generated code has not the one import that is made relative.
+        ValueError: a module has not the one import that is made relative.
     """
     # The plugin stands beside the interpreter, whether or not the environment is activated.
     plugin = Path(sys.executable).parent / "protoc-gen-mypy"
@@ -33,29 +38,32 @@ def generate(target: Path) -> None:
             *(f"--plugin=protoc-gen-mypy={plugin}", f"--plugin=protoc-gen-mypy_grpc={plugin}_grpc"),
             *(f"--python_out={target}", f"--grpc_python_out={target}"),
             *(f"--mypy_out=quiet:{target}", f"--mypy_grpc_out=quiet:{target}"),
-            "hash_name.proto",
+            *FILES,
         ],
         cwd=PROTO_ROOT,
         check=True,
     )
-    for name in ("hash_name_pb2_grpc.py", "hash_name_pb2_grpc.pyi"):
-        make_import_relative(target / name)
+    for name, imported in IMPORTERS.items():
+        for suffix in (".py", ".pyi"):
+            make_import_relative(target / f"{name}{suffix}", imported)
 
 
-def make_import_relative(module: Path) -> None:
-    """Turn the one import of the messages in `module` into a relative one."""
+def make_import_relative(module: Path, imported: str) -> None:
+    """Turn the one import of `imported` in `module` into a relative one."""
     text = module.read_text(encoding="utf-8")
-    if text.count(ABSOLUTE_IMPORT) != 1:
-        message = f"{module.name}: expected {ABSOLUTE_IMPORT.strip()!r} exactly once"
+    absolute = f"\nimport {imported} as "
+    if text.count(absolute) != 1:
+        message = f"{module.name}: expected {absolute.strip()!r} exactly once"
         raise ValueError(message)
-    module.write_text(text.replace(ABSOLUTE_IMPORT, RELATIVE_IMPORT), encoding="utf-8")
+    relative = f"\nfrom . import {imported} as "
+    module.write_text(text.replace(absolute, relative), encoding="utf-8")
 
 
 def generated_files(folder: Path) -> dict[str, str]:
     """Return the text of the generated files in `folder` by name."""
     return {
         path.name: path.read_text(encoding="utf-8")
-        for path in sorted(folder.glob("hash_name_pb2*.py*"))
+        for path in sorted(folder.glob("hash_name*_pb2*.py*"))
     }
 
 

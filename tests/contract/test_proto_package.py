@@ -224,6 +224,10 @@ def test_wheel_carries_the_modules_and_their_types(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert {
         "hashfinder_proto/__init__.py",
+        "hashfinder_proto/hash_name_admin_pb2.py",
+        "hashfinder_proto/hash_name_admin_pb2.pyi",
+        "hashfinder_proto/hash_name_admin_pb2_grpc.py",
+        "hashfinder_proto/hash_name_admin_pb2_grpc.pyi",
         "hashfinder_proto/hash_name_pb2.py",
         "hashfinder_proto/hash_name_pb2.pyi",
         "hashfinder_proto/hash_name_pb2_grpc.py",

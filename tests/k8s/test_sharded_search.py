@@ -151,6 +151,7 @@ def test_every_exit_code_has_its_answer() -> None:
         ExitCode.BUSY: "Count",
         ExitCode.UNTRUE: "FailJob",
         ExitCode.DENIED: "FailJob",
+        ExitCode.STOPPED: "FailJob",
         ExitCode.INTERRUPTED: "Ignore",
         ExitCode.BROKEN_PIPE: "Count",
         ExitCode.TERMINATED: "Ignore",

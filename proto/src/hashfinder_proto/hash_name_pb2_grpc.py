@@ -108,6 +108,9 @@ class HashFinderServicer:
         UNAVAILABLE: SERVER_DRAINING with RetryInfo and, where the search had begun, SearchProgress: the
         server is going away. Continue from `next_position`, best on another server.
 
+        ABORTED: STOPPED_BY_OPERATOR with, where the search had begun, SearchProgress: the server's operator has
+        stopped it. Do not resume by yourself; ask first.
+
         DEADLINE_EXCEEDED: the client's own deadline passed. Nothing tells how far the search came; a
         client that wants to continue uses FindRange with `progress_interval`.
 
@@ -128,6 +131,9 @@ class HashFinderServicer:
 
         A client that does not read parks its own search: the server buffers a bounded number of
         results, then stops searching until they are read.
+
+        The initial metadata comes once the search has its place among those under way, with its
+        `hashfinder-search-id`: the name by which the server's operator can stop it.
 
         Status codes: those of Find. Messages sent before an error are valid results.
         """

@@ -99,6 +99,9 @@ class HashFinderStub:
     UNAVAILABLE: SERVER_DRAINING with RetryInfo and, where the search had begun, SearchProgress: the
       server is going away. Continue from `next_position`, best on another server.
 
+    ABORTED: STOPPED_BY_OPERATOR with, where the search had begun, SearchProgress: the server's operator has
+      stopped it. Do not resume by yourself; ask first.
+
     DEADLINE_EXCEEDED: the client's own deadline passed. Nothing tells how far the search came; a
       client that wants to continue uses FindRange with `progress_interval`.
 
@@ -115,6 +118,9 @@ class HashFinderStub:
 
     A client that does not read parks its own search: the server buffers a bounded number of
     results, then stops searching until they are read.
+
+    The initial metadata comes once the search has its place among those under way, with its
+    `hashfinder-search-id`: the name by which the server's operator can stop it.
 
     Status codes: those of Find. Messages sent before an error are valid results.
     """
@@ -187,6 +193,9 @@ class HashFinderAsyncStub(HashFinderStub):
     UNAVAILABLE: SERVER_DRAINING with RetryInfo and, where the search had begun, SearchProgress: the
       server is going away. Continue from `next_position`, best on another server.
 
+    ABORTED: STOPPED_BY_OPERATOR with, where the search had begun, SearchProgress: the server's operator has
+      stopped it. Do not resume by yourself; ask first.
+
     DEADLINE_EXCEEDED: the client's own deadline passed. Nothing tells how far the search came; a
       client that wants to continue uses FindRange with `progress_interval`.
 
@@ -203,6 +212,9 @@ class HashFinderAsyncStub(HashFinderStub):
 
     A client that does not read parks its own search: the server buffers a bounded number of
     results, then stops searching until they are read.
+
+    The initial metadata comes once the search has its place among those under way, with its
+    `hashfinder-search-id`: the name by which the server's operator can stop it.
 
     Status codes: those of Find. Messages sent before an error are valid results.
     """
@@ -278,6 +290,9 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
         UNAVAILABLE: SERVER_DRAINING with RetryInfo and, where the search had begun, SearchProgress: the
           server is going away. Continue from `next_position`, best on another server.
 
+        ABORTED: STOPPED_BY_OPERATOR with, where the search had begun, SearchProgress: the server's operator has
+          stopped it. Do not resume by yourself; ask first.
+
         DEADLINE_EXCEEDED: the client's own deadline passed. Nothing tells how far the search came; a
           client that wants to continue uses FindRange with `progress_interval`.
 
@@ -300,6 +315,9 @@ class HashFinderServicer(metaclass=_abc_1.ABCMeta):
 
         A client that does not read parks its own search: the server buffers a bounded number of
         results, then stops searching until they are read.
+
+        The initial metadata comes once the search has its place among those under way, with its
+        `hashfinder-search-id`: the name by which the server's operator can stop it.
 
         Status codes: those of Find. Messages sent before an error are valid results.
         """

@@ -13,6 +13,8 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from hashfinder_proto.hash_name_admin_pb2 import ListSearchesRequest, StopSearchRequest
+from hashfinder_proto.hash_name_admin_pb2_grpc import HashFinderAdminStub
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server.endings import Ending, ending_of
@@ -218,3 +220,29 @@ def test_command_makes_a_token_that_the_server_takes(
     unknown = subprocess.run(command[:-1], capture_output=True, text=True, timeout=30, check=False)
     assert (2, "") == (unknown.returncode, unknown.stdout)
     assert unknown.stderr.startswith("usage: hashfinder-server new-token NAME FILE\n")
+
+
+def test_operators_see_and_stop_the_searches_of_others(
+    server: Server, stub: HashFinderStub
+) -> None:
+    """By their role, at the public address; others are refused."""
+    running = stub.Find.future(HOPELESS, metadata=bearer("one"))
+    server.process.wait_for_searches(1)
+    with server.process.channel() as channel:
+        admin = HashFinderAdminStub(channel)
+        [search] = admin.ListSearches(
+            ListSearchesRequest(), metadata=bearer("alice"), timeout=20
+        ).searches
+        assert "token:one" == search.client
+        request = StopSearchRequest(search_id=search.search_id)
+        with pytest.raises(grpc.RpcError) as refused:
+            admin.StopSearch(request, metadata=bearer("one"), timeout=20)
+        assert "NOT_ALLOWED" == ending_of(refused.value).reason
+        admin.StopSearch(request, metadata=bearer("alice"), timeout=20)
+    with pytest.raises(grpc.RpcError) as stopped:
+        running.result(timeout=20)
+    assert "STOPPED_BY_OPERATOR" == ending_of(stopped.value).reason
+    event = "searches stopped by operator"
+    eventually(lambda: bool(server.process.logs(event)), "it is logged")
+    [line] = server.process.logs(event)
+    assert "token:alice" == line["operator"]

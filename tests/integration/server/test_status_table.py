@@ -14,6 +14,13 @@ import pytest
 from structlog.typing import EventDict
 
 from hashfinder.kernel import Kernel, load_kernel
+from hashfinder.transport.admin import ADMIN_SERVICE
+from hashfinder_proto.hash_name_admin_pb2 import (
+    SEARCH_STATE_WAITING,
+    ListSearchesRequest,
+    StopSearchRequest,
+)
+from hashfinder_proto.hash_name_admin_pb2_grpc import HashFinderAdminStub
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.http2 import DATA, END_STREAM, Connection, frame, message, request_headers
 from tests.integration.server import brute_force
@@ -25,6 +32,7 @@ from tests.integration.server_process import Labels, Samples
 METHODS = {"Find": "unary", "FindRange": "server_stream"}
 GO_CODES = {
     "OK": "OK",
+    "ABORTED": "Aborted",
     "CANCELLED": "Canceled",
     "DEADLINE_EXCEEDED": "DeadlineExceeded",
     "INTERNAL": "Internal",
@@ -71,6 +79,8 @@ class Row:
     """How many other searches are under way."""
     timeout: float | None = None
     cancel: bool = False
+    stop: bool = False
+    """Whether an operator stops it."""
     wire: bytes | None = None
     """Bytes to send in the request's place."""
     unsent: bool = False
@@ -84,6 +94,7 @@ class Row:
 BUDGET_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "SearchProgress"})
 LIMIT_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "RetryInfo"})
 CLIENT_RATE = {"client_hash_rate": 1000, "client_hash_burst": 2000}
+WITH_OPERATORS = {"admin_listen": "127.0.0.1:0"}
 RATE_QUOTA = Quota("client", "hashfinder/hashes_per_second", "client_hash_rate", 1000)
 
 FOLDER = Path(__file__).parent / "access"
@@ -206,6 +217,26 @@ ROWS = (
         cancel=True,
         settings={"maximum_searches": 1},
         held=1,
+    ),
+    Row(
+        "stopped by an operator",
+        "ABORTED",
+        cause="operator",
+        reason="STOPPED_BY_OPERATOR",
+        details=frozenset({"ErrorInfo", "SearchProgress"}),
+        kernel=python_kernel,
+        settings=WITH_OPERATORS,
+        stop=True,
+    ),
+    Row(
+        "stopped by an operator while waiting",
+        "ABORTED",
+        cause="operator",
+        reason="STOPPED_BY_OPERATOR",
+        details=frozenset({"ErrorInfo"}),
+        settings={"maximum_searches": 1, **WITH_OPERATORS},
+        held=1,
+        stop=True,
     ),
     Row(
         "invalid",
@@ -348,7 +379,7 @@ async def prepare(
 async def end(running: RunningApplication, method: str, row: Row, request_id: str) -> Ending:
     """Let an RPC begin and end as the row says; return what its client sees."""
     call = begin(running, method, row, request_id)
-    if row.cancel:
+    if row.cancel or row.stop:
         await running.eventually(
             lambda samples: (
                 samples.value("hashfinder_searches_active")
@@ -357,8 +388,25 @@ async def end(running: RunningApplication, method: str, row: Row, request_id: st
             ),
             "the search is admitted, or waits",
         )
+    if row.cancel:
         call.cancel()
+    if row.stop:
+        await stop_newest(running)
     return await finish(call)
+
+
+async def stop_newest(running: RunningApplication) -> None:
+    """Stop the search that came last, once it has searched something or waits."""
+    address = running.application.admin_address
+    assert address is not None
+    async with grpc.aio.insecure_channel(address) as channel:
+        admin = HashFinderAdminStub(channel)
+        while True:
+            newest = (await admin.ListSearches(ListSearchesRequest())).searches[-1]
+            if newest.state == SEARCH_STATE_WAITING or newest.progress.hashes_computed:
+                break
+        stopped = await admin.StopSearch(StopSearchRequest(search_id=newest.search_id))
+        assert [newest.search_id] == list(stopped.search_ids)
 
 
 async def counted(running: RunningApplication, method: str, before: Samples) -> Samples:
@@ -383,10 +431,18 @@ def assert_counted(
     stopped: dict[Labels, float] = (
         {frozenset({"method": method, "cause": cause}.items()): 1.0} if cause else {}
     )
-    assert ended == after.moved("grpc_server_handled_total", before)
+    assert ended == {
+        labels: move
+        for labels, move in after.moved("grpc_server_handled_total", before).items()
+        if ("grpc_service", ADMIN_SERVICE) not in labels
+    }
     assert stopped == after.moved("hashfinder_cancellations_total", before)
     timed: dict[Labels, float] = {frozenset(rpc.items()): 1.0}
-    assert timed == after.moved("grpc_server_handling_seconds_count", before)
+    assert timed == {
+        labels: move
+        for labels, move in after.moved("grpc_server_handling_seconds_count", before).items()
+        if ("grpc_service", ADMIN_SERVICE) not in labels
+    }
 
 
 def assert_logged(

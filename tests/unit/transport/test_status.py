@@ -16,15 +16,18 @@ from hashfinder.domain.errors import (
     IncompleteRequestError,
     InvalidRequestError,
     KernelUnavailableError,
+    NoSuchSearchError,
     NotAllowedError,
     RetryableError,
     ServerDrainingError,
     ServerOverloadedError,
+    StoppedByOperatorError,
     StoppedError,
     TimeLimitReachedError,
     TokenMissingError,
     TokenUnknownError,
     TooManySearchesError,
+    TooManyWatchersError,
     UndecodableRequestError,
     WorkerDiedError,
     WorkerStartError,
@@ -55,6 +58,9 @@ WITHOUT_STATUS = {AbandonedError, KernelUnavailableError, WorkerDiedError, Worke
 
 # Error, code, reason, the types of its details besides ErrorInfo, and its quota's metric and id.
 ROWS: list[tuple[HashFinderError, Code, str, set[str], tuple[str, str, str] | None]] = [
+    (StoppedByOperatorError(), Code.ABORTED, "STOPPED_BY_OPERATOR", set(), None),
+    (NoSuchSearchError(), Code.NOT_FOUND, "NO_SUCH_SEARCH", set(), None),
+    (TooManyWatchersError(16), Code.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS", set(), None),
     (
         InvalidRequestError(VIOLATIONS),
         Code.INVALID_ARGUMENT,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hashfinder_cli.app_operators import SEARCHES_EPILOG, STOP_EPILOG, searches, stop
 from hashfinder_cli.app_pow import work
 from hashfinder_cli.exit_codes import EPILOG
 from hashfinder_cli.options import checks
@@ -218,3 +219,7 @@ def tour(*, connection: Connection) -> None:
     from hashfinder_cli.commands.tour import tour as run  # noqa: PLC0415 - likewise
 
     raise typer.Exit(run(connection))
+
+
+app.command(epilog=SEARCHES_EPILOG)(searches)
+app.command(epilog=STOP_EPILOG)(stop)

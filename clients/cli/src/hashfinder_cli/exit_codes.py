@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     BUSY = 7
     UNTRUE = 8
     DENIED = 9
+    STOPPED = 10
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143
@@ -32,6 +33,7 @@ MEANINGS = {
     ExitCode.BUSY: "your quota is used up, or the server is full: try later",
     ExitCode.UNTRUE: "the server sent a result that is not true",
     ExitCode.DENIED: "the server does not know you, or does not let you do this",
+    ExitCode.STOPPED: "the server's operator has stopped the search",
     ExitCode.INTERRUPTED: "cancelled by SIGINT (Ctrl-C)",
     ExitCode.BROKEN_PIPE: "cancelled because the reader of the output has left",
     ExitCode.TERMINATED: "cancelled by SIGTERM",

@@ -20,6 +20,9 @@ TIME_LIMIT_REACHED = "TIME_LIMIT_REACHED"
 SERVER_OVERLOADED = "SERVER_OVERLOADED"
 """The reason of an RPC beyond those that the server takes at once."""
 
+STOPPED_BY_OPERATOR = "STOPPED_BY_OPERATOR"
+"""The reason of an RPC whose search an operator of the server has stopped."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Details:
@@ -114,6 +117,10 @@ class TlsError(UnavailableError):
     """
 
 
+class StoppedByOperatorError(StoppedError):
+    """The server's operator has stopped the search. The caller asks before it searches on."""
+
+
 class DeadlinePassedError(StoppedError):
     """The time that the caller gave has passed."""
 
@@ -145,6 +152,7 @@ def stopped_error(code: StatusCode, reason: str) -> type[StoppedError]:
 _BY_REASON: dict[str, type[StoppedError]] = {
     BUDGET_EXHAUSTED: BudgetSpentError,
     TIME_LIMIT_REACHED: TimeLimitError,
+    STOPPED_BY_OPERATOR: StoppedByOperatorError,
 }
 _BY_STATUS: dict[StatusCode, type[StoppedError]] = {
     StatusCode.RESOURCE_EXHAUSTED: BusyError,

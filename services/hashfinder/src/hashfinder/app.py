@@ -25,6 +25,7 @@ from hashfinder.scheduling.hooks import WorkerHooks
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
 from hashfinder.transport.access import AccessControl
+from hashfinder.transport.admin import AdminServicer
 from hashfinder.transport.certificates import TlsFiles
 from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.identity import ClientIdentity, identify_by
@@ -95,8 +96,9 @@ class Application:
         self._admission = admission = Admission(
             limits, access.allowance_of, scheduler.quota_delay, clock
         )
+        searches = SearchService(admission, scheduler, access.allowance_of, foreground)
         servicer = SearchServicer(
-            SearchService(admission, scheduler, access.allowance_of, foreground),
+            searches,
             access.allowance_of,
         )
         sides = sum(map(bool, (settings.health_listen, settings.admin_listen)))
@@ -126,7 +128,14 @@ class Application:
             self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
         # Last of all that can fail: a socket has a file.
         self._server = Server(
-            servicer, metrics, options, kernel.backend, access, self.lifecycle.fail, credentials
+            servicer,
+            metrics,
+            options,
+            kernel.backend,
+            access,
+            self.lifecycle.fail,
+            credentials,
+            AdminServicer(searches.registry, self.lifecycle.ask_to_stop),
         )
         self._is_private = credentials is not None or is_local(settings.address)
         self._kernel = kernel
@@ -138,6 +147,11 @@ class Application:
     def address(self) -> str:
         """Where gRPC is served, as HOST:PORT or unix:/path."""
         return self._server.address
+
+    @property
+    def admin_address(self) -> str | None:
+        """Where operators are served, as HOST:PORT or unix:/path; None for nowhere."""
+        return self._server.admin_address
 
     @property
     def metrics_address(self) -> str | None:

@@ -142,6 +142,11 @@ def _time_limit(error: StoppedError, search: Search) -> _Explained:
     return ExitCode.BUDGET_SPENT, sentence, _resume(error, search)
 
 
+def _stopped(error: StoppedError, search: Search) -> _Explained:
+    sentence = f"The operator of the server at {search.server} has stopped the search."
+    return ExitCode.STOPPED, sentence, _resume(error, search)
+
+
 def _draining(error: StoppedError, search: Search) -> _Explained:
     sentence = f"The server at {search.server} is shutting down."
     return ExitCode.UNAVAILABLE, sentence, _resume(error, search)
@@ -239,6 +244,7 @@ _BY_REASON: dict[str, Callable[[StoppedError, Search], _Explained]] = {
     "TOO_MANY_SEARCHES": _busy("You have as many searches under way as the server lets you have."),
     "SERVER_OVERLOADED": _busy("The server has as many searches as it takes."),
     "SERVER_DRAINING": _draining,
+    "STOPPED_BY_OPERATOR": _stopped,
     "TIME_LIMIT_REACHED": _time_limit,
     "TOKEN_MISSING": _denied(
         "The server at {server} wants to know who asks.",

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     QUOTA = "quota"
     OVERLOAD = "overload"
     SHUTDOWN = "shutdown"
+    OPERATOR = "operator"
 
 
 class HashFinderError(Exception):
@@ -96,6 +97,32 @@ class StoppedError(HashFinderError):
     cause: ClassVar[Cause]
     progress: Progress | None = None
     """How far the search had come; None if it was refused before it began."""
+
+
+class StoppedByOperatorError(StoppedError):
+    """An operator has stopped the search. The client asks before it starts it again."""
+
+    cause = Cause.OPERATOR
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("an operator of the server has stopped this search")
+
+
+class NoSuchSearchError(HashFinderError):
+    """No search has the id that an operator gave. It may have ended by itself."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("no search has this id: it may have ended by itself")
+
+
+class TooManyWatchersError(HashFinderError):
+    """As many operators watch as may. The operator comes back later, or lists once."""
+
+    def __init__(self, most: int) -> None:
+        """Take how many may."""
+        super().__init__(f"{most} operators watch already, as many as may at once")
 
 
 class AbandonedError(HashFinderError):

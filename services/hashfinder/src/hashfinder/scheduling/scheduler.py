@@ -21,6 +21,7 @@ from hashfinder.domain.errors import (
     WorkerDiedError,
     WorkerStartError,
 )
+from hashfinder.domain.progress import Progress
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.kernel import Kernel, Scan
 from hashfinder.scheduling.hooks import NO_HOOKS, WorkerHooks
@@ -145,6 +146,11 @@ class Scheduler:
         """Stop the search of a job for the reason `error`, if it has not ended."""
         with self._lock:
             self._stop(job, error)
+
+    def look(self, job: Job) -> tuple[Progress, bool]:
+        """Return how far the search of a job has come, and whether it is parked."""
+        with self._lock:
+            return job.search.progress(self.clock()), job.search.parked
 
     def stop_all(self, make_error: Callable[[], StoppedError]) -> None:
         """Stop every search, each for a reason of its own from `make_error`."""

@@ -14,9 +14,11 @@ from hashfinder.domain.errors import (
     TimeLimitReachedError,
 )
 from hashfinder.domain.outcome import Outcome
+from hashfinder.domain.progress import Progress
 from hashfinder.domain.request import SearchRequest
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.scheduling.admission import Admission
+from hashfinder.scheduling.registry import RegisteredSearch, SearchRegistry
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
@@ -35,12 +37,15 @@ class Session:
         search: Search,
         limit: asyncio.Timeout,
         prompt_context: Callable[[], Context],
+        search_id: str = "",
     ) -> None:
         """Submit the search to the scheduler, which notifies the running event loop of its results.
 
         A task that is cancelled while it waits for them stops the search at once, however long the
         loop keeps it waiting, unless it is the `limit` that cancels it.
         """
+        self.search_id = search_id
+        """The server's own name for the search."""
         self._scheduler = scheduler
         self._search = search
         self._limit = limit
@@ -75,6 +80,10 @@ class Session:
             taken.error.progress = taken.progress
         raise taken.error
 
+    def look(self) -> tuple[Progress, bool]:
+        """Return how far the search has come, and whether its client does not read."""
+        return self._scheduler.look(self._job)
+
     def close(self) -> Exception | None:
         """Stop the search: its client does not wait any more.
 
@@ -84,7 +93,7 @@ class Session:
         return self._close(AbandonedError())
 
     def revoke(self, error: StoppedError) -> None:
-        """Stop the search for the reason `error`, since its slot is needed.
+        """Stop the search for the reason `error`, such as that its slot is needed.
 
         A client that reads gets its results and then the error. One that does not read loses the
         slot after half a second, as if its time limit had passed.
@@ -150,6 +159,8 @@ class SearchService:
         self._allowance_of = allowance_of
         self._prompt_context = prompt_context
         self._bounds = Bounds(chunks=4 * scheduler.workers)
+        self.registry = SearchRegistry(lambda client: allowance_of(client).weight)
+        """The searches, for operators."""
 
     def expected_rate(self, client: str, query: Query) -> float:
         """Return how many hashes a second a new search would get. See `Scheduler`."""
@@ -165,31 +176,45 @@ class SearchService:
         ends it, `outcome` has what had stopped the search before, if anything did.
 
         Raises:
-            StoppedError: it was refused (see `Admission.slot`), or has reached the time limit.
+            StoppedError: it was refused (see `Admission.slot`), an operator stopped it while it
+                waited, or it has reached the time limit.
         """
-        async with self._admission.slot(client) as slot:
-            search = Search(
-                request.query,
-                request.start,
-                request.maximum_hashes,
-                bounds=self._bounds,
-                now=self._scheduler.clock(),
-            )
-            seconds = self._allowance_of(client).maximum_seconds
-            limit = asyncio.timeout(seconds)
-            session = Session(self._scheduler, client, search, limit, self._prompt_context)
-            try:
-                async with limit:
-                    slot.on_revoked(session.revoke)
-                    yield session
-            except BaseException as error:
-                if limit.expired():
-                    reason = session.time_out(seconds)
-                    outcome.record(reason)
-                    if not isinstance(reason, AbandonedError):
-                        raise reason from error
+        with self.registry.register(client, request) as registered:
+            async with self._admission.slot(client) as slot:
+                seconds = self._allowance_of(client).maximum_seconds
+                limit = asyncio.timeout(seconds)
+                session = self._begin(registered, limit)
+                registered.run(session)
+                try:
+                    async with limit:
+                        slot.on_revoked(session.revoke)
+                        yield session
+                except BaseException as error:
+                    if limit.expired():
+                        reason = session.time_out(seconds)
+                        outcome.record(reason)
+                        if not isinstance(reason, AbandonedError):
+                            raise reason from error
+                    else:
+                        outcome.record(session.close())
+                    raise
                 else:
-                    outcome.record(session.close())
-                raise
-            else:
-                session.close()
+                    session.close()
+
+    def _begin(self, registered: RegisteredSearch, limit: asyncio.Timeout) -> Session:
+        request = registered.request
+        search = Search(
+            request.query,
+            request.start,
+            request.maximum_hashes,
+            bounds=self._bounds,
+            now=self._scheduler.clock(),
+        )
+        return Session(
+            self._scheduler,
+            registered.client,
+            search,
+            limit,
+            self._prompt_context,
+            registered.search_id,
+        )

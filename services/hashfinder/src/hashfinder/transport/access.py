@@ -15,6 +15,7 @@ from hashfinder.domain.errors import (
     TokenUnknownError,
 )
 from hashfinder.transport.adapt import Rpc, RpcContext
+from hashfinder.transport.admin import ADMIN_SERVICE
 from hashfinder.transport.health import HEALTH_SERVICE
 from hashfinder.transport.identity import is_local
 from hashfinder.transport.peer_certificate import name_in
@@ -72,6 +73,9 @@ class AccessControl:
             client, rule = _user_of(sent[ON_BEHALF_OF_KEY], policy)
         if rpc.service.startswith(_REFLECTION):
             _check_reflection(policy, rule)
+        if rpc.service == ADMIN_SERVICE and rule.role is not Role.OPERATOR:
+            message = "only operators may see and stop the searches of others"
+            raise NotAllowedError(message)
         return client
 
     def _known(

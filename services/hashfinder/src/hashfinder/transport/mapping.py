@@ -3,9 +3,11 @@
 from base64 import b64encode
 
 from hashfinder.domain.progress import Progress
+from hashfinder.domain.request import SearchRequest
 from hashfinder_proto import hash_name_pb2 as pb
 from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.chance import Chance
+from hashfinder_rules.keyspace import ALL_BYTES
 
 
 def result_message(candidate: Candidate) -> pb.HashNameResponse:
@@ -15,6 +17,28 @@ def result_message(candidate: Candidate) -> pb.HashNameResponse:
         hashed_name=candidate.hashed_name,
         hamming_distance=candidate.distance,
         position=candidate.position,
+    )
+
+
+def request_message(request: SearchRequest) -> pb.HashNameRequest:
+    """Return the request of a search, as the server runs it; without prefix and suffix.
+
+    These may be long, and may be nobody's but the client's.
+    """
+    query, scheme, keyspace = request.query, request.query.scheme, request.query.keyspace
+    return pb.HashNameRequest(
+        desired_name=query.name,
+        ideal_hamming_distance=query.ideal_distance,
+        interesting_hamming_distance=query.interesting_distance,
+        start_position=request.start,
+        maximum_hashes=request.maximum_hashes,
+        hash_algorithm=pb.HashAlgorithm.ValueType(scheme.algorithm.value),
+        digest_encoding=pb.DigestEncoding.ValueType(scheme.encoding.value),
+        anchor=pb.Anchor.ValueType(scheme.anchor.value),
+        case_sensitive=scheme.case_sensitive,
+        wildcard=scheme.wildcard,
+        secret_alphabet=b"" if keyspace.alphabet == ALL_BYTES else keyspace.alphabet,
+        secret_length=keyspace.length,
     )
 
 

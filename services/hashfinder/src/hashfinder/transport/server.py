@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2_grpc
 from hashfinder.domain.address import ListenAddress
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport.access import AccessControl, OpenAccess
+from hashfinder.transport.admin import ADMIN_SERVICE, AdminServicer
 from hashfinder.transport.core import create_server
 from hashfinder.transport.credentials import TlsCredentials
 from hashfinder.transport.health import HEALTH_SERVICE, Health
@@ -18,6 +19,7 @@ from hashfinder.transport.listener import Listener
 from hashfinder.transport.reflection import add_reflection
 from hashfinder.transport.report import RpcReporter
 from hashfinder.transport.servicer import SERVICE, SearchServicer
+from hashfinder_proto.hash_name_admin_pb2_grpc import add_HashFinderAdminServicer_to_server
 from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 
 
@@ -33,17 +35,19 @@ class Server:
         access: AccessControl,
         on_failure: Callable[[HashFinderError], None],
         credentials: TlsCredentials | None,
+        admin: AdminServicer,
     ) -> None:
         """Bind all addresses; nothing is served before `start`. Every trailer names the `backend`.
 
         `access` decides who may do what, where searches are served.
         `on_failure` is called if an address is lost for good: no client can connect any more.
-        Without `credentials` searches are served in plain text.
+        Without `credentials` searches are served in plain text. `admin` serves operators.
 
         Raises:
             BindError: an address is in use, or not ours.
         """
         self._options = options
+        self._admin = admin
         self._servicer = servicer
         self._interceptor = RpcInterceptor(reporter, SERVICE, backend, access)
         self._health = Health(access.identify)
@@ -117,6 +121,7 @@ class Server:
         server = create_server([self._interceptor], channel_arguments(self._options))
         self._interceptor.watch_servers()
         add_HashFinderServicer_to_server(self._servicer, server)
+        add_HashFinderAdminServicer_to_server(self._admin, server)  # for a role that may
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         add_reflection(server, SERVICE, HEALTH_SERVICE)
         return server
@@ -129,5 +134,6 @@ class Server:
 
     def _build_admin(self) -> grpc.aio.Server:
         server = self._build_health()
-        add_reflection(server, HEALTH_SERVICE)
+        add_HashFinderAdminServicer_to_server(self._admin, server)
+        add_reflection(server, ADMIN_SERVICE, HEALTH_SERVICE)
         return server

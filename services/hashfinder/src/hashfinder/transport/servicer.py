@@ -16,6 +16,7 @@ from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.chance import Chance
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HashFinder"].full_name
+SEARCH_ID_KEY = "hashfinder-search-id"
 METHODS = {"Find": "unary", "FindRange": "server_stream", "Estimate": "unary"}
 """The service's methods with their types, as the metrics name them."""
 
@@ -58,6 +59,7 @@ class SearchServicer(HashFinderServicer):
         interval = progress_interval(request)
         due = self._clock() + interval if interval else None
         async with self._searches.open(client, wanted, context.outcome) as session:
+            await context.send_initial_metadata(((SEARCH_ID_KEY, session.search_id),))
             best: Candidate | None = None
             found = False
             while not found:

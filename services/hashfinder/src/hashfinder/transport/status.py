@@ -22,15 +22,18 @@ from hashfinder.domain.errors import (
     IncompleteRequestError,
     InvalidRequestError,
     LimitError,
+    NoSuchSearchError,
     NotAllowedError,
     RetryableError,
     ServerDrainingError,
     ServerOverloadedError,
+    StoppedByOperatorError,
     StoppedError,
     TimeLimitReachedError,
     TokenMissingError,
     TokenUnknownError,
     TooManySearchesError,
+    TooManyWatchersError,
     UndecodableRequestError,
 )
 from hashfinder.transport.mapping import search_progress
@@ -72,6 +75,9 @@ _TABLE: dict[type[Exception], _Row] = {
         _Code.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED", "searches", "maximum_searches"
     ),
     ServerDrainingError: _Row(_Code.UNAVAILABLE, "SERVER_DRAINING"),
+    StoppedByOperatorError: _Row(_Code.ABORTED, "STOPPED_BY_OPERATOR"),
+    NoSuchSearchError: _Row(_Code.NOT_FOUND, "NO_SUCH_SEARCH"),
+    TooManyWatchersError: _Row(_Code.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS"),
 }
 _FAULT = _Row(_Code.INTERNAL, "INTERNAL_ERROR")
 
