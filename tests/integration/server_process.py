@@ -200,7 +200,7 @@ def run_server(
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(_STOP_SECONDS) == 0, server.logs()
             faults = [line for line in server.logs() if line["level"] in {"error", "critical"}]
-            assert server.faults_expected or not faults
+            assert server.faults_expected or not faults, faults
         finally:
             if process.poll() is None:
                 process.kill()

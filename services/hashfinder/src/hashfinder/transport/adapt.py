@@ -1,7 +1,8 @@
 """Handlers of every shape as one: a coroutine that gets its message and writes to a context."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NamedTuple, TypeAlias
 
 import grpc
@@ -69,7 +70,7 @@ class RpcContext:
         self._received()
         return message
 
-    async def messages(self) -> AsyncIterator[Any]:
+    async def messages(self) -> AsyncGenerator[Any, None]:
         """Yield the client's messages; end with the last, or when the next takes too long."""
         while True:
             try:
@@ -126,15 +127,21 @@ def _stream(handle: Callable[..., Any]) -> Behaviour:
 
 def _bidi(handle: Callable[..., Any]) -> Behaviour:
     async def behaviour(context: RpcContext) -> None:
-        await _written(handle(context.messages(), context), context)
+        async with aclosing(context.messages()) as messages:
+            await _written(handle(messages, context), context)
 
     return behaviour
 
 
 async def _written(answer: Any, context: RpcContext) -> None:
-    """Write what an asynchronous generator yields: cancelled at its ``yield``, it closes late."""
-    if isinstance(answer, AsyncIterator):
-        async for message in answer:
-            await context.write(message)
+    """Write what an asynchronous generator yields, or let a coroutine write by itself.
+
+    The generator ends with the RPC: one that is left to the collector closes in a task of its own,
+    which the end of the process may destroy.
+    """
+    if isinstance(answer, AsyncGenerator):
+        async with aclosing(answer):
+            async for message in answer:
+                await context.write(message)
     else:
         await answer
