@@ -672,7 +672,9 @@ async def test_drain_tells_a_survivor_where_to_resume(
     request = HashNameRequest(desired_name="hopeless", start_position=100)
     before = running.samples()
     call = getattr(running.stub, method)(request, metadata=(("x-request-id", "survivor"),))
-    await running.active(1)
+    await running.eventually(
+        lambda samples: samples.value("hashfinder_hashes_total") > 0, "it has found something out"
+    )
     loop = asyncio.get_running_loop()
 
     began = loop.time()

@@ -156,8 +156,7 @@ def test_flood_of_frames_harms_nobody(
 
     took = health_while(attacked, flood)
     memory = peak_memory_mb(attacked)
-    p99 = statistics.quantiles(took, n=100)[98]
-    print(f"health p50 {statistics.median(took):.4f} s, p99 {p99:.4f} s; {memory} MB")  # noqa: T201
+    print(f"health p50 {statistics.median(took):.4f} s, max {max(took):.4f} s; {memory} MB")  # noqa: T201
     assert statistics.median(took) < HEALTH_SECONDS
     assert memory < (BOMB_MEMORY_MB if attack is header_bomb else MEMORY_MB)
     began = time.monotonic()

@@ -7,7 +7,7 @@ import socket
 import stat
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -151,12 +151,19 @@ def test_nothing_is_left_where_binding_fails(path: Path, bound: Bound) -> None:
     bound.close()
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short: that of `tmp_path` may be too long for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("length", [0, 150])
 def test_new_folder_is_for_this_user_alone_and_goes_with_its_socket(
-    tmp_path: Path, bound: Bound, length: int, monkeypatch: pytest.MonkeyPatch
+    short_path: Path, bound: Bound, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is among the temporary files, unless their path is too long for a socket."""
-    parent = tmp_path / ("a" * length) if length else tmp_path
+    parent = short_path / ("a" * length)
     parent.mkdir(exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(parent))
     file = SocketFile.in_new_folder()
