@@ -46,7 +46,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist bench-kernel bench-stops bench-small bench-shards bench-hops soak \
+.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
@@ -94,6 +94,12 @@ test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers
 
 bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_kernel $(BENCH_ARGS)
+
+fuzz: setup ## Give thousands of random requests, files, answers and arguments to what takes them (FUZZ_EXAMPLES=5000 each)
+	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz -o timeout=1800 -o faulthandler_timeout=1790 --hypothesis-show-statistics $(PYTEST_ARGS)
+
+bench-security: setup ## Measure what TLS and identities cost, and how exact weights are (BENCH_ARGS=--quick)
+	$(BIN)/python -m tests.bench.bench_security $(BENCH_ARGS)
 
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
 	$(BIN)/python -m tests.bench.bench_stops $(BENCH_ARGS)
@@ -178,7 +184,7 @@ docs: setup ## Update what the docs contain of the code: tables and snippets
 docs-check: setup ## Check that these are up to date
 	@$(COG) --check --diff $(PAGES)
 PAGES = $(wildcard docs/*.md)
-COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import metrics_table, settings_table, source, web_metrics_table'
+COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import licences_table, metrics_table, settings_table, source, web_metrics_table'
 
 # The first lock has everything; the others use its versions. Existing pins stay if they fit; LOCK_ARGS=--upgrade renews all.
 lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)

@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.certs import Authority
 from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
+
+ROOT = Path(__file__).parents[1]
 
 
 def settings_table(program: str = "hashfinder") -> str:
@@ -68,10 +71,44 @@ def _metrics(exposition: str, is_shown: Callable[[str], bool]) -> str:
     return _table(("metric", "type", "labels", "meaning"), rows)
 
 
+def licences_table() -> str:
+    """Return a row for each package that the server or a client runs with: its licence, its users.
+
+    As the packages themselves say it, in the versions of the locks.
+    """
+    users: dict[str, list[str]] = {}
+    for lock in sorted(ROOT.glob("requirements/*.txt")):
+        if lock.stem in {"build", "dev"}:
+            continue
+        for name in re.findall(r"^([a-z0-9-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE):
+            users.setdefault(name, []).append(lock.stem)
+    rows = [
+        (name, _licence(name), ", ".join(where))
+        for name, where in sorted(users.items())
+        if _is_installed(name)  # not those for other systems
+    ]
+    return _table(("package", "licence", "used by"), rows)
+
+
 def source(name: str) -> str:
     """Return the source of a function or class, `module:qualified.name`, with its decorators."""
     text = inspect.getsource(pkgutil.resolve_name(name))
     return f"```python\n{textwrap.dedent(text)}```\n"
+
+
+def _licence(name: str) -> str:
+    about = metadata(name)
+    classifiers = about.get_all("Classifier") or []
+    named = [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License ::")]
+    return str(about["License-Expression"] or about["License"] or " or ".join(named))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _allowed(config: Any, flag: str) -> str:  # noqa: ANN401  # a module
