@@ -26,6 +26,9 @@ KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
 # Where distributions are built: nothing of the development environment is there.
 BUILDER := .cache/builder
+# What `make bench-vanity` compares with.
+LUCKY_COMMIT_VERSION := 2.2.5
+LUCKY_COMMIT := .cache/lucky-commit-$(LUCKY_COMMIT_VERSION)/bin/lucky_commit
 
 # The image, its labels, and the stack on it.
 IMAGE ?= hashfinder:dev
@@ -46,7 +49,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops soak \
+.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops bench-vanity soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
@@ -112,6 +115,9 @@ bench-shards: setup ## Measure one search over three servers against one server
 
 bench-hops: setup ## Measure how soon a search ends behind a gateway whose client left, beside gRPC and a plain route (BENCH_ARGS)
 	$(BIN)/python -m tests.bench.bench_hops $(BENCH_ARGS)
+
+bench-vanity: setup $(if $(shell command -v cargo),$(LUCKY_COMMIT)) ## Measure vanity commits, beside lucky-commit (needs cargo for it)
+	$(BIN)/python -m tests.bench.bench_vanity --lucky-commit $(LUCKY_COMMIT) $(BENCH_ARGS)
 
 soak: setup ## Stop searches in every way at random for MINUTES=2, then check that nothing leaked
 	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)
@@ -242,6 +248,9 @@ $(BUF):
 
 $(GRPCURL):
 	GOBIN="$(CURDIR)/$(dir $@)" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v$(GRPCURL_VERSION)
+
+$(LUCKY_COMMIT):
+	cargo install --quiet --locked --no-default-features --version $(LUCKY_COMMIT_VERSION) --root .cache/lucky-commit-$(LUCKY_COMMIT_VERSION) lucky_commit
 
 $(KUSTOMIZE):
 	GOBIN="$(CURDIR)/$(dir $@)" go install sigs.k8s.io/kustomize/kustomize/v5@v$(KUSTOMIZE_VERSION)
