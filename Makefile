@@ -74,7 +74,7 @@ certs: setup ## Make a CA for tests, and certificates of a server and a client, 
 test: setup ## Run the tests that need only `make setup` (PYTEST_ARGS="-k name", PROCESSES=4)
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
-test-tools: setup tools ## Run the tests that need the programs of `make tools`
+test-tools: setup tools ## Run the tests that need the programs of `make tools`, and hashcash
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m tools $(PYTEST_ARGS)
 
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)

@@ -14,7 +14,7 @@ EVENT = {
     "created_at": 1651794653,
     "kind": 1,
     "tags": [["t", 'quo"ted'], ["nonce", "1", "2"]],
-    "content": 'naïve\n"]],"',
+    "content": 'naïve\n"]],"\t\\ \x7f\u2028 \N{GRINNING FACE} <&> \u0001/',
 }
 
 
