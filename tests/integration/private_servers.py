@@ -55,7 +55,7 @@ class PrivateServers:
 @contextmanager
 def private_servers() -> Iterator[PrivateServers]:
     """Yield those of a new folder, with a short path; nothing may be left at the end."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir="/tmp") as name:
         servers = PrivateServers(Path(name))
         yield servers
         try:

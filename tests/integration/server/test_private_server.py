@@ -29,7 +29,7 @@ Own = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder for temporary files, with a short path."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         yield Path(name)
 
 

@@ -49,6 +49,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "socket"
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short: that of `tmp_path` may be too long for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 def refusal(path: Path, bind: Callable[[Path], object]) -> OSError:
     """Return why a socket cannot be published; nothing has been bound."""
     before = {each: each.lstat().st_ino for each in path.parent.glob("*")}
@@ -151,13 +158,6 @@ def test_nothing_is_left_where_binding_fails(path: Path, bound: Bound) -> None:
     bound.close()
 
 
-@pytest.fixture
-def short_path() -> Iterator[Path]:
-    """A folder whose path is short: that of `tmp_path` may be too long for a socket."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        yield Path(folder)
-
-
 @pytest.mark.parametrize("length", [0, 150])
 def test_new_folder_is_for_this_user_alone_and_goes_with_its_socket(
     short_path: Path, bound: Bound, length: int, monkeypatch: pytest.MonkeyPatch
@@ -178,30 +178,29 @@ def test_new_folder_is_for_this_user_alone_and_goes_with_its_socket(
 
 
 def test_longest_path_of_temporary_files_is_taken(
-    bound: Bound, monkeypatch: pytest.MonkeyPatch
+    short_path: Path, bound: Bound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One byte more, and it is not."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # tmp_path is too long
-        longest = Path(
-            short, "a" * (LONGEST_SOCKET_PATH - len(f"{short}//hashfinder-12345678/socket"))
-        )
-        longest.mkdir()
-        monkeypatch.setattr(tempfile, "tempdir", str(longest))
-        file = SocketFile.in_new_folder()
-        file.publish(bound)
-        assert LONGEST_SOCKET_PATH == len(os.fsencode(file.path))
-        file.remove()
-        longest = longest.rename(f"{longest}a")
-        monkeypatch.setattr(tempfile, "tempdir", str(longest))
-        file = SocketFile.in_new_folder()
-        assert Path("/tmp") == file.path.parent.parent  # noqa: S108  # its new name is random
-        file.remove()
+    longest = short_path / (
+        "a" * (LONGEST_SOCKET_PATH - len(f"{short_path}//hashfinder-12345678/socket"))
+    )
+    longest.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(longest))
+    file = SocketFile.in_new_folder()
+    file.publish(bound)
+    assert LONGEST_SOCKET_PATH == len(os.fsencode(file.path))
+    file.remove()
+    longest = longest.rename(f"{longest}a")
+    monkeypatch.setattr(tempfile, "tempdir", str(longest))
+    file = SocketFile.in_new_folder()
+    assert Path("/tmp") == file.path.parent.parent  # noqa: S108  # its new name is random
+    file.remove()
     bound.close()
 
 
-def test_folder_with_other_files_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_with_other_files_stays(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that is not ours is removed."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(short_path))
     file = SocketFile.in_new_folder()
     other = file.path.parent / "other"
     other.touch()
