@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,7 +86,9 @@ def test_applied_commit_is_sound_and_says_the_same(
     git(tmp_path, "init", "--quiet", "--bare", f"--object-format={form}", str(bare))
     git(bare, "config", "receive.fsckObjects", "true")
     git(folder, "push", "--quiet", str(bare), "main")
-    assert before == shown(bare, "main")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(bare), str(clone))
+    assert [before, before] == [shown(bare, "main"), shown(clone, "origin/main")]
     git(folder, *report["undo"].split()[1:])
     assert old == head(folder)
 
@@ -187,3 +189,122 @@ def test_search_that_finds_nothing_changes_nothing(vanity: Run, folder: Path) ->
     done = vanity("0123456789abcdef01234567", "--apply", "--maximum-hashes", "1000")
     assert (3, "", old) == (done.returncode, done.stdout, head(folder))
     assert "hashfinder git-vanity 0123456789abcdef01234567 --apply" in done.stderr
+
+
+def test_root_commit_gets_its_id(vanity: Run, folder: Path) -> None:
+    """It has no parents to keep."""
+    git(
+        folder, "branch", "rooted", git(folder, "rev-list", "--max-parents=0", "HEAD").decode()[:-1]
+    )
+    before = shown(folder, "rooted")
+    assert 0 == vanity("ab", "--apply", "--commit", "rooted").returncode
+    assert head(folder, "rooted").startswith("ab")
+    assert before == shown(folder, "rooted")
+    git(folder, "fsck", "--strict")
+
+
+def test_detached_head_gets_its_id(vanity: Run, folder: Path) -> None:
+    """No branch moves, and the command that is printed moves HEAD back."""
+    git(folder, "checkout", "--quiet", "--detach")
+    old = head(folder)
+    done = vanity("ab", "--apply")
+    assert (0, old) == (done.returncode, head(folder, "main"))
+    assert head(folder).startswith("ab")
+    undo = next(line for line in done.stdout.splitlines() if line.startswith("undo"))
+    git(folder, *undo.split()[2:])
+    assert old == head(folder)
+
+
+def test_long_message_says_what_it_costs(vanity: Run, folder: Path) -> None:
+    """In a header every block behind it is hashed again; by default the message's end is taken."""
+    git(folder, "commit", "--quiet", "--allow-empty", f"--message={'a long line ' * 40}")
+    done = vanity("ab", "--place", "header")
+    assert 0 == done.returncode
+    assert "Each candidate takes 8 blocks" in done.stderr
+    done = vanity("ab", "--json")
+    assert (0, "message") == (done.returncode, json.loads(done.stdout)["place"])
+
+
+def test_what_keeps_the_old_id_is_named(vanity: Run, folder: Path) -> None:
+    """Tags and notes do not move with the branch."""
+    git(folder, "tag", "v1")
+    git(folder, "notes", "add", "--message=seen")
+    done = vanity("ab", "--apply")
+    assert 0 == done.returncode
+    assert "These keep the old id: v1." in done.stderr
+    assert "git notes copy" in done.stderr
+
+
+def replace_ref(folder: Path) -> None:
+    """Let another commit stand in for the tip."""
+    git(folder, "replace", "HEAD", "HEAD~1")
+
+
+def graft(folder: Path) -> None:
+    """Give the tip other parents."""
+    (folder / ".git/info/grafts").write_text(head(folder) + "\n")
+
+
+def shallow(folder: Path) -> None:
+    """Cut the history at the tip."""
+    (folder / ".git/shallow").write_text(head(folder) + "\n")
+
+
+def unborn(folder: Path) -> None:
+    """Put HEAD on a branch without a commit."""
+    git(folder, "symbolic-ref", "HEAD", "refs/heads/new")
+
+
+@pytest.mark.parametrize(
+    ("trap", "sentence"),
+    [
+        (replace_ref, "a replace ref stands in for it"),
+        (graft, "a graft gives it other parents"),
+        (shallow, "shallow clone"),
+        (unborn, "new has no commit yet"),
+    ],
+)
+def test_trap_is_refused(
+    vanity: Run, folder: Path, trap: Callable[[Path], None], sentence: str
+) -> None:
+    """With the reason, and nothing is changed."""
+    trap(folder)
+    refs = git(folder, "for-each-ref")
+    done = vanity("ab", "--apply")
+    assert (2, "") == (done.returncode, done.stdout)
+    assert sentence in done.stderr
+    assert "Nothing was changed" in done.stderr
+    assert refs == git(folder, "for-each-ref")
+
+
+def refusing_hook(folder: Path) -> None:
+    """Let a hook refuse every change of a ref."""
+    hook = folder / ".git/hooks/reference-transaction"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+
+
+def other_process(folder: Path) -> None:
+    """Leave the lock that another Git holds while it moves the branch."""
+    (folder / ".git/refs/heads/main.lock").touch()
+
+
+@pytest.mark.parametrize("obstacle", [refusing_hook, other_process])
+def test_branch_that_cannot_be_moved_stays(
+    vanity: Run, folder: Path, obstacle: Callable[[Path], None]
+) -> None:
+    """Git's own reason is the sentence; a dry run works nevertheless."""
+    old = head(folder)
+    obstacle(folder)
+    assert 0 == vanity("ab").returncode
+    done = vanity("ab", "--apply")
+    assert (1, "", old) == (done.returncode, done.stdout, head(folder))
+    assert "Nothing was changed" in done.stderr
+
+
+def test_pattern_longer_than_every_id_is_refused(vanity: Run, folder: Path) -> None:
+    """The ids of this repository have 40 or 64 digits."""
+    digits = len(head(folder))
+    done = vanity("a" * (digits + 1))
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "1 to 64 digits" in done.stderr or f"has {digits} hex digits" in done.stderr

@@ -234,6 +234,15 @@ def test_object_that_git_refuses_is_never_stored(folder: Path) -> None:
     assert not run(folder, "fsck", "--strict")
 
 
+def test_notes_are_seen(folder: Path) -> None:
+    """They belong to an id, and would be lost to the eye."""
+    repository = Repository.open(folder)
+    tip = repository.tip()
+    assert not repository.has_notes(tip.commit)
+    run(folder, "notes", "add", "--message=seen", tip.commit)
+    assert repository.has_notes(tip.commit)
+
+
 def test_tags_and_remote_branches_that_keep_the_old_id_are_listed(folder: Path) -> None:
     """The user learns what still points to the old commit."""
     run(folder, "tag", "v1")

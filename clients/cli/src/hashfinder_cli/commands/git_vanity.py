@@ -126,6 +126,10 @@ class _Job:
             )
         if others := self.repository.refs_at(self.tip.commit):
             notes.append(f"These keep the old id: {', '.join(others)}.")
+        if self.repository.has_notes(self.tip.commit):
+            notes.append(
+                "The notes of git notes stay with the old id: git notes copy takes them along."
+            )
         return notes
 
     def finish(self, vanity: Vanity, secret: bytes) -> str:

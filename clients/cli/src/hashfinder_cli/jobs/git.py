@@ -164,6 +164,10 @@ class Repository:
         )
         return names.split()
 
+    def has_notes(self, commit: str) -> bool:
+        """Return whether ``git notes`` has something about `commit`."""
+        return self._try("notes", "list", commit) is not None
+
     def _at(self, ref: str) -> Tip:
         return Tip(ref, self._commit_of(ref))
 
