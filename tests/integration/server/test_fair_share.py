@@ -16,6 +16,8 @@ from tests.integration.server_process import ServerProcess, run_server
 pytestmark = pytest.mark.alone
 
 WORKERS = 2
+FIRST_STEP = 4096
+"""The positions that a search gets at once, before its first turn."""
 ACCESS = Path(__file__).parent / "access"
 FILES = {"tokens": "tokens", "policy": "policy.toml"}
 
@@ -53,7 +55,7 @@ def rate(call: Stream, since: float = 0.0) -> float:
     timed = (
         (each.hashes_computed / each.hashes_per_second, each)
         for each in reports
-        if each.hashes_computed
+        if each.hashes_computed > FIRST_STEP
     )
     began, first = next((at, each) for at, each in timed if at >= since)
     *_, (ended, last) = islice(timed, 3)
