@@ -40,6 +40,8 @@ NOISY = 0.1
 OPENSSL = "openssl speed, sha1, 16 bytes"
 HASHCAT = "hashcat, raw SHA-1, no score"
 LIMIT = "estimated limit with AVX-512"
+ONE_RATE = str(Path(__file__).with_name("one_rate.py"))
+PRINT_BACKENDS = "from hashfinder.kernel import *; print(*available_backends())"
 OPERATIONS = 646 / 16
 """Vector operations for a candidate, counted in the machine code: see docs/kernel.md."""
 
@@ -119,25 +121,25 @@ def against(revision: str, turns: int, seconds: float) -> dict[str, float]:
         shutil.unpack_archive(f"{folder}/before.tar", folder, filter="data")
         build = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
         subprocess.run(build, cwd=Path(folder, "services/hashfinder"), check=True)
+        before = _run_version(Path(folder), "-c", PRINT_BACKENDS).split()
+        backends = [backend for backend in available_backends()[:-1] if backend in before]
         best: dict[tuple[str, Path], float] = {}
         for _ in range(turns):
-            for backend in available_backends()[:-1]:
+            for backend in backends:
                 for base in (Path(folder), root):
-                    rate = _rate_of(base, backend, seconds)
-                    best[backend, base] = max(rate, best.get((backend, base), 0))
-        return {
-            backend: best[backend, root] / best[backend, Path(folder)]
-            for backend in available_backends()[:-1]
-        }
+                    output = _run_version(base, ONE_RATE, backend, str(seconds))
+                    best[backend, base] = max(float(output), best.get((backend, base), 0))
+        return {backend: best[backend, root] / best[backend, Path(folder)] for backend in backends}
 
 
-def _rate_of(base: Path, backend: str, seconds: float) -> float:
-    """Return how fast the version in the folder `base` searches the default job."""
+def _run_version(base: Path, *arguments: str) -> str:
+    """Run Python with the version of HashFinder in the folder `base`; return what it prints."""
     paths = os.pathsep.join(str(base / part / "src") for part in ("services/hashfinder", "proto"))
-    command = [sys.executable, str(Path(__file__).with_name("one_rate.py")), backend, str(seconds)]
     environment = {**os.environ, "PYTHONPATH": paths}
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return float(output.stdout)
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def openssl_rate() -> float:
