@@ -20,11 +20,14 @@
 /* For the long functions: inlined into one another, the compiler would keep too much at once. */
 #define OUTLINE static __attribute__((noinline))
 
-/* Before a loop whose counter has to be a constant in each pass. */
+/* Before a loop whose counter is to be a constant in each pass, for speed. Builds with sanitizers define it
+ * as nothing: they take minutes to compile otherwise. */
+#ifndef UNROLL
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 80")
+#endif
 #endif
 
 enum { LANES = VECTOR_BYTES / 4, LONG_LANES = VECTOR_BYTES / 8 };

@@ -9,19 +9,26 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 HERE = Path(__file__).parent
 DISTRIBUTION = HERE.parents[2] / "services" / "hashfinder"
 COMPILERS = ("gcc", "clang")
 STRICT = "-Wall -Wextra -Werror"
 # Sanitizers change the loops, of which GCC then warns: warnings are the other builds' job.
 SANITIZE = "-g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-SEED = "20261122"
+# What sanitizers add to unrolled rounds takes the compilers minutes.
+ROLLED = f"{SANITIZE} -O1 -DUNROLL="
+SEED = 20261122
 PRINT_VARIANTS = """
 import json, runpy, sys
 sys.argv = ["setup.py", "--version"]
@@ -56,6 +63,12 @@ def run(*command: str | Path, **environment: str) -> str:
     return done.stdout
 
 
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return the function's result for each item, from as many programs at once as CPUs."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, items))
+
+
 def build_driver(folder: Path, compiler: str, flags: str) -> Path:
     """Build the driver with the objects that `setup.py` makes."""
     settings = {"CC": need(compiler), "CFLAGS": flags, "LDFLAGS": flags}
@@ -67,28 +80,27 @@ def build_driver(folder: Path, compiler: str, flags: str) -> Path:
 
 
 def build_sanitized(folder: Path, compiler: str) -> Path:
-    """Build the driver with the variants of `setup.py` under sanitizers.
-
-    At -O1: what sanitizers add to unrolled rounds takes the compilers many minutes at -O3.
-    """
+    """Build the driver with the variants of `setup.py` under sanitizers."""
     printed = run(sys.executable, "-c", PRINT_VARIANTS)
-    objects = [
-        compile_variant(folder, compiler, f"{SANITIZE} -O1 {' '.join(flags)}", name, size, streams)
-        for name, (size, streams, flags) in json.loads(printed.splitlines()[-1]).items()
-    ]
+
+    def compile_one(item: tuple[str, tuple[int, int, list[str]]]) -> Path:
+        name, (size, streams, flags) = item
+        return compile_variant(folder, compiler, f"{ROLLED} {' '.join(flags)}", name, size, streams)
+
+    objects = in_parallel(compile_one, json.loads(printed.splitlines()[-1]).items())
     return link(folder, compiler, SANITIZE, "csrc/scanner.c", "csrc/variants.c", *objects)
 
 
-def build_emulated(folder: Path, compiler: str, flags: str) -> Path:
+def build_emulated(folder: Path, compiler: str) -> Path:
     """Build the driver with kernels for vectors of 64 bytes, for a CPU that may have none."""
-    objects = [
+
+    def compile_one(streams: int) -> Path:
         # GCC notes that functions with such vectors are called in another way with AVX-512.
-        compile_variant(
-            folder, compiler, f"{flags} -Wno-psabi -O1", f"streams_{streams}", 64, streams
-        )
-        for streams in (1, 2, 4)
-    ]
-    return link(folder, compiler, flags, HERE / "emulated.c", "csrc/scanner.c", *objects)
+        flags = f"{ROLLED} -Wno-psabi"
+        return compile_variant(folder, compiler, flags, f"streams_{streams}", 64, streams)
+
+    objects = in_parallel(compile_one, (1, 2, 4))
+    return link(folder, compiler, SANITIZE, HERE / "emulated.c", "csrc/scanner.c", *objects)
 
 
 def build_arm64(folder: Path) -> Path:
@@ -132,20 +144,33 @@ def supported_variants() -> set[str]:
     return set(supported_variants())
 
 
-def agreeing(output: str) -> set[str]:
-    """Return the variants that the driver has compared."""
-    return {line.partition(":")[0] for line in output.splitlines() if line.endswith("agree")}
+def agreeing(*driver: str | Path, candidates: int) -> set[str]:
+    """Run the driver, with other seeds on each CPU; return the variants that all have compared."""
+    count = os.cpu_count() or 1
+
+    def compare(seed: int) -> set[str]:
+        output = run(*driver, str(seed), str(-(-candidates // count)))
+        return {line.partition(":")[0] for line in output.splitlines() if line.endswith("agree")}
+
+    return set.intersection(*in_parallel(compare, range(SEED, SEED + count)))
 
 
-@pytest.mark.parametrize(("compiler", "candidates"), [("gcc", 1_000_000), ("clang", 100_000)])
-def test_agrees_with_a_reference_in_c(tmp_path: Path, compiler: str, candidates: int) -> None:
-    """Any scan of so many candidates for each hash, encoding, anchor and instruction set.
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The driver as GCC builds it without a warning, with line numbers for valgrind."""
+    return build_driver(tmp_path_factory.mktemp("driver"), "gcc", f"{STRICT} -g1")
 
-    As each compiler builds them without a warning.
-    """
-    driver = build_driver(tmp_path, compiler, STRICT)
 
-    assert supported_variants() == agreeing(run(driver, SEED, str(candidates)))
+def test_agrees_with_a_reference_in_c(driver: Path) -> None:
+    """Any scan of a million candidates for each hash, encoding, anchor and instruction set."""
+    assert supported_variants() == agreeing(driver, candidates=1_000_000)
+
+
+def test_agrees_as_clang_builds_it(tmp_path: Path) -> None:
+    """Without a warning, too."""
+    driver = build_driver(tmp_path, "clang", STRICT)
+
+    assert supported_variants() == agreeing(driver, candidates=100_000)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -153,30 +178,28 @@ def test_is_clean_under_sanitizers(tmp_path: Path, compiler: str) -> None:
     """No access out of bounds, no leak, no undefined behaviour in any variant."""
     driver = build_sanitized(tmp_path, compiler)
 
-    assert supported_variants() == agreeing(run(driver, SEED, "20000"))
+    assert supported_variants() == agreeing(driver, candidates=20_000)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_the_algorithm_for_avx512_agrees_on_any_cpu(tmp_path: Path, compiler: str) -> None:
     """What only the widest vectors run is right and clean, even where there are none."""
-    driver = build_emulated(tmp_path, compiler, SANITIZE)
+    driver = build_emulated(tmp_path, compiler)
 
-    assert {"streams_1", "streams_2", "streams_4"} == agreeing(run(driver, SEED, "5000"))
+    assert {"streams_1", "streams_2", "streams_4"} == agreeing(driver, candidates=5_000)
 
 
 def test_agrees_on_arm64(tmp_path: Path) -> None:
     """The kernel for 64-bit Arm, cross-compiled and run in an emulator, is right."""
     driver = build_arm64(tmp_path)
 
-    assert {"baseline"} == agreeing(run(need("qemu-aarch64"), driver, SEED, "5000"))
+    assert {"baseline"} == agreeing(need("qemu-aarch64"), driver, candidates=5_000)
 
 
-def test_is_clean_under_valgrind(tmp_path: Path) -> None:
+def test_is_clean_under_valgrind(driver: Path) -> None:
     """No use of what was never written. Valgrind has neither AVX-512 nor SHA instructions."""
-    valgrind = need("valgrind")
-    driver = build_driver(tmp_path, "gcc", "-g1")
+    valgrind = (need("valgrind"), "--quiet", "--error-exitcode=9", "--leak-check=full")
 
-    options = ("--quiet", "--error-exitcode=9", "--leak-check=full")
-    output = run(valgrind, *options, driver, SEED, "400")
+    compared = agreeing(*valgrind, driver, candidates=400)
 
-    assert supported_variants() & {"avx2", "baseline"} == agreeing(output)
+    assert supported_variants() & {"avx2", "baseline"} == compared
