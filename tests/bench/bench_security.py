@@ -27,7 +27,7 @@ from tests.integration.server_process import ServerProcess, run_server
 
 WEIGHTS = {"one": 1, "two": 2, "four": 4}
 QUICK = HashNameRequest(desired_name="a")
-HOPELESS = HashNameRequest(desired_name="hopelessly-long-name")
+HOPELESS = HashNameRequest(desired_name="hopelessly")
 
 Metadata = tuple[tuple[str, str], ...]
 
