@@ -37,7 +37,7 @@ RUN export PYTHONPYCACHEPREFIX=/opt/bytecode \
  && timeout 60 sh -c 'until hashfinder health; do sleep 1; done' \
  && hashfinder find dad --show-inferior 1 \
  && hashfinder tour --help \
- && python -c 'import hashfinder_cli.commands.tour' \
+ && python -c 'import hashfinder_cli.commands.tour, hashfinder_cli.commands.searches, hashfinder_cli.commands.stop' \
  && { hashfinder-web & web=$!; } \
  && timeout 60 sh -c 'until hashfinder-web --check readyz; do sleep 1; done' \
  && hashfinder-web --check find/dad && hashfinder-web --check metrics \
