@@ -94,12 +94,12 @@ def test_stop_leaves_nothing(
 
 
 def test_stop_while_the_server_starts_leaves_nothing(start: Start, servers: PrivateServers) -> None:
-    """The command ends at once; the server when it would serve."""
-    process = start("find", "doct", "--local")
+    """The command ends at once; the server when it would serve, or soon after."""
+    process = start("find", *ENDLESS, "--local")
     servers.wait_for_one()
     process.send_signal(signal.SIGINT)
-    assert ("", "") == process.communicate(timeout=30)
-    assert process.returncode in {0, 130}
+    process.communicate(timeout=30)
+    assert 130 == process.returncode
 
 
 @pytest.mark.usefixtures("missing")
