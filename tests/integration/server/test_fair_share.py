@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +51,45 @@ def rate(call: Stream, since: float = 0.0) -> float:
 
     The first of them is the first that comes `since` seconds after the search began, or later.
     """
-    reports = (next(call).progress for _ in count())
-    timed = (
-        (each.hashes_computed / each.hashes_per_second, each)
-        for each in reports
-        if each.hashes_computed > FIRST_STEP
-    )
-    began, first = next((at, each) for at, each in timed if at >= since)
+    timed = reports(call)
+    began, first = next((at, hashes) for at, hashes in timed if at >= since)
     *_, (ended, last) = islice(timed, 3)
-    return float((last.hashes_computed - first.hashes_computed) / (ended - began))
+    return (last - first) / (ended - began)
+
+
+def reports(call: Stream) -> Iterator[tuple[float, int]]:
+    """Yield how long a search is under way, by the server's clock, and how many hashes it has."""
+    while True:
+        each = next(call).progress
+        if each.hashes_computed > FIRST_STEP:
+            yield each.hashes_computed / each.hashes_per_second, each.hashes_computed
+
+
+def hashes_between(call: Stream, begin: float, end: float) -> int:
+    """Return how many hashes a search got between two times of its own."""
+    before = now = 0
+    for at, hashes in reports(call):
+        if at > end:
+            break
+        now = hashes
+        if at <= begin:
+            before = hashes
+    return now - before
+
+
+def until_turns(call: Stream, turns: int) -> tuple[float, float, int]:
+    """Wait until a search has had so many turns; return when they began and ended, and its hashes.
+
+    However slow the machine is: each report with more hashes than the one before is a turn or more.
+    """
+    timed = reports(call)
+    began, first = next(timed)
+    ended, last = began, first
+    while turns:
+        ended, hashes = next(timed)
+        turns -= hashes > last
+        last = hashes
+    return began, ended, last - first
 
 
 @pytest.mark.parametrize("greedy", [16, 100])
@@ -73,8 +103,8 @@ def test_a_client_gains_nothing_by_opening_many_searches(
         fair_server.wait_for_searches(greedy)
         [modest] = open_searches(stack.enter_context(fair_server.stub()), 1, stack)
         alone = time.monotonic() - began  # until now, the many had nobody to share with
-        one = rate(modest)
-        many = sum(rate(call, since=alone) for call in grabbing)
+        began, ended, one = until_turns(modest, 5)
+        many = sum(hashes_between(call, began + alone, ended + alone) for call in grabbing)
     fair_server.wait_until_idle()
 
     assert 1 / 1.6 < one / many < 1.6
