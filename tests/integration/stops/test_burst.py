@@ -27,7 +27,7 @@ LIMITS = {
     "--wait-seconds": 0.5,
     "--client-identity": "connection",
 }
-REQUEST = HashNameRequest(desired_name="hopelessly", maximum_hashes=1000)
+REQUEST = HashNameRequest(desired_name="hopelessly", maximum_hashes=10_000_000)
 
 
 @pytest.mark.timeout(150)
@@ -64,6 +64,7 @@ async def test_every_call_of_a_burst_is_answered_by_the_server(
     refusals = {"TOO_MANY_SEARCHES", "SERVER_OVERLOADED"}
     assert set(reasons) <= {*refusals, "HASH_BUDGET_EXHAUSTED"}, reasons
     assert any(reasons[refusal] for refusal in refusals), reasons
+    server.wait_until_idle(60)  # an RPC is counted a little after its end
     assert all(ending.code is grpc.StatusCode.RESOURCE_EXHAUSTED for ending in endings)
     assert all(ending.retry_seconds > 0 for ending in endings if _reason(ending) in refusals)
     counted = {
