@@ -14,6 +14,8 @@ from tests.container.stack import ROOT, Stack, promtool
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 DASHBOARD = ROOT / "deploy/grafana/dashboards/hashfinder.json"
+ONLY_WITH_TLS = {"HashFinderCertificateExpires"}
+"""Alerts without data in the stack, which speaks plain text."""
 _COMPARISON = re.compile(r"(?<![=!~<>])(==|!=|>=|<=|>|<)(?![=~])")
 _QUOTED = re.compile(r'("[^"]*"|\{[^}]*\})')
 
@@ -81,7 +83,9 @@ def test_every_alert_and_rule_is_loaded_and_evaluates(stack: Stack, job: Job) ->
     assert sorted(names) == sorted(rule["name"] for rule in rules)
     assert [] == [rule["name"] for rule in rules if rule["health"] != "ok"]
     for rule in rules:
-        assert has_data(stack, without_thresholds(rule["query"]), job.ended), rule["name"]
+        expected = rule["name"] not in ONLY_WITH_TLS
+        answered = has_data(stack, without_thresholds(rule["query"]), job.ended)
+        assert expected == answered, rule["name"]
         if rule["type"] == "recording":
             assert has_data(stack, rule["name"], job.ended), rule["name"]
         else:
