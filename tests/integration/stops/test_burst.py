@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server.endings import Ending, finish
-from tests.integration.server_process import ServerProcess, eventually
+from tests.integration.server_process import SERVICE, ServerProcess, eventually
 from tests.integration.stops.conftest import StartClient
 
 CALLS = 5000
@@ -64,7 +64,11 @@ async def test_every_call_of_a_burst_is_answered_by_the_server(
     refusals = {"TOO_MANY_SEARCHES", "SERVER_OVERLOADED"}
     assert set(reasons) <= {*refusals, "HASH_BUDGET_EXHAUSTED"}, reasons
     assert any(reasons[refusal] for refusal in refusals), reasons
-    server.wait_until_idle(60)  # an RPC is counted a little after its end
+    eventually(  # an RPC is counted a little after its end
+        lambda: server.metric("grpc_server_handled_total", grpc_service=SERVICE) >= CALLS,
+        "every call is counted",
+        30,
+    )
     assert all(ending.code is grpc.StatusCode.RESOURCE_EXHAUSTED for ending in endings)
     assert all(ending.retry_seconds > 0 for ending in endings if _reason(ending) in refusals)
     counted = {

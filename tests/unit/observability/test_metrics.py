@@ -122,6 +122,7 @@ def test_causes_have_the_names_that_operators_know() -> None:
         "quota",
         "overload",
         "shutdown",
+        "operator",
     }
     assert expected == {str(cause) for cause in Cause}
 
