@@ -14,7 +14,7 @@ from tests.container.stack import ROOT, Stack, promtool
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 DASHBOARD = ROOT / "deploy/grafana/dashboards/hashfinder.json"
-ONLY_WITH_TLS = {"HashFinderCertificateExpires"}
+ONLY_WITH_TLS = {"HashFinderCertificateExpires", "HashFinderCertificateNotReloaded"}
 """Alerts without data in the stack, which speaks plain text."""
 _COMPARISON = re.compile(r"(?<![=!~<>])(==|!=|>=|<=|>|<)(?![=~])")
 _QUOTED = re.compile(r'("[^"]*"|\{[^}]*\})')
