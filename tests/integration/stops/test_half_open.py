@@ -26,7 +26,8 @@ def test_half_open_connection_is_found_and_freed(
 ) -> None:
     """Keepalive notices that a peer is gone: its searches end, each counted as a disconnect."""
     server = server_process(
-        "--host", network.server_address, "--keepalive-seconds", f"{KEEPALIVE_SECONDS:g}"
+        *("--host", network.server_address, "--plain-text"),
+        *("--keepalive-seconds", f"{KEEPALIVE_SECONDS:g}"),
     )
     client = client_process(server, method, SEARCHES, prefix=network.inside)
     server.wait_for_searches(SEARCHES)
