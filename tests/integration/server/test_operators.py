@@ -115,6 +115,21 @@ async def test_stop_of_a_client_ends_all_its_searches(
         assert line["peer"].startswith("ipv4:127.0.0.1:")
 
 
+async def test_drain_ends_searches_with_where_to_resume(
+    application: StartApplication, logs: list[EventDict]
+) -> None:
+    """As SIGTERM does; the operator is answered, and who asked is logged."""
+    async with operated(application) as (running, admin):
+        search = running.stub.Find(HOPELESS)
+        await running.active(1)
+        await admin.Drain(pb.DrainRequest())
+        ending = await finish(search)
+        assert ("UNAVAILABLE", "SERVER_DRAINING") == (ending.code.name, ending.reason)
+        assert 7 + ending.progress.hashes_computed == ending.progress.next_position
+    [asked] = [each for each in logs if each["event"] == "drain asked for by operator"]
+    assert "127.0.0.1" == asked["operator"]
+
+
 @pytest.mark.parametrize(
     ("method", "request_message", "code", "reason"),
     [
