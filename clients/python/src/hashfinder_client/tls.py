@@ -42,7 +42,7 @@ class Tls:
 
     def stamps(self) -> tuple[object, ...]:
         """Return a value that differs once a file was changed or replaced; links are followed."""
-        return tuple(_stamp(path) for path in (self.ca, self.certificate, self.key) if path)
+        return tuple(stamp_of(path) for path in (self.ca, self.certificate, self.key) if path)
 
     def credentials(self) -> grpc.ChannelCredentials:
         """Return the credentials of a channel.
@@ -62,6 +62,15 @@ class Tls:
         chain, key = _read("certificate", self.certificate), _read("key", self.key)
         _check_pair(self.certificate, self.key, key)
         return grpc.ssl_channel_credentials(roots, key, chain)
+
+
+def stamp_of(path: _Path) -> object:
+    """Return a value that differs once a file was changed or replaced; links are followed."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        return error.errno
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class TlsFault(StrEnum):
@@ -108,14 +117,6 @@ def closed_note(text: str, tls: Tls | None) -> str:
     if tls.certificate is None:
         return " (the server may ask for a client certificate)"
     return " (the server may not accept the client certificate)"
-
-
-def _stamp(path: _Path) -> object:
-    try:
-        found = Path(path).stat()
-    except OSError as error:
-        return error.errno
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read(field: str, path: _Path) -> bytes:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from hashfinder_client.proxy import is_local
 from hashfinder_client.target import UNIX
-from hashfinder_client.tls import Tls
+from hashfinder_client.tls import Tls, stamp_of
 
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
@@ -30,7 +30,7 @@ class TokenFile:
         """
         self._path = Path(path)
         self._lock = threading.Lock()
-        self._stamp = self._look()
+        self._stamp = stamp_of(self._path)
         self._token = self._read()
 
     @property
@@ -44,7 +44,7 @@ class TokenFile:
     def metadata(self) -> Metadata:
         """Return what an RPC sends. A file that is broken now leaves the former token in use."""
         with self._lock:
-            if (stamp := self._look()) != self._stamp:
+            if (stamp := stamp_of(self._path)) != self._stamp:
                 self._stamp = stamp
                 with suppress(
                     ValueError
@@ -64,13 +64,6 @@ class TokenFile:
                 f" {target} is neither"
             )
             raise ValueError(message)
-
-    def _look(self) -> object:
-        try:
-            found = self._path.stat()
-        except OSError as error:
-            return error.errno
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def _read(self) -> str:
         try:
