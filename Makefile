@@ -187,10 +187,11 @@ rules: ## Update the production overlay's PrometheusRule from deploy/prometheus
 docs: setup ## Update what the docs contain of the code: tables and snippets
 	$(COG) -r $(PAGES)
 
-docs-check: setup ## Check that these are up to date
+docs-check: setup ## Check that these are up to date, and that no link is broken
 	@$(COG) --check --diff $(PAGES)
-PAGES = $(wildcard docs/*.md)
-COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import licences_table, metrics_table, settings_table, source, web_metrics_table'
+	@$(BIN)/python -m docs.links
+PAGES = $(wildcard docs/*.md docs/reference/*.md docs/pictures/*.svg)
+COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import *'
 
 # The first lock has everything; the others use its versions. Existing pins stay if they fit; LOCK_ARGS=--upgrade renews all.
 lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)

@@ -9,7 +9,7 @@ import inspect
 import pkgutil
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -21,8 +21,24 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.certs import Authority
+from docs.client_reference import client_reference, rules_reference
+from docs.command_reference import command_reference
+from docs.contract_reference import contract_reference
+from docs.markdown_table import table
 from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
+
+__all__ = [
+    "client_reference",
+    "command_reference",
+    "contract_reference",
+    "licences_table",
+    "metrics_table",
+    "rules_reference",
+    "settings_table",
+    "source",
+    "web_metrics_table",
+]
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +53,7 @@ def settings_table(program: str = "hashfinder") -> str:
         variable = f"`{config.Settings.model_config['env_prefix']}{name.upper()}`"
         allowed = "true or false" if field.annotation is bool else _allowed(config, flag)
         rows.append((variable, f"`{flag}`", default, allowed, str(field.description)))
-    return _table(("variable", "flag", "default", "allowed", "meaning"), rows)
+    return table(("variable", "flag", "default", "allowed", "meaning"), rows)
 
 
 def metrics_table() -> str:
@@ -68,7 +84,7 @@ def _metrics(exposition: str, is_shown: Callable[[str], bool]) -> str:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in _labels(family)) or "none"
         rows.append((f"`{name}`", family.type, labels, family.documentation))
-    return _table(("metric", "type", "labels", "meaning"), rows)
+    return table(("metric", "type", "labels", "meaning"), rows)
 
 
 def licences_table() -> str:
@@ -87,7 +103,7 @@ def licences_table() -> str:
         for name, where in sorted(users.items())
         if _is_installed(name)  # not those for other systems
     ]
-    return _table(("package", "licence", "used by"), rows)
+    return table(("package", "licence", "used by"), rows)
 
 
 def source(name: str) -> str:
@@ -124,8 +140,3 @@ def _allowed(config: Any, flag: str) -> str:  # noqa: ANN401  # a module
 def _labels(family: Metric) -> list[str]:
     ours = {label for sample in family.samples for label in sample.labels}
     return sorted(ours - {"le"})
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = (head, tuple("---" for _ in head), *rows)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from docs.links import anchors
+
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/operations.md"
 PROMETHEUS = ROOT / "deploy/prometheus"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/hashfinder.json"
-
-
-def anchors(guide: str) -> set[str]:
-    """Return the anchors of a guide's headings."""
-    headings = re.findall(r"^#+ (.+)$", guide, re.MULTILINE)
-    return {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def alerts() -> list[str]:
@@ -32,7 +28,7 @@ def test_alert_says_what_is_wrong_and_where_to_read_on(alert: str) -> None:
     assert re.search(r"^ +summary: .+$", alert, re.MULTILINE)
     assert re.search(r"^ +description: .+$", alert, re.MULTILINE)
     assert f"runbook_url: docs/operations.md#{name.lower()}\n" in alert
-    assert name.lower() in anchors(GUIDE.read_text(encoding="utf-8"))
+    assert name.lower() in anchors(GUIDE)
 
 
 def test_every_alert_is_shown_to_fire_and_not_to_fire() -> None:

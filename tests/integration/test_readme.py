@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.integration.server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -37,12 +35,6 @@ def test_exchange_is_real(server_process: Callable[..., ServerProcess]) -> None:
     assert EXCHANGES
     for command, printed in EXCHANGES:
         assert printed == run(command, server.address)
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_links_lead_somewhere(target: str) -> None:
-    """Every file that the README links exists."""
-    assert (ROOT / target).exists()
 
 
 def test_python_is_real(server_process: Callable[..., ServerProcess]) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hashfinder_cli.app_operators import SEARCHES_EPILOG, STOP_EPILOG, searches, stop
+from hashfinder_cli import help_ends
+from hashfinder_cli.app_operators import searches, stop
 from hashfinder_cli.app_pow import work
-from hashfinder_cli.exit_codes import EPILOG
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.jobs import JobShown
@@ -25,60 +25,8 @@ from hashfinder_cli.options.search import (
 from hashfinder_cli.options.secrets import Secrets
 from hashfinder_cli.options.vanity import Vanity
 
-_FIND_EPILOG = f"""\
-\b
-Examples:
-  hashfinder find doctor
-  hashfinder find doctor --local
-  hashfinder find doctor --show-inferior 1 --json
-  hashfinder find doctors --resume --progress --timeout 600
-  hashfinder find doctorwho --server dns:///hashfinder.example:50051 --shards 6
-  hashfinder find c0ffee --encoding hex --anchor start --secret-prefix "tree " --alphabet alnum
-  hashfinder find --zero-bits 20 --algorithm sha256 --secret-prefix challenge: --alphabet digits
-  hashfinder find do?tor --wildcard ? --count 3
-  hashfinder find doctorwho --state search.state
-
-Results go to stdout, everything else to stderr. Into a pipe or a file each result is one line:
-distance, position, secret (base64) and hash, separated by tabs; then, in a search that is not the
-default one of SHA-1 in base64, the secret as text, empty if it is not printable. With --json
-each line is an object of type "result", "progress" (with --progress) or, the last one, "end", which
-has the exit code, the reason and the position to resume from. Positions and other 64-bit numbers
-come twice: as a number, and as text under the same name with _text, for programs that round
-numbers above 2^53.
-
---local starts hashfinder-server for this command alone, on a unix socket that only you can reach,
-and leaves nothing behind, however the command ends.
-
---shards and --shard cut the positions into ranges of --range-size, counted from --start-position,
-and continue as --resume does. --shards returns the first match, as one server would; the position
-that it reports on Ctrl-C is the one number to resume from. --shard is for processes that know
-nothing of each other: the first of them to find has a match, not always the one of the lowest
-position.
-
-With --state, FILE is written every two seconds and at the end, and has the matches so far: a search
-that has ended is printed again, not searched again. FILE of another search is refused.
-
-{EPILOG}
-"""
-
-_VANITY_EPILOG = f"""\
-\b
-Examples:
-  hashfinder git-vanity c0ffee
-  hashfinder git-vanity c0ffee --apply
-  hashfinder git-vanity 0000 --check && git push
-  hashfinder git-vanity cafe --anchor end --commit feature --repo ../other
-
-What varies is an extra header of the commit, "nonce", or, where the message is long, a last line
-of spaces and tabs. Signed commits are refused. --apply moves the branch only if it has not moved
-meanwhile, and prints the command that moves it back. With --check, exit 0 if the id has PATTERN,
-else 1.
-
-{EPILOG}
-"""
-
 app = typer.Typer(
-    epilog=EPILOG,
+    epilog=help_ends.WHOLE,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -105,7 +53,7 @@ def hashfinder(
     """Find byte strings whose hash resembles a name: SHA-1 in base64, unless asked otherwise."""
 
 
-@app.command(epilog=_FIND_EPILOG)
+@app.command(epilog=help_ends.FIND)
 @ungrouped
 def find(
     *,
@@ -130,7 +78,7 @@ def find(
     raise typer.Exit(run(search))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=help_ends.ESTIMATE)
 @ungrouped
 def estimate(
     *,
@@ -158,7 +106,7 @@ def estimate(
     raise typer.Exit(run(search, timeout=timeout))
 
 
-@app.command("git-vanity", epilog=_VANITY_EPILOG)
+@app.command("git-vanity", epilog=help_ends.GIT_VANITY)
 @ungrouped
 def git_vanity(
     *, vanity: Vanity, connection: JobConnection, limits: Limits, kept: Kept, shown: JobShown
@@ -172,7 +120,7 @@ def git_vanity(
     raise typer.Exit(run(vanity, connection, limits, kept, shown))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=help_ends.HEALTH)
 @ungrouped
 def health(
     *,
@@ -209,7 +157,7 @@ def health(
     raise typer.Exit(run(connection, service, timeout=timeout, wait=wait))
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=help_ends.TOUR)
 @ungrouped
 def tour(*, connection: Connection) -> None:
     """Show what a server can do: finds, streams, Ctrl-C, a budget, a deadline, a refusal.
@@ -221,5 +169,5 @@ def tour(*, connection: Connection) -> None:
     raise typer.Exit(run(connection))
 
 
-app.command(epilog=SEARCHES_EPILOG)(searches)
-app.command(epilog=STOP_EPILOG)(stop)
+app.command(epilog=help_ends.SEARCHES)(searches)
+app.command(epilog=help_ends.STOP)(stop)

@@ -4,35 +4,11 @@ from typing import Annotated
 
 import typer
 
-from hashfinder_cli.exit_codes import EPILOG
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.operators import Shown
 from hashfinder_cli.options.search import Connection
 
-SEARCHES_EPILOG = f"""\
-\b
-Examples:
-  hashfinder searches --server unix:/run/hashfinder/admin
-  hashfinder searches --json --server 127.0.0.1:50053 | jq 'select(.share > 0.5).search_id'
-
-The server is asked at its address for operators (--admin-listen). On a terminal the table refreshes
-until Ctrl-C. Into a pipe or a file each search is one line: id, client, state, when it came,
-hashes, hashes a second, share of the workers' time and name, separated by tabs.
-
-{EPILOG}
-"""
-STOP_EPILOG = f"""\
-\b
-Examples:
-  hashfinder stop 1f0a93bc --server unix:/run/hashfinder/admin
-  hashfinder stop --client 192.0.2.7 --server unix:/run/hashfinder/admin
-
-Each search ends with ABORTED and tells its client where to resume. The ids of those that were told
-to stop are printed.
-
-{EPILOG}
-"""
 _Timeout = Annotated[
     float,
     typer.Option(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hashfinder_cli.exit_codes import EPILOG
+from hashfinder_cli import help_ends
 from hashfinder_cli.options import checks
 from hashfinder_cli.options.groups import ungrouped
 from hashfinder_cli.options.jobs import JobShown
@@ -18,58 +18,22 @@ from hashfinder_cli.options.work import (
     MinimumBits,
 )
 
-_POW_EPILOG = f"""\
-\b
-Examples:
-  hashfinder pow hashcash me@example.org --bits 20
-  hashfinder pow nostr event.json --bits 20 >mined.json
-  hashfinder pow bits --bits 26 --prefix challenge:
-  hashfinder pow bits --hex-zeros 6 --trailing --algorithm sha1 --alphabet digits --length 12
-  hashfinder pow check hashcash "$stamp" --resource me@example.org --bits 20
-
-{EPILOG}
-"""
-_BITS_EPILOG = f"""\
-\b
-Examples:
-  hashfinder pow bits --bits 26 --prefix challenge:
-  hashfinder pow bits --hex-zeros 6 --trailing --algorithm sha1 --alphabet digits --length 12
-
-The answer alone is printed, not the texts around it; with --json, an object with answer, message,
-algorithm, digest_hex and zero_bits. For bytes that are not text, take find --zero-bits.
-
-{EPILOG}
-"""
-_CHECK_EPILOG = """\
-\b
-Examples:
-  hashfinder pow check hashcash "$stamp" --resource me@example.org --bits 20
-  hashfinder pow check nostr mined.json
-  hashfinder pow check bits "$answer" --bits 26 --prefix challenge:
-
-\b
-Exit codes:
-    0  it has the zero bits that it promises, and those that are asked for
-    1  it has not
-    2  wrong usage, or it is no such proof at all
-"""
-
 work = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog=_POW_EPILOG,
+    epilog=help_ends.POW,
     help="Proofs of work: hashes that begin, or end, with zero bits.",
 )
 check = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog=_CHECK_EPILOG,
+    epilog=help_ends.CHECK,
     help="Verify a proof of work offline. Whether it was spent before is for its receiver to know.",
 )
 work.add_typer(check, name="check")
 
 
-@work.command(epilog=EPILOG)
+@work.command(epilog=help_ends.HASHCASH)
 @ungrouped
 def hashcash(
     *, wanted: Hashcash, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
@@ -80,7 +44,7 @@ def hashcash(
     raise typer.Exit(run(wanted, bits, connection, limits, shown))
 
 
-@work.command(epilog=EPILOG)
+@work.command(epilog=help_ends.NOSTR)
 @ungrouped
 def nostr(
     *,
@@ -97,7 +61,7 @@ def nostr(
     raise typer.Exit(run(event, bits, connection, limits, kept, shown))
 
 
-@work.command(epilog=_BITS_EPILOG)
+@work.command(epilog=help_ends.BITS)
 @ungrouped
 def bits(
     *,
@@ -114,7 +78,7 @@ def bits(
     raise typer.Exit(run(challenge, answers, connection, limits, kept, shown))
 
 
-@check.command("hashcash", epilog=_CHECK_EPILOG)
+@check.command("hashcash", epilog=help_ends.CHECK)
 def check_hashcash(
     stamp: Annotated[
         str, typer.Argument(metavar="STAMP", show_default=False, callback=checks.check_text)
@@ -136,7 +100,7 @@ def check_hashcash(
     raise typer.Exit(run(stamp, bits, resource))
 
 
-@check.command("nostr", epilog=_CHECK_EPILOG)
+@check.command("nostr", epilog=help_ends.CHECK)
 def check_nostr(event: EventFile, bits: MinimumBits = None) -> None:
     """Tell what an event's id is worth; the id, where there is one, must be true."""
     from hashfinder_cli.commands.work_checks import check_nostr as run  # noqa: PLC0415 - likewise
@@ -144,7 +108,7 @@ def check_nostr(event: EventFile, bits: MinimumBits = None) -> None:
     raise typer.Exit(run(event, bits))
 
 
-@check.command("bits", epilog=_CHECK_EPILOG)
+@check.command("bits", epilog=help_ends.CHECK)
 @ungrouped
 def check_bits(
     *,
