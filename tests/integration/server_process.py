@@ -190,7 +190,7 @@ def run_server(
     """
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
-        process = _start(*flags, env=env, log=log, before=before)
+        process = start_process(*flags, env=env, log=log, before=before)
         try:
             server = ServerProcess(process, log)
             yield server
@@ -207,9 +207,10 @@ def run_server(
                 process.wait()
 
 
-def _start(
-    *flags: str, env: Mapping[str, str] | None, log: Path, before: str
+def start_process(
+    *flags: str, env: Mapping[str, str] | None, log: Path, before: str = ""
 ) -> subprocess.Popen[str]:
+    """Start a server that logs to the file `log`; see `run_server`."""
     with log.open("w") as stderr:
         return subprocess.Popen(
             server_command(*flags, before=before),

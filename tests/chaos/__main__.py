@@ -1,0 +1,181 @@
+"""`make chaos MINUTES=n`: faults at random under clients that resume, then the accounts.
+
+Every search has to give its results once, and all of them, whatever befell its servers and its
+network; at the end every slot, thread and descriptor, and the memory, has to be free again, and the
+counters have to add up.
+
+The servers and clients live in a network and a mount namespace of their own, where packets can be
+dropped and a small disk be filled. Where none can be made, these two faults are left out, and said.
+
+Exit codes: 0; 1 where anything is wrong.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hashfinder.kernel import load_kernel
+from tests.bench.accounts import WARM_UP_SECONDS, Books, leaks, settled
+from tests.chaos.errand import Reference
+from tests.chaos.faults import FAULTS, Apply, Fault, fill_disk, mended, partition, step_clock
+from tests.chaos.searchers import Searchers
+from tests.chaos.world import World
+
+CONDUCTORS = 2
+"""Threads that make faults: so many are at work at a time."""
+LULL_SECONDS = 2.0
+"""Between two faults of a conductor, at most."""
+LOG_DISK_BYTES = 8 * 2**20
+EXPECTED_FAULTS = ("not reloaded", "accept loop ended")
+"""What a server may log as an error: files were spoiled, and descriptors exhausted."""
+_INSIDE = "--inside"
+
+
+def main() -> int:
+    """Run the command line: enter the namespaces, then begin."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311
+    parser.add_argument(_INSIDE, action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if not arguments.inside and _can_enter():
+        again = [sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--seed", str(arguments.seed)]
+        return subprocess.run([*_ENTER, *again, _INSIDE], check=False).returncode
+    print(f"seed {arguments.seed}, {arguments.minutes:g} minutes", flush=True)
+    with TemporaryDirectory(prefix="chaos-") as folder:
+        logs = Path(folder, "logs")
+        logs.mkdir()
+        if arguments.inside:
+            _run("ip", "link", "set", "lo", "up")
+            _run("mount", "-t", "tmpfs", "-o", f"size={LOG_DISK_BYTES}", "tmpfs", str(logs))
+        try:
+            with World.running(Path(folder), logs, arguments.seed) as world:
+                _live(world, arguments.seed, 60 * arguments.minutes, inside=arguments.inside)
+        finally:
+            if arguments.inside:
+                _run("umount", "--lazy", str(logs))
+    print("failed" if world.violations else "Nothing skipped, found twice or leaked; all adds up.")
+    return 1 if world.violations else 0
+
+
+_ENTER = ("unshare", "--net", "--mount", "--propagation", "private")
+
+
+def _can_enter() -> bool:
+    try:
+        return subprocess.run([*_ENTER, "true"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, timeout=20)
+
+
+def _live(world: World, seed: int, seconds: float, *, inside: bool) -> None:
+    reference = Reference(load_kernel())
+    reference.scan()
+    before = world.steady.process.samples()
+    print("warming up: all clients, no faults", flush=True)
+    warming = Searchers(world, reference, seed)
+    warming.start()
+    time.sleep(WARM_UP_SECONDS)
+    warming.finish()
+    warm = settled(world.steady.process, None)
+    print(f"warm:  {warm}", flush=True)
+
+    world.is_over.clear()
+    searchers = Searchers(world, reference, seed + 1000)
+    searchers.start()
+    faults = _possible(world, inside=inside)
+    made = _Conduct(world, faults, seed).for_seconds(seconds)
+    mended(world)
+    searchers.finish()
+    print(f"errands: {dict(searchers.done)}\nfaults: {dict(made)}")
+    print(f"the mortal server lived {world.mortal.lives} times")
+    if missing := {fault.name for fault in faults} - made.keys():
+        print(f"NOT made in this time: {sorted(missing)}")
+
+    after = settled(world.steady.process, warm)
+    print(f"after: {after}")
+    world.violations += leaks(world.steady.process, warm, after)
+    settled_mortal = world.mortal.process
+    settled_mortal.wait_until_idle(30)
+    for server, since in ((world.steady, before), (world.mortal, type(before)())):
+        books = Books.between(since, server.process.samples())
+        print(f"{server.target}: {books}")
+        world.violations += [f"{server.target}: {text}" for text in books.violations()]
+        world.violations += _logged(server.process.logs())
+    for violation in world.violations:
+        print(f"VIOLATION: {violation}")
+
+
+def _logged(lines: list[dict[str, object]]) -> list[str]:
+    faults = [line for line in lines if line["level"] in {"error", "critical"}]
+    return [
+        f"logged: {f}" for f in faults if not any(e in str(f["event"]) for e in EXPECTED_FAULTS)
+    ]
+
+
+def _possible(world: World, *, inside: bool) -> list[Fault]:
+    left_out: dict[Apply, str] = (
+        {} if inside else {partition: "no namespace", fill_disk: "no namespace"}
+    )
+    if not world.clock.environment:
+        left_out[step_clock] = "no C compiler"
+    for fault in FAULTS:
+        if reason := left_out.get(fault.apply):
+            print(f"LEFT OUT: {fault.name}: {reason}", flush=True)
+    return [fault for fault in FAULTS if fault.apply not in left_out]
+
+
+class _Conduct:
+    """Makes faults on several threads."""
+
+    def __init__(self, world: World, faults: list[Fault], seed: int) -> None:
+        self._world = world
+        self._faults = faults
+        self._seed = seed
+        self._made: Counter[str] = Counter()
+        names = {fault.excludes or fault.name for fault in faults}
+        self._locks = {name: threading.Lock() for name in names}
+
+    def for_seconds(self, seconds: float) -> Counter[str]:
+        """Make faults for a while; return which, when all is mended."""
+        end = time.monotonic() + seconds
+        threads = [
+            threading.Thread(target=self._conduct, args=(self._seed + n, end))
+            for n in range(CONDUCTORS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self._made
+
+    def _conduct(self, seed: int, end: float) -> None:
+        chance = random.Random(seed)  # noqa: S311  # no secret
+        while time.monotonic() < end:
+            [fault] = chance.choices(self._faults, [fault.weight for fault in self._faults])
+            lock = self._locks[fault.excludes or fault.name]
+            if not lock.acquire(blocking=False):
+                continue
+            try:
+                print(f"{end - time.monotonic():6.1f} s left: {fault.name}", flush=True)
+                fault.apply(self._world, chance)
+                self._made[fault.name] += 1
+            except Exception as error:  # noqa: BLE001  # the others go on
+                self._world.violations.append(f"{fault.name}: {type(error).__name__}: {error}")
+            finally:
+                lock.release()
+            time.sleep(chance.uniform(0, LULL_SECONDS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

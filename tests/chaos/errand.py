@@ -1,0 +1,129 @@
+"""What the searchers of the chaos search for, and what they must find: not more, not less."""
+
+import random
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+
+from hashfinder.kernel import Kernel
+from hashfinder_client import BudgetSpentError, Match, Progress, Query, StoppedByOperatorError
+from hashfinder_client.errors import StoppedError
+from hashfinder_client.events import SearchEvent
+from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
+from tests.oracle import best_match, hash_text
+
+
+@dataclass(frozen=True)
+class Case:
+    """A name in a part of the keyspace, in which all results are known beforehand."""
+
+    query: Query
+    extent: int
+    """Results are known below this position."""
+    shortest: int
+    """How many positions an errand searches, at least."""
+
+
+SHA256_START = Scheme(algorithm=Algorithm.SHA256, encoding=Encoding.HEX, anchor=Anchor.START)
+CASES = (
+    Case(Query("doctor", inferior_distance=1), 120_000_000, 8_000_000),
+    Case(Query("chaos0", inferior_distance=1), 120_000_000, 8_000_000),
+    Case(Query("cafe00", scheme=SHA256_START, inferior_distance=1), 40_000_000, 4_000_000),
+    Case(Query("abcd", ideal_distance=0, inferior_distance=2), 40_000, 4_000),  # dense
+)
+
+
+class Errand:
+    """One search over as many processes, finders and RPCs as it takes."""
+
+    def __init__(self, query: Query, expected: list[int]) -> None:
+        """Take what to search for, and the positions of all results, in order."""
+        self.query = query
+        self.is_done = False
+        self._expected = expected
+        self._found: list[int] = []
+        self._reached = query.first_position
+
+    @property
+    def remaining(self) -> Query:
+        """What is left to search."""
+        left = self.query.limit - self._reached
+        return replace(self.query, start_position=self._reached, maximum_hashes=left)
+
+    def take(self, event: SearchEvent) -> None:
+        """Note what happened."""
+        if isinstance(event, Match):
+            self.found(event.position, is_ideal=event.distance <= self.query.ideal_distance)
+        elif isinstance(event, Progress):
+            self.reach(event.next_position)
+
+    def found(self, position: int, *, is_ideal: bool) -> None:
+        """Note a result."""
+        self._found.append(position)
+        self.reach(position + 1)
+        self.is_done |= is_ideal
+
+    def reach(self, position: int | None) -> None:
+        """Note that everything before `position` is searched, and its results are handed on."""
+        self._reached = max(self._reached, position or 0)
+        self.is_done |= self._reached >= self.query.limit
+
+    def stop(self, error: StoppedError) -> None:
+        """Note an end without the ideal result; raise it where resuming was the client's part."""
+        if isinstance(error, BudgetSpentError):
+            self.is_done = True
+        elif isinstance(error, StoppedByOperatorError):
+            self.reach(error.next_position)
+        else:
+            raise error
+
+    def violation(self) -> str | None:
+        """Return what is wrong with the results, if anything is."""
+        if self._found == self._expected:
+            return None
+        skipped = sorted(set(self._expected) - set(self._found))
+        foreign = sorted(set(self._found) - set(self._expected))
+        return (
+            f"{self.query}: {len(self._found)} results, not {len(self._expected)};"
+            f" skipped {skipped[:5]}, found for no reason {foreign[:5]},"
+            f" {len(self._found) - len(set(self._found))} found twice"
+        )
+
+
+@dataclass
+class Reference:
+    """The results of all cases, by the kernel alone: no server, no client, one thread."""
+
+    kernel: Kernel
+    _results: dict[Case, tuple[list[int], list[int]]] = field(default_factory=dict)
+
+    def scan(self) -> None:
+        """Find the results of all cases, and which of them are ideal."""
+        for case in CASES:
+            scanner = self.kernel.prepare(case.query.rules)
+            results: list[int] = []
+            position = 0
+            while position < case.extent:  # each ideal result ends a scan
+                scan = scanner.scan(position, case.extent, 99, 1_000_000)
+                results += scan.results
+                position = scan.stop
+            ideal = [each for each in results if _distance(case.query, each) == 0]
+            self._results[case] = results, ideal
+
+    def draw(self, chance: random.Random) -> Errand:
+        """Return a random errand."""
+        case = chance.choice(CASES)
+        start = chance.randrange(case.extent - case.shortest)
+        stop = chance.randrange(start + case.shortest, case.extent + 1)
+        results, ideal = self._results[case]
+        first_ideal = next((each for each in ideal if start <= each < stop), stop - 1)
+        expected = results[bisect_left(results, start) : bisect_left(results, first_ideal + 1)]
+        query = replace(case.query, start_position=start, maximum_hashes=stop - start)
+        return Errand(query, expected)
+
+
+def _distance(query: Query, position: int) -> int:
+    """Return how far the hash at `position` is from the name, in the words of the contract."""
+    scheme = query.scheme
+    text = hash_text(scheme.algorithm.name, scheme.encoding.name, query.rules.message_at(position))
+    anchor = scheme.anchor.name
+    return best_match(query.name, text, anchor, "", case_sensitive=scheme.case_sensitive)[0]

@@ -1,0 +1,214 @@
+"""What goes wrong in the chaos: each fault is applied, held for some seconds, and mended."""
+
+import random
+import resource
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from hashfinder_client.operators import OperatorError, operators
+from hashfinder_proto.hash_name_admin_pb2 import (
+    DrainRequest,
+    ListSearchesRequest,
+    StopSearchRequest,
+)
+from tests.chaos.world import Server, World
+from tests.integration.server_process import eventually
+
+DRAIN_SECONDS = 30.0
+"""For a drain with half a second of grace, of a process that may be paused meanwhile."""
+_OPERATOR_SECONDS = 2.0
+
+Apply = Callable[[World, random.Random], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of fault."""
+
+    apply: Apply
+    weight: int = 1
+    excludes: str = ""
+    """Of the faults that share this word, one is at work at a time."""
+
+    @property
+    def name(self) -> str:
+        """Names it in the report."""
+        return self.apply.__name__.replace("_", " ")
+
+
+def kill(world: World, chance: random.Random) -> None:
+    """End the mortal server at once; start another one a little later."""
+    world.mortal.process.send(signal.SIGKILL)
+    world.mortal.process.wait()
+    time.sleep(chance.uniform(0, 1.5))
+    world.mortal.restart()
+
+
+def drain(world: World, chance: random.Random) -> None:
+    """Let the mortal server go away by itself, by a signal or an operator; start another one."""
+    if chance.random() < 0.5 or not _drained_by_operator(world.mortal):
+        world.mortal.process.send(signal.SIGTERM)
+    assert 0 == world.mortal.process.wait(DRAIN_SECONDS), "a drain ends with exit code 0"
+    world.mortal.restart()
+
+
+def _drained_by_operator(server: Server) -> bool:
+    try:
+        with operators(server.admin) as operator:
+            operator.ask(lambda: operator.stub.Drain(DrainRequest(), timeout=_OPERATOR_SECONDS))
+    except OperatorError:  # it is paused, or has no descriptor left for a connection
+        return False
+    return True
+
+
+def pause(world: World, chance: random.Random) -> None:
+    """Stop a process for some seconds, longer than keepalive waits at times."""
+    process = chance.choice(world.servers).process
+    process.send(signal.SIGSTOP)
+    time.sleep(chance.uniform(0.2, 5))
+    process.send(signal.SIGCONT)
+
+
+def partition(world: World, chance: random.Random) -> None:
+    """Drop every packet to and from the servers of both addresses or of one; close nothing."""
+    hosts = chance.choice((["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1", "127.0.0.2"]))
+    rules = [
+        (
+            "OUTPUT",
+            "--protocol",
+            "tcp",
+            f"--{way}",
+            host,
+            f"--{end}",
+            str(world.port),
+            "--jump",
+            "DROP",
+        )
+        for host in hosts
+        for way, end in (("source", "sport"), ("destination", "dport"))
+    ]
+    with ExitStack() as healing:
+        for chain, *rule in rules:
+            healing.callback(_iptables, "--delete", chain, *rule)
+            _iptables("--append", chain, *rule)
+        time.sleep(chance.uniform(0.5, 10))
+
+
+def _iptables(*words: str) -> None:
+    command = ("iptables", "--wait", *words)
+    subprocess.run(command, check=True, capture_output=True, timeout=20)
+
+
+def rotate_certificates(world: World, chance: random.Random) -> None:
+    """Replace the certificates of both sides; at times by a broken one first."""
+    if chance.random() < 0.3:
+        with world.files.spoiled("server.pem"):
+            time.sleep(3)
+    world.files.renew_certificates()
+    time.sleep(1)
+
+
+def reload_policy(world: World, chance: random.Random) -> None:
+    """Change weights and rates under way; at times with a file that is not valid first."""
+    if chance.random() < 0.3:
+        with world.files.spoiled("policy.toml"):
+            time.sleep(3)
+    world.files.renew_policy()
+    time.sleep(1)
+
+
+def renew_tokens(world: World, _chance: random.Random) -> None:
+    """Give each client a new token, which it sends from its next RPC on."""
+    world.files.renew_tokens()
+
+
+def fill_disk(world: World, chance: random.Random) -> None:
+    """Leave no room on the file system that the steady server logs to."""
+    filler = world.logs / "filler"
+    try:
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(65_536)):
+                pass
+        time.sleep(chance.uniform(1, 5))
+    finally:
+        filler.unlink()
+
+
+def exhaust_descriptors(world: World, chance: random.Random) -> None:
+    """Leave a server no file descriptor, while others connect."""
+    server = chance.choice(world.servers)
+    pid, kind = server.pid, resource.RLIMIT_NOFILE
+    with suppress(ProcessLookupError):  # it was killed meanwhile
+        former = resource.prlimit(pid, kind)
+        resource.prlimit(pid, kind, (chance.randrange(8, 24), former[1]))
+        with _crowd(server, 30):
+            time.sleep(chance.uniform(0.5, 3))
+        resource.prlimit(pid, kind, former)
+
+
+@contextmanager
+def _crowd(server: Server, count: int) -> Iterator[None]:
+    host, _, port = server.target.rpartition(":")
+    with ExitStack() as crowd:
+        for _ in range(count):
+            each = crowd.enter_context(socket.socket())
+            each.settimeout(0)
+            each.connect_ex((host, int(port)))
+        yield
+
+
+def step_clock(world: World, chance: random.Random) -> None:
+    """Put the servers' wall clock an hour ahead or back, and leave it there."""
+    world.clock.step(chance.choice((-3600, 0, 3600)))
+    time.sleep(0.5)
+
+
+def stop_as_operator(world: World, chance: random.Random) -> None:
+    """Stop one search, or all of a client."""
+    server = chance.choice(world.servers)
+    seconds = _OPERATOR_SECONDS
+    with suppress(OperatorError), operators(server.admin) as operator:
+        asked = ListSearchesRequest()
+        listed = operator.ask(lambda: operator.stub.ListSearches(asked, timeout=seconds)).searches
+        if listed:
+            chosen = chance.choice(listed)
+            stop = StopSearchRequest(search_id=chosen.search_id)
+            if chance.random() < 0.3:
+                stop = StopSearchRequest(client=chosen.client)
+            operator.ask(lambda: operator.stub.StopSearch(stop, timeout=seconds))
+    time.sleep(0.5)
+
+
+FAULTS = (
+    Fault(kill, excludes="life"),
+    Fault(drain, excludes="life"),
+    Fault(pause, 2),
+    Fault(partition, 2),
+    # While a file is broken, no server can be started.
+    Fault(rotate_certificates, excludes="life"),
+    Fault(reload_policy, excludes="life"),
+    Fault(renew_tokens, excludes="tokens"),
+    Fault(fill_disk),
+    Fault(exhaust_descriptors),
+    Fault(step_clock),
+    Fault(stop_as_operator, 3),
+)
+
+
+def mended(world: World) -> None:
+    """Return when the servers answer again."""
+    for server in world.servers:
+        eventually(lambda server=server: _answers(server), f"{server.target} answers", 30)  # type: ignore[misc]
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.process.samples()
+    except OSError:
+        return False
+    return True

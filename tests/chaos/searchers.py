@@ -1,0 +1,217 @@
+"""The clients of the chaos. Each searches one errand after another, and resumes wherever it may."""
+
+import asyncio
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from hashfinder_cli.exit_codes import ExitCode
+from hashfinder_client import AsyncFinder, Finder, RetryPolicy, StoppedError
+from tests.chaos.errand import Errand, Reference
+from tests.chaos.world import World
+
+POLICY = RetryPolicy(retries=30, longest_delay=2.0)
+"""More patience than by default: several faults may follow one another."""
+PROGRESS_SECONDS = 0.1
+LEAVING = 0.25
+"""How many of the searches their client leaves, or is killed in, once."""
+PATIENCE_SECONDS = 90.0
+"""How long one errand may take once nothing is broken any more."""
+
+_RESUMABLE = {ExitCode.STOPPED, ExitCode.INTERRUPTED}
+
+
+class Searchers:
+    """All clients, each on a thread of its own, and what they have found."""
+
+    def __init__(self, world: World, reference: Reference, seed: int) -> None:
+        """Take whom to ask, and what is true."""
+        self.done: Counter[str] = Counter()
+        """Errands, by the kind of client."""
+        self._world = world
+        self._reference = reference
+        self._lock = threading.Lock()
+        steady, mortal, both = world.steady.target, world.mortal.target, world.both
+        kinds: dict[str, Callable[[random.Random], None]] = {
+            "Finder, steady server": lambda c: self._find(c, steady, "alice"),
+            "Finder, mortal server": lambda c: self._find(c, mortal, "bob"),
+            "Finder, both servers": lambda c: self._find(c, both, "carol", shards=2),
+            "AsyncFinder, both servers": lambda c: asyncio.run(self._find_async(c, both, "dave")),
+            "AsyncFinder, mortal server": lambda c: asyncio.run(
+                self._find_async(c, mortal, "alice")
+            ),
+            "command, steady server": lambda c: self._command(c, steady, "bob"),
+            "command, mortal server": lambda c: self._command(c, mortal, "carol"),
+            "command, shards over both": lambda c: self._command(c, both, "dave", _SHARDS),
+        }
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(kind, search, seed + n), daemon=True)
+            for n, (kind, search) in enumerate(kinds.items())
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def finish(self) -> None:
+        """Wait for the errands under way; they have to end, for everything works again."""
+        self._world.is_over.set()
+        end = time.monotonic() + PATIENCE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                self._violation(f"{thread.name}: an errand does not end")
+
+    def _repeat(self, kind: str, search: Callable[[random.Random], None], seed: int) -> None:
+        threading.current_thread().name = kind
+        chance = random.Random(seed)  # noqa: S311  # no secret
+        while not self._world.is_over.is_set():
+            try:
+                search(chance)
+            except Exception as error:  # noqa: BLE001  # whatever it is, a client must not see it
+                self._violation(f"{kind}: {type(error).__name__}: {error}")
+            else:
+                self._count(kind)
+
+    def _count(self, kind: str) -> None:
+        with self._lock:
+            self.done[kind] += 1
+
+    def _violation(self, text: str) -> None:
+        with self._lock:
+            self._world.violations.append(text)
+        print(f"VIOLATION: {text}", flush=True)
+
+    def _check(self, errand: Errand) -> None:
+        if wrong := errand.violation():
+            raise AssertionError(wrong)
+
+    def _find(
+        self, chance: random.Random, target: str, user: str, shards: int | None = None
+    ) -> None:
+        errand, leave_at = self._reference.draw(chance), _leaving(chance)
+        with Finder(target, **self._options(user)) as finder:  # type: ignore[arg-type]
+            while not errand.is_done:
+                try:
+                    with finder.find_range(errand.remaining, shards=shards) as events:
+                        for event in events:
+                            errand.take(event)
+                            if time.monotonic() > leave_at:
+                                leave_at = math.inf
+                                break
+                except StoppedError as error:
+                    errand.stop(error)
+        self._check(errand)
+
+    async def _find_async(self, chance: random.Random, target: str, user: str) -> None:
+        errand, leave_at = self._reference.draw(chance), _leaving(chance)
+        async with AsyncFinder(target, **self._options(user)) as finder:  # type: ignore[arg-type]
+            while not errand.is_done:
+                try:
+                    async with finder.find_range(errand.remaining) as events:
+                        async for event in events:
+                            errand.take(event)
+                            if time.monotonic() > leave_at:
+                                leave_at = math.inf
+                                break
+                except StoppedError as error:
+                    errand.stop(error)
+        self._check(errand)
+
+    def _options(self, user: str) -> dict[str, object]:
+        return {
+            "timeout": math.inf,
+            "policy": POLICY,
+            "progress_interval": PROGRESS_SECONDS,
+            "tls": self._world.files.tls,
+            "token_file": self._world.files.token_file(user),
+        }
+
+    def _command(
+        self, chance: random.Random, target: str, user: str, more: tuple[str, ...] = ()
+    ) -> None:
+        errand, leave_at = self._reference.draw(chance), _leaving(chance)
+        tls = self._world.files.tls
+        security = ("--ca", tls.ca, "--certificate", tls.certificate, "--key", tls.key)
+        where = ("--server", target, *security, "--token-file", self._world.files.token_file(user))
+        while not errand.is_done:
+            command = [*_PROGRAM, *_search(errand), *map(str, where), *more]
+            leave_at = self._run(command, errand, chance, leave_at)
+        self._check(errand)
+
+    def _run(
+        self, command: list[str], errand: Errand, chance: random.Random, leave_at: float
+    ) -> float:
+        """Run the command line to its end, or end it at a time; return when to end the next."""
+        log = self._world.folder / f"{threading.current_thread().name}.stderr"
+        with (
+            log.open("w") as stderr,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=stderr, env=_environment(), text=True
+            ) as process,
+        ):
+            assert process.stdout
+            for line in process.stdout:
+                _read(line, errand)
+                if time.monotonic() > leave_at:
+                    leave_at = math.inf
+                    process.send_signal(chance.choice((signal.SIGKILL, signal.SIGINT)))
+        code = process.returncode
+        if code == ExitCode.BUDGET_SPENT:
+            errand.is_done = True
+        elif code not in {ExitCode.FOUND, *_RESUMABLE, -signal.SIGKILL}:
+            message = f"exit code {code}: {log.read_text()[-500:]}"
+            raise AssertionError(message)
+        return leave_at
+
+
+_PROGRAM = (sys.executable, "-m", "hashfinder_cli", "find")
+_SHARDS = ("--shards", "3", "--range-size", "3000000")
+
+
+def _leaving(chance: random.Random) -> float:
+    """Return when a client leaves its search: most never do."""
+    if chance.random() > LEAVING:
+        return math.inf
+    return time.monotonic() + chance.uniform(0, 3)
+
+
+def _search(errand: Errand) -> list[str]:
+    query = errand.remaining
+    scheme = query.scheme
+    options = {
+        "--algorithm": scheme.algorithm.name.lower(),
+        "--encoding": scheme.encoding.name.lower(),
+        "--anchor": scheme.anchor.name.lower(),
+        "--show-inferior": query.inferior_distance,
+        "--start-position": query.first_position,
+        "--maximum-hashes": query.maximum_hashes,
+        "--progress-interval": PROGRESS_SECONDS,
+        "--retry": POLICY.retries,
+    }
+    return [query.name, "--resume", "--json", *(str(w) for item in options.items() for w in item)]
+
+
+def _environment() -> dict[str, str]:
+    own = {k: v for k, v in os.environ.items() if not k.startswith("HASHFINDER_")}
+    return {**own, "TERM": "dumb"}
+
+
+def _read(text: str, errand: Errand) -> None:
+    """Take a line of JSON. One that a kill has cut is none."""
+    if not text.endswith("\n"):
+        return
+    line = json.loads(text)
+    if line["type"] == "result":
+        errand.found(line["position"], is_ideal=line["is_ideal"])
+    else:
+        errand.reach(line["next_position"])

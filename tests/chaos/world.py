@@ -1,0 +1,227 @@
+"""Two servers with mutual TLS, tokens and a policy, and the files that they follow.
+
+One lives from the beginning to the end, so that what it holds can be compared. The other one is
+killed and drained, and begins anew at the same address.
+"""
+
+import hashlib
+import random
+import secrets
+import shutil
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deploy.certs import Authority
+from hashfinder.kernel import load_kernel
+from hashfinder_client import Tls
+from tests.bench.machine import bare_rate
+from tests.integration.replicas import NAME, NameServer
+from tests.integration.server_process import ServerProcess, start_process
+
+USERS = ("alice", "bob", "carol", "dave")
+KEEPALIVE_SECONDS = 2.0
+_CLOCK = Path(__file__).with_name("clock.c")
+_SETTINGS = {
+    "--keepalive-seconds": KEEPALIVE_SECONDS,
+    "--drain-grace": 0.5,
+    "--workers": 1,
+    "--maximum-searches": 6,
+    "--maximum-searches-per-client": 4,
+    "--maximum-waiting": 4,
+    "--wait-seconds": 0.5,
+    "--maximum-hashes": 15_000_000,
+}
+
+
+class Files:
+    """Certificates, tokens and the policy, which change while they are in use."""
+
+    def __init__(self, folder: Path, chance: random.Random) -> None:
+        """Write the first of each."""
+        self.folder = folder
+        self._chance = chance
+        self._authority = Authority()
+        self._rate = int(bare_rate(load_kernel(), 1, 0.3))
+        self._lines: list[list[str]] = []
+        (folder / "ca.pem").write_bytes(self._authority.pem)
+        self.renew_certificates()
+        self.renew_policy()
+        self.renew_tokens()
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of a server that follows them."""
+        names = {
+            "--tls-certificate": "server.pem",
+            "--tls-key": "server.key",
+            "--tls-client-ca": "ca.pem",
+            "--tokens": "tokens",
+            "--policy": "policy.toml",
+        }
+        return [word for flag, name in names.items() for word in (flag, str(self.folder / name))]
+
+    @property
+    def tls(self) -> Tls:
+        """A client's side."""
+        at = self.folder
+        return Tls(ca=at / "ca.pem", certificate=at / "client.pem", key=at / "client.key")
+
+    def token_file(self, user: str) -> Path:
+        """Return the file with a user's token."""
+        return self.folder / f"{user}.token"
+
+    def renew_certificates(self) -> None:
+        """Replace the certificates of both sides."""
+        hosts = ("127.0.0.1", "127.0.0.2", NAME)
+        pairs = {"server": self._authority.server(*hosts), "client": self._authority.client("me")}
+        for name, pair in pairs.items():
+            for path in pair.write(self.folder, "next"):
+                path.rename(self.folder / f"{name}{path.suffix}")
+
+    def renew_policy(self) -> None:
+        """Give each user another weight and rate."""
+        text = "".join(
+            f'[identities."token:{user}"]\nweight = {self._chance.randrange(1, 5)}\n'
+            f"hash_rate = {int(self._rate * self._chance.uniform(0.2, 1))}\n"
+            f"hash_burst = {self._rate}\n"
+            for user in USERS
+        )
+        self._replace("policy.toml", text)
+
+    def renew_tokens(self) -> None:
+        """Hand out new tokens. Those of the last two times remain valid meanwhile."""
+        tokens = {user: secrets.token_urlsafe(32) for user in USERS}
+        self._lines.append(
+            [f"{u} {hashlib.sha256(t.encode()).hexdigest()}\n" for u, t in tokens.items()]
+        )
+        self._lines = self._lines[-3:]
+        self._replace("tokens", "".join(line for lines in self._lines for line in lines))
+        time.sleep(3)  # until a server has read them
+        for user, token in tokens.items():
+            self._replace(f"{user}.token", token)
+
+    @contextmanager
+    def spoiled(self, name: str) -> Iterator[None]:
+        """Replace a file by nonsense, for a while."""
+        text = (self.folder / name).read_text()
+        self._replace(name, text[: len(text) // 2] + "\n= nonsense")
+        yield
+        self._replace(name, text)
+
+    def _replace(self, name: str, text: str) -> None:
+        path = self.folder / f"{name}.next"
+        path.touch(mode=0o600)
+        path.write_text(text)
+        path.rename(self.folder / name)
+
+
+class Server:
+    """A server at one address, over one or more processes."""
+
+    def __init__(self, world: "World", host: str, logs: Path) -> None:
+        """Start the first process; each has a log of its own in the folder `logs`."""
+        self.admin = f"unix:{world.folder}/admin-{host}"
+        self.host = host
+        self.lives = 0
+        self._world = world
+        self._logs = logs
+        self.process = self._start()
+        world.port = int(self.process.address.rpartition(":")[2])
+
+    @property
+    def target(self) -> str:
+        """What a client connects to."""
+        return self.process.address
+
+    @property
+    def pid(self) -> int:
+        """The process of now."""
+        return self.process.process.pid
+
+    def restart(self) -> None:
+        """Start another process, since the former one has ended."""
+        self.process = self._start()
+
+    def _start(self) -> ServerProcess:
+        self.lives += 1
+        world = self._world
+        log = self._logs / f"{self.host}-{self.lives}.jsonl"
+        where = {"--host": self.host, "--port": world.port, "--admin-listen": self.admin}
+        settings = [str(word) for flag in {**_SETTINGS, **where}.items() for word in flag]
+        process = start_process(*settings, *world.files.flags, env=world.clock.environment, log=log)
+        try:
+            return ServerProcess(process, log)
+        except AssertionError:
+            process.kill()
+            process.wait()
+            raise
+
+    def end(self) -> None:
+        """End the process of now, if need be at once."""
+        process = self.process.process
+        with suppress(subprocess.TimeoutExpired):
+            process.terminate()
+            process.wait(20)
+        process.kill()
+        process.wait()
+
+
+class Clock:
+    """The wall clock of the servers, which can be stepped. Monotonic clocks are left alone."""
+
+    def __init__(self, folder: Path) -> None:
+        """Compile what is preloaded into the servers, where there is a compiler."""
+        self._path = folder / "clock"
+        self.step(0)
+        self.environment: dict[str, str] = {}
+        """What a server's environment needs; empty where the clock cannot be stepped."""
+        library = folder / "clock.so"
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        if compiler is not None:
+            command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_CLOCK)]
+            subprocess.run(command, check=True, timeout=60)
+            self.environment = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._path)}
+
+    def step(self, seconds: int) -> None:
+        """Put the clock that far from the true time."""
+        with self._path.open("r+b" if self._path.exists() else "wb") as file:
+            file.write(struct.pack("=q", seconds))
+
+
+class World:
+    """All of it."""
+
+    def __init__(self, folder: Path, logs: Path, chance: random.Random, names: NameServer) -> None:
+        """Write the files; the servers are started next. `logs` is where the steady one logs."""
+        self.folder = folder
+        self.logs = logs
+        self.port = 0
+        self.files = Files(folder, chance)
+        self.clock = Clock(folder)
+        self.is_over = threading.Event()
+        """Set when the searchers are to begin no errand any more."""
+        self.violations: list[str] = []
+        self.steady = Server(self, "127.0.0.1", logs)
+        self.mortal = Server(self, "127.0.0.2", folder)
+        self.servers = (self.steady, self.mortal)
+        names.addresses = [server.host for server in self.servers]
+        self.both = f"dns://127.0.0.1:{names.port}/{NAME}:{self.port}"
+        """The target that leads to both servers."""
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path, logs: Path, seed: int) -> "Iterator[World]":
+        """Make one; end what it has started afterwards."""
+        names = NameServer()
+        with names.serving():
+            world = cls(folder, logs, random.Random(seed), names)  # noqa: S311  # no secret
+            try:
+                yield world
+            finally:
+                for server in world.servers:
+                    server.end()
