@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 PROCESSES ?= 4
 LOCK_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 MINUTES ?= 2
 # Where `make certs` writes, and the server's names and addresses beside localhost.
 CERTS ?= .certs
@@ -49,7 +50,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops bench-vanity soak \
+.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
 
 help: ## List the targets
@@ -118,6 +119,9 @@ bench-hops: setup ## Measure how soon a search ends behind a gateway whose clien
 
 bench-vanity: setup $(if $(shell command -v cargo),$(LUCKY_COMMIT)) ## Measure vanity commits, beside lucky-commit (needs cargo for it)
 	$(BIN)/python -m tests.bench.bench_vanity --lucky-commit $(LUCKY_COMMIT) $(BENCH_ARGS)
+
+chaos: setup ## Break servers, network, files and clocks at random for MINUTES=2 under resuming clients, then check the accounts (whole only as root)
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(CHAOS_ARGS)
 
 soak: setup ## Stop searches in every way at random for MINUTES=2, then check that nothing leaked
 	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES)

@@ -96,6 +96,7 @@ def _live(world: World, seed: int, seconds: float, *, inside: bool) -> None:
     faults = _possible(world, inside=inside)
     made = _Conduct(world, faults, seed).for_seconds(seconds)
     mended(world)
+    world.files.renew_policy(is_calm=True)
     searchers.finish()
     print(f"errands: {dict(searchers.done)}\nfaults: {dict(made)}")
     print(f"the mortal server lived {world.mortal.lives} times")

@@ -1,6 +1,7 @@
 """What the searchers of the chaos search for, and what they must find: not more, not less."""
 
 import random
+import time
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
@@ -42,6 +43,12 @@ class Errand:
         self._expected = expected
         self._found: list[int] = []
         self._reached = query.first_position
+        self._heard = time.monotonic()
+
+    def __str__(self) -> str:
+        query, silent = self.query, time.monotonic() - self._heard
+        parts = f"{query.name} from {query.first_position} to {query.limit}"
+        return f"{parts}: at {self._reached}, nothing heard for {silent:.1f} s"
 
     @property
     def remaining(self) -> Query:
@@ -64,6 +71,7 @@ class Errand:
 
     def reach(self, position: int | None) -> None:
         """Note that everything before `position` is searched, and its results are handed on."""
+        self._heard = time.monotonic()
         self._reached = max(self._reached, position or 0)
         self.is_done |= self._reached >= self.query.limit
 

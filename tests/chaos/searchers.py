@@ -1,6 +1,7 @@
 """The clients of the chaos. Each searches one errand after another, and resumes wherever it may."""
 
 import asyncio
+import faulthandler
 import json
 import math
 import os
@@ -36,6 +37,8 @@ class Searchers:
         """Take whom to ask, and what is true."""
         self.done: Counter[str] = Counter()
         """Errands, by the kind of client."""
+        self._errands: dict[str, Errand] = {}
+        """The errand under way, by the kind of client."""
         self._world = world
         self._reference = reference
         self._lock = threading.Lock()
@@ -53,7 +56,9 @@ class Searchers:
             "command, shards over both": lambda c: self._command(c, both, "dave", _SHARDS),
         }
         self._threads = [
-            threading.Thread(target=self._repeat, args=(kind, search, seed + n), daemon=True)
+            threading.Thread(
+                target=self._repeat, args=(kind, search, seed + n), name=kind, daemon=True
+            )
             for n, (kind, search) in enumerate(kinds.items())
         ]
 
@@ -69,10 +74,11 @@ class Searchers:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
-                self._violation(f"{thread.name}: an errand does not end")
+                errand = self._errands[thread.name]
+                self._violation(f"{thread.name}: an errand does not end: {errand}")
+                faulthandler.dump_traceback()
 
     def _repeat(self, kind: str, search: Callable[[random.Random], None], seed: int) -> None:
-        threading.current_thread().name = kind
         chance = random.Random(seed)  # noqa: S311  # no secret
         while not self._world.is_over.is_set():
             try:
@@ -91,6 +97,10 @@ class Searchers:
             self._world.violations.append(text)
         print(f"VIOLATION: {text}", flush=True)
 
+    def _draw(self, chance: random.Random) -> Errand:
+        errand = self._errands[threading.current_thread().name] = self._reference.draw(chance)
+        return errand
+
     def _check(self, errand: Errand) -> None:
         if wrong := errand.violation():
             raise AssertionError(wrong)
@@ -98,7 +108,7 @@ class Searchers:
     def _find(
         self, chance: random.Random, target: str, user: str, shards: int | None = None
     ) -> None:
-        errand, leave_at = self._reference.draw(chance), _leaving(chance)
+        errand, leave_at = self._draw(chance), _leaving(chance)
         with Finder(target, **self._options(user)) as finder:  # type: ignore[arg-type]
             while not errand.is_done:
                 try:
@@ -113,7 +123,7 @@ class Searchers:
         self._check(errand)
 
     async def _find_async(self, chance: random.Random, target: str, user: str) -> None:
-        errand, leave_at = self._reference.draw(chance), _leaving(chance)
+        errand, leave_at = self._draw(chance), _leaving(chance)
         async with AsyncFinder(target, **self._options(user)) as finder:  # type: ignore[arg-type]
             while not errand.is_done:
                 try:
@@ -139,7 +149,7 @@ class Searchers:
     def _command(
         self, chance: random.Random, target: str, user: str, more: tuple[str, ...] = ()
     ) -> None:
-        errand, leave_at = self._reference.draw(chance), _leaving(chance)
+        errand, leave_at = self._draw(chance), _leaving(chance)
         tls = self._world.files.tls
         security = ("--ca", tls.ca, "--certificate", tls.certificate, "--key", tls.key)
         where = ("--server", target, *security, "--token-file", self._world.files.token_file(user))

@@ -83,11 +83,12 @@ class Files:
             for path in pair.write(self.folder, "next"):
                 path.rename(self.folder / f"{name}{path.suffix}")
 
-    def renew_policy(self) -> None:
-        """Give each user another weight and rate."""
+    def renew_policy(self, *, is_calm: bool = False) -> None:
+        """Give each user another weight and rate; in calm, no bound on the rate."""
+        rate = 0 if is_calm else self._rate
         text = "".join(
             f'[identities."token:{user}"]\nweight = {self._chance.randrange(1, 5)}\n'
-            f"hash_rate = {int(self._rate * self._chance.uniform(0.2, 1))}\n"
+            f"hash_rate = {int(rate * self._chance.uniform(0.03, 0.5))}\n"
             f"hash_burst = {self._rate}\n"
             for user in USERS
         )

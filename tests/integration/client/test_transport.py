@@ -1,6 +1,8 @@
 """What a transport, a proxy or a balancer says is not what the server says (21, 25, 26)."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import grpc
@@ -20,6 +22,7 @@ from hashfinder_client import (
     StoppedError,
     TimeLimitError,
     UnavailableError,
+    resumable_search,
 )
 from hashfinder_client.channel import channel_options
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
@@ -78,6 +81,58 @@ def test_status_of_a_transport(
     assert 2 == len(peers)
     assert [code] == [event.error.status for event in events if isinstance(event, Pause)]
     assert isinstance(events[-1], Match)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_silence_of_a_server_that_reports(
+    serve_script: ServeScript, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """A connection that is lost without a word does not hold up the search: another one is made."""
+    monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 0.5)
+    monkeypatch.setattr(resumable_search, "MISSING_REPORTS", 0.5)
+    starts: list[int] = []
+    peers: set[str] = set()
+    over = threading.Event()
+
+    def script(
+        request: HashNameRequest, context: grpc.ServicerContext
+    ) -> Iterator[HashNameResponse]:
+        starts.append(request.start_position)
+        peers.add(context.peer())
+        if len(starts) == 1:
+            yield PROGRESS
+            over.wait(30)
+        yield true_response("doc", b"\x00\xc0", 449)
+
+    server = serve_script(script)
+    try:
+        events = asyncio.run(gather_async(server)) if is_async else gather(server)
+    finally:
+        over.set()
+
+    assert [0, 100] == starts
+    assert 2 == len(peers)
+    [error] = [event.error for event in events if isinstance(event, Pause)]
+    assert isinstance(error, UnavailableError)
+    assert "no report came for 0.5 s" in error.text
+    assert isinstance(events[-1], Match)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_silence_of_a_server_that_never_reports(
+    serve_script: ServeScript, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """One of the classic contract may search for as long as it likes."""
+    monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 0.1)
+    monkeypatch.setattr(resumable_search, "MISSING_REPORTS", 0.1)
+
+    def script(_: HashNameRequest, _context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
+        time.sleep(1)
+        yield true_response("doc", b"\x00\xc0", 449)
+
+    server = serve_script(script)
+    [match] = asyncio.run(gather_async(server)) if is_async else gather(server)
+    assert isinstance(match, Match)
 
 
 def test_fault_of_the_server(serve_script: ServeScript) -> None:

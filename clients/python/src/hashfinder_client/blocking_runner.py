@@ -1,6 +1,7 @@
 """The RPCs of one search, each read by a thread of its own, for a caller that blocks."""
 
 import threading
+import time
 from collections.abc import Generator
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
@@ -34,6 +35,8 @@ class BlockingRunner:
         while True:
             for part in self._search.begin():
                 self._start(part)
+            for call in self._calls.values():
+                call.check_silence()
             try:
                 number, event = self._next(TURN)
             except Empty:
@@ -76,7 +79,7 @@ class BlockingRunner:
         except ValueError as error:  # The channel is closed.
             self._channel.release(channel, renew=False)
             raise FinderClosedError(self._search.next_position) from error
-        thread = _RpcThread(call, part.number, self._arrived, self._room, self._channel, channel)
+        thread = _RpcThread(call, part, self._arrived, self._room, self._channel, channel)
         self._calls[part.number] = thread
         thread.start()
 
@@ -97,7 +100,7 @@ class _RpcThread(threading.Thread):
     def __init__(
         self,
         call: "_Call",
-        number: int,
+        part: RangeSearch,
         arrived: SimpleQueue[tuple[int, _Arrival]],
         room: threading.Semaphore,
         renewable: RenewableChannel[grpc.Channel],
@@ -105,7 +108,11 @@ class _RpcThread(threading.Thread):
     ) -> None:
         super().__init__(name="hashfinder-rpc", daemon=True)
         self._call = call
-        self._number = number
+        self._number = part.number
+        self._patience = part.search.patience
+        self._waits_since: float | None = None
+        """Since when the next report is waited for."""
+        self._is_silent = False
         self._arrived = arrived
         self._room = room
         self._renewable = renewable
@@ -116,16 +123,31 @@ class _RpcThread(threading.Thread):
         self._is_cancelled = True
         self._call.cancel()
 
+    def check_silence(self) -> None:
+        """Give the RPC up, if its server is silent for too long."""
+        since, patience = self._waits_since, self._patience
+        if since is not None and patience is not None and time.monotonic() - since > patience:
+            self._is_silent = True
+            self._call.cancel()
+
     def run(self) -> None:
+        has_reported = False
         try:
             for message in self._call:
+                self._waits_since = None
+                # A server that knows of reports has to send more of them.
+                has_reported |= message.HasField("progress")
                 self._room.acquire()
                 self._arrived.put((self._number, message))
+                self._waits_since = time.monotonic() if has_reported else None
         except grpc.RpcError:
             pass  # The call itself knows how it ended.
         finally:
             self._call.cancel()
-        status = self._renewable.annotated(RpcStatus.of(self._call))
+        ended = RpcStatus.of(self._call)
+        if self._is_silent and self._patience is not None and not self._is_cancelled:
+            ended = RpcStatus.silent(self._patience)
+        status = self._renewable.annotated(ended)
         renew = status.calls_for_another_channel and not self._is_cancelled
         left = self._renewable.release(self._channel, renew=renew)
         self._arrived.put((self._number, status))

@@ -34,6 +34,10 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, Se
 
 DEADLINE_SLACK = 1.0
 """Seconds by which an RPC may reach the deadline before this side's clock does."""
+LEAST_PATIENCE = 20.0
+"""Seconds of silence after which a server that sends reports is taken for lost, at least."""
+MISSING_REPORTS = 3
+"""How many reports in a row have to be missing for that."""
 
 
 class ResumableSearch:
@@ -104,6 +108,17 @@ class ResumableSearch:
             raise ValueError(message)
         self._reach(position)
         self._hashes = position - self._query.first_position
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds for which a server that has sent a report may be silent; None for no bound.
+
+        A connection may be lost without a word, as by a firewall that forgets it. The server finds
+        that out by its keepalive, and frees the search; this side must not ping as often.
+        """
+        if self._progress_interval is None:
+            return None
+        return max(LEAST_PATIENCE, MISSING_REPORTS * self._progress_interval)
 
     def remaining(self) -> float | None:
         """Return how many seconds are left: the timeout of the next RPC. None for no bound."""

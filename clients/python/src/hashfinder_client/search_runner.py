@@ -107,18 +107,22 @@ class SearchRunner:
             return
         end: RpcStatus | Exception
         is_cancelled = False
+        silence = None
         try:
             call = self._begin(channel, part)
             try:
-                async for message in _messages(call):
+                async for message in _messages(call, part.search.patience):
                     await self._room.acquire()
                     self._arrived.put_nowait((part.number, message))
+            except TimeoutError:
+                silence = part.search.patience
             except (grpc.aio.AioRpcError, asyncio.CancelledError):
                 # The call itself knows how it ended. If this task is cancelled, so is its call.
                 is_cancelled = _is_cancelled()
             finally:
                 call.cancel()  # A call that is merely dropped continues.
-            end = status = self._channel.annotated(await _status(call))
+            status = await _status(call) if silence is None else RpcStatus.silent(silence)
+            end = status = self._channel.annotated(status)
             self.kernel = status.kernel or self.kernel
             renew = status.calls_for_another_channel and not is_cancelled
         except Exception as error:  # noqa: BLE001 - it is raised where the events are taken
@@ -152,12 +156,22 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _messages(call: _Call) -> AsyncGenerator[HashNameResponse]:
-    if isinstance(call, grpc.aio.UnaryStreamCall):
-        async for message in call:
-            yield message
-    else:
+async def _messages(call: _Call, patience: float | None) -> AsyncGenerator[HashNameResponse]:
+    """Yield the messages; raise a TimeoutError `patience` seconds after the last, a report."""
+    if not isinstance(call, grpc.aio.UnaryStreamCall):
         yield await call
+        return
+    messages = aiter(call)
+    limit = None
+    while True:
+        try:
+            async with asyncio.timeout(limit):
+                message = await anext(messages)
+        except StopAsyncIteration:
+            return
+        if message.HasField("progress"):  # So it knows of reports: more have to follow.
+            limit = patience
+        yield message
 
 
 async def _status(call: _Call) -> RpcStatus:

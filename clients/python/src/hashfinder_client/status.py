@@ -41,6 +41,14 @@ class RpcStatus:
     """The details; None where the server sent none that can be read."""
     kernel: str = ""
     """The server's kernel; empty where it does not say."""
+    is_silent: bool = False
+    """Whether this side gave the RPC up, since the server did not send the reports it had to."""
+
+    @classmethod
+    def silent(cls, seconds: float) -> "RpcStatus":
+        """Return the status of an RPC that was given up after so much silence."""
+        text = f"the connection is lost: no report came for {seconds:g} s"
+        return cls(grpc.StatusCode.UNAVAILABLE, text, is_silent=True)
 
     @property
     def details(self) -> Details:
@@ -100,8 +108,10 @@ class RpcStatus:
 
         A draining server keeps its connections and refuses on them; the channel would stay on it
         for as long as any search keeps it alive. After a lost connection a channel makes another
-        one by itself.
+        one by itself, but where it does not know that the connection is lost.
         """
+        if self.is_silent:
+            return True
         if self.code is grpc.StatusCode.UNAVAILABLE:
             return self.details.reason == SERVER_DRAINING
         return self.is_of_transport
