@@ -25,6 +25,7 @@ from docs.client_reference import client_reference, rules_reference
 from docs.command_reference import command_reference
 from docs.contract_reference import contract_reference
 from docs.markdown_table import table
+from docs.rooms_picture import rooms_picture
 from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
 
@@ -34,6 +35,7 @@ __all__ = [
     "contract_reference",
     "licences_table",
     "metrics_table",
+    "rooms_picture",
     "rules_reference",
     "settings_table",
     "source",

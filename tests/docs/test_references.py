@@ -1,12 +1,17 @@
-"""The references that `make docs` writes are complete: nothing public is missing."""
+"""The references and the picture that `make docs` writes are complete: nothing is missing."""
 
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 import hashfinder_client
 from hashfinder_proto import hash_name_admin_pb2, hash_name_pb2
 
-REFERENCE = Path(__file__).parents[2] / "docs/reference"
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = DOCS / "reference"
 
 
 def headings(page: str) -> list[str]:
@@ -43,3 +48,14 @@ def test_client_has_signatures_and_docstrings_and_no_code() -> None:
     assert "Raises:" in finder
     assert "self._" not in finder
     assert "best: Candidate | None\n    " in text
+
+
+@pytest.mark.parametrize("package", ["", "_client", "_cli", "_web", "_rules"])
+def test_picture_has_every_room(package: str) -> None:
+    """Each module and folder of a package."""
+    picture = (DOCS / "pictures/rooms.svg").read_text(encoding="utf-8")
+    panel = picture.partition(f">hashfinder{package}</text>")[2].partition('"name"')[0]
+    rooms = {
+        each.name for each in pkgutil.iter_modules(import_module(f"hashfinder{package}").__path__)
+    }
+    assert rooms <= set(re.findall(r">(\w+)</text>", panel))
