@@ -27,6 +27,8 @@ KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
 # Where distributions are built: nothing of the development environment is there.
 BUILDER := .cache/builder
+# Where `make recording` has its terminal.
+RECORDER := .cache/recorder
 # What `make bench-vanity` compares with.
 LUCKY_COMMIT_VERSION := 2.2.5
 LUCKY_COMMIT := .cache/lucky-commit-$(LUCKY_COMMIT_VERSION)/bin/lucky_commit
@@ -51,7 +53,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops bench-vanity chaos soak \
-	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check lock tools clean
+	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -197,13 +199,17 @@ docs-check: setup ## Check that these are up to date, and that no link is broken
 PAGES = $(wildcard docs/*.md docs/reference/*.md docs/pictures/*.svg)
 COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import *'
 
-# The first lock has everything; the others use its versions. Existing pins stay if they fit; LOCK_ARGS=--upgrade renews all.
+recording: setup $(RECORDER)/.requirements ## Record the command line at work for the README, on a quiet machine
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(RECORDER)/bin/python docs/recording.py docs/pictures/find.svg
+
+# The first lock has all that runs or is tested; the others use its versions. Existing pins stay if they fit; LOCK_ARGS=--upgrade renews all.
 lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)
 	$(UV_LOCK) requirements/dev.txt requirements/dev.in requirements/build.in $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/server.txt services/hashfinder/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web.txt clients/web/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/recording.txt requirements/recording.in --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
@@ -226,8 +232,10 @@ $(REQUIREMENTS_STAMP): requirements/dev.txt
 	@touch $@
 
 $(BUILDER)/.requirements: requirements/build.txt
-	$(PYTHON) -m venv --clear $(BUILDER)
-	$(BUILDER)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+$(RECORDER)/.requirements: requirements/recording.txt
+$(BUILDER)/.requirements $(RECORDER)/.requirements:
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 $(PACKAGES_STAMP): $(REQUIREMENTS_STAMP) $(PACKAGE_SOURCES)

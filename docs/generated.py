@@ -96,7 +96,7 @@ def licences_table() -> str:
     """
     users: dict[str, list[str]] = {}
     for lock in sorted(ROOT.glob("requirements/*.txt")):
-        if lock.stem in {"build", "dev"}:
+        if lock.stem not in {"cli", "server", "web"}:
             continue
         for name in re.findall(r"^([a-z0-9-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE):
             users.setdefault(name, []).append(lock.stem)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECORDING = ROOT / "docs/pictures/find.svg"
 GUIDE = (ROOT / "docs/cancellation.md").read_text(encoding="utf-8")
 
 
@@ -24,3 +25,16 @@ def test_first_table_has_the_figures_of_the_guide() -> None:
         [numbers(*design[column]) for design in designs] for column in (cancel, share, health, rate)
     ]
     assert expected == shown
+
+
+def test_recording_shows_the_exchange_of_the_readme() -> None:
+    """The same search with the same result; it is small, and needs nothing but itself."""
+    picture = RECORDING.read_text(encoding="utf-8")
+    shown = re.sub(r"<[^>]+>", "", picture)
+    (exchange,) = re.findall(r"```console\n\$ (.*)\n(.*)\n```", README)
+
+    command, printed = exchange
+    assert f"$ {command} --local" in shown
+    assert not [part for part in printed.split("\t") if part not in shown]
+    assert len(picture) < 60_000
+    assert ["http://www.w3.org/2000/svg"] == re.findall(r"https?://[^\"]+", picture)
