@@ -26,9 +26,11 @@ KUSTOMIZE_VERSION := 5.5.0
 KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
 # Where distributions are built: nothing of the development environment is there.
-BUILDER := .cache/builder
+BUILDER := .cache/venv-build
 # Where `make recording` has its terminal.
-RECORDER := .cache/recorder
+RECORDER := .cache/venv-recording
+# Where the plots of `make bench` are drawn.
+PLOTTER := .cache/venv-bench
 # What `make bench-vanity` compares with.
 LUCKY_COMMIT_VERSION := 2.2.5
 LUCKY_COMMIT := .cache/lucky-commit-$(LUCKY_COMMIT_VERSION)/bin/lucky_commit
@@ -52,7 +54,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench-kernel bench-stops bench-small bench-security bench-shards bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -98,29 +100,28 @@ test-dist: setup dist ## Install what `make dist` builds into new environments, 
 test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers and valgrind (needs gcc, clang, valgrind, qemu-user)
 	$(BIN)/pytest -m kernel -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
-bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
-	$(BIN)/python -m tests.bench.bench_kernel $(BENCH_ARGS)
-
 fuzz: setup ## Give thousands of random requests, files, answers and arguments to what takes them (FUZZ_EXAMPLES=5000 each)
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz -o timeout=1800 -o faulthandler_timeout=1790 --hypothesis-show-statistics $(PYTEST_ARGS)
 
-bench-security: setup ## Measure what TLS and identities cost, and how exact weights are (BENCH_ARGS=--quick)
-	$(BIN)/python -m tests.bench.bench_security $(BENCH_ARGS)
+# Neither a part that fails nor a program to compare with that cannot be installed keeps the others from the page.
+bench: setup ## Run all benches, some 15 minutes; say what became worse; make docs/benchmarks.md (BENCH_ARGS="--only hops")
+	@$(if $(shell command -v cargo),$(MAKE) --silent $(LUCKY_COMMIT) || true)
+	@code=0; $(BENCH)_all $(BENCH_ARGS) || code=$$?; $(MAKE) --silent bench-page && exit $$code
+BENCH = PATH="$(CURDIR)/$(dir $(LUCKY_COMMIT)):$$PATH" GRPC_VERBOSITY=NONE $(BIN)/python -m tests.bench.bench
 
+bench-page: setup $(PLOTTER)/.requirements ## Draw the plots of the last run of `make bench`, and make docs/benchmarks.md
+	@$(PLOTTER)/bin/python -m tests.bench.plots
+	@$(COG) -r docs/benchmarks.md README.md
+
+bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
-	$(BIN)/python -m tests.bench.bench_stops $(BENCH_ARGS)
-
 bench-small: setup ## Measure small searches beside a bare grpc.aio server, memory, start and idle CPU (BENCH_ARGS=--quick)
-	GRPC_VERBOSITY=NONE $(BIN)/python -m tests.bench.bench_small $(BENCH_ARGS)
-
-bench-shards: setup ## Measure one search over three servers against one server
-	$(BIN)/python -m tests.bench.bench_shards
-
+bench-security: setup ## Measure what TLS and identities cost, and how exact weights are (BENCH_ARGS=--quick)
 bench-hops: setup ## Measure how soon a search ends behind a gateway whose client left, beside gRPC and a plain route (BENCH_ARGS)
-	$(BIN)/python -m tests.bench.bench_hops $(BENCH_ARGS)
-
+bench-scale: setup ## Measure one search over 1, 2, 4 and 8 servers, and simulate it over thousands (BENCH_ARGS)
 bench-vanity: setup $(if $(shell command -v cargo),$(LUCKY_COMMIT)) ## Measure vanity commits, beside lucky-commit (needs cargo for it)
-	$(BIN)/python -m tests.bench.bench_vanity --lucky-commit $(LUCKY_COMMIT) $(BENCH_ARGS)
+bench-kernel bench-stops bench-small bench-security bench-hops bench-scale bench-vanity:
+	@$(BENCH)$(@:bench-%=_%) $(BENCH_ARGS)
 
 chaos: setup ## Break servers, network, files and clocks at random for MINUTES=2 under resuming clients, then check the accounts (whole only as root)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(CHAOS_ARGS)
@@ -196,8 +197,8 @@ docs: setup ## Update what the docs contain of the code: tables and snippets
 docs-check: setup ## Check that these are up to date, and that no link is broken
 	@$(COG) --check --diff $(PAGES)
 	@$(BIN)/python -m docs.links
-PAGES = $(wildcard docs/*.md docs/reference/*.md docs/pictures/*.svg)
-COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import *'
+PAGES = README.md $(wildcard docs/*.md docs/reference/*.md docs/pictures/*.svg)
+COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import *; from docs.benchmark_page import *'
 
 recording: setup $(RECORDER)/.requirements ## Record the command line at work for the README, on a quiet machine
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(RECORDER)/bin/python docs/recording.py docs/pictures/find.svg
@@ -206,6 +207,7 @@ recording: setup $(RECORDER)/.requirements ## Record the command line at work fo
 lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--upgrade renews all)
 	$(UV_LOCK) requirements/dev.txt requirements/dev.in requirements/build.in $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/bench.txt requirements/bench.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/server.txt services/hashfinder/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web.txt clients/web/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
@@ -231,9 +233,7 @@ $(REQUIREMENTS_STAMP): requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-$(BUILDER)/.requirements: requirements/build.txt
-$(RECORDER)/.requirements: requirements/recording.txt
-$(BUILDER)/.requirements $(RECORDER)/.requirements:
+.cache/venv-%/.requirements: requirements/%.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@

@@ -1,6 +1,6 @@
 """Checks that all relative links of the project's Markdown lead somewhere: files and headings.
 
-Links with a scheme are not followed. Anchors are those that GitHub gives to headings.
+Links with a scheme are not followed. Anchors are those that GitHub gives to headings, and `<a id>`.
 """
 
 import re
@@ -60,7 +60,7 @@ def links(page: Path) -> Iterator[str]:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Return the anchors of a page's headings, as GitHub makes them from the text."""
+    """Return the anchors of a page: its own, and those that GitHub makes of headings."""
     found: set[str] = set()
     for opening, inline in pairwise(_tokens(page)):
         if opening.type != "heading_open":
@@ -69,6 +69,7 @@ def anchors(page: Path) -> frozenset[str]:
         anchor = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
         same = sum(1 for each in found if re.fullmatch(rf"{re.escape(anchor)}(-\d+)?", each))
         found.add(f"{anchor}-{same}" if same else anchor)
+    found.update(re.findall(r'<a id="([^"]+)">', page.read_text(encoding="utf-8")))
     return frozenset(found)
 
 

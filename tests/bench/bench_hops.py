@@ -8,21 +8,19 @@ Exit codes: 0; 1 where a search behind the gateway did not end.
 """
 
 import argparse
-import os
-import platform
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.bench.machine import CpuTimes, cpu_name, cpu_seconds
+from tests.bench.ledger import resident_bytes
+from tests.bench.machine import cpu_seconds
+from tests.bench.report import RATIO, Better, Report, percentile, run
 from tests.integration.gateway_process import (
     CURL,
     UNFINDABLE,
@@ -57,45 +55,31 @@ class Way:
     milliseconds: list[float] = field(default_factory=list)
     leaked: int = 0
 
-    def line(self) -> str:
-        """Return a line of the table."""
-        times = sorted(self.milliseconds)
-        if not times:
-            return f"{self.name:<40} {'-':>8} {'-':>8} {self.leaked:>7}"
-        p50, p99 = statistics.median(times), times[round(0.99 * (len(times) - 1))]
-        return f"{self.name:<40} {p50:>8.1f} {p99:>8.1f} {self.leaked:>7}"
 
-
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=100, help="how often each way is taken")
-    arguments = parser.parse_args()
-    print(f"{cpu_name()}, {os.cpu_count()} cores, {platform.platform()}")
+def measure(report: Report, arguments: argparse.Namespace) -> None:
+    """Measure all ways, then the crowd."""
     with ExitStack() as stack:
         server = stack.enter_context(run_server())
         gateway = stack.enter_context(run_gateway(server))
-        before = CpuTimes.now()
-        began = time.monotonic()
         ways = _ways(server, gateway, stack)
         for number in range(arguments.rounds + 1):  # in turns: all see the same noise
             for way in ways:
                 _measure(server, way, counts=number > 0)
+        _crowd(server, gateway, report)
         with _plain_route(server) as plain:  # last, as what it leaks keeps the server busy
             others = _plain_ways(plain)
             for way in others:
                 for number in range(arguments.rounds + 1):
                     _measure(server, way, counts=number > 0)
-        ways += others
-        cores = (os.cpu_count() or 1) * (time.monotonic() - began)
-        print(
-            f"\n{'from the client gone to the search gone':<40} {'p50 ms':>8} {'p99 ms':>8} leaked"
-        )
-        print(*(way.line() for way in ways), sep="\n")
-        print(f"others used {CpuTimes.now().others_since(before) / cores:.0%} of the machine")
-        _crowd(server, gateway)
-    leaked = sum(way.leaked for way in ways if way.name.startswith("gateway"))
-    return 1 if leaked else 0
+    for way in ways + others:
+        better = Better.NEITHER if way in others else Better.LOWER
+        for percent in (50, 99):
+            value = percentile(way.milliseconds, percent)
+            report.add(way.name, f"p{percent}", "ms", better, value)
+        tried = way.leaked + len(way.milliseconds)
+        report.add(way.name, "went on", "%", better, 100 * way.leaked / tried)
+        if way.leaked and way in ways:
+            report.faults.append(f"{way.name}: {way.leaked} of {tried} searches went on")
 
 
 def _ways(server: ServerProcess, gateway: GatewayProcess, stack: ExitStack) -> list[Way]:
@@ -171,31 +155,50 @@ def _plain_route(server: ServerProcess) -> Iterator[tuple[str, int]]:
             process.wait()
 
 
-def _crowd(server: ServerProcess, gateway: GatewayProcess) -> None:
-    """Print what many connections cost the gateway, and the server's rate beside that without."""
+def _crowd(server: ServerProcess, gateway: GatewayProcess, report: Report) -> None:
+    """Measure what many connections cost the gateway, and the server's rate beside that without."""
     pid = gateway.process.pid
-    print(f"\n{_CONNECTIONS} searches, each with a report a second")
+    name = f"{_CONNECTIONS} searches, each with a report a second: "
     with ExitStack() as stack:
         stub = stack.enter_context(server.stub())
         message = HashNameRequest(desired_name=UNFINDABLE)
         message.progress_interval.FromSeconds(1)
         for _ in range(_CONNECTIONS):
             stack.callback(stub.FindRange(message).cancel)
-        rate, _ = _window(server, pid)
-        print(f"over gRPC: {rate:.0f} million hashes a CPU second of the server")
+        direct, _ = _window(server, pid)
     server.wait_until_idle(30)
-    idle = _resident_mega(pid)
+    idle = resident_bytes(pid) / _MEGA
     with ExitStack() as stack:
         for _ in range(_CONNECTIONS):
             client = stack.enter_context(socket.create_connection(gateway.address))
             client.sendall(get(search(progress_interval=1)))
         rate, cores = _window(server, pid)
-        print(f"over the gateway: {rate:.0f} million")
-        print(
-            f"the gateway: {cores:.1%} of a core; {idle:.0f} MB before, "
-            f"{_resident_mega(pid):.0f} MB with them"
-        )
+        crowded = resident_bytes(pid) / _MEGA
     server.wait_until_idle(30)
+    report.add(
+        f"{name}hashes for a CPU second of the server", "over gRPC", "M/s", Better.HIGHER, direct
+    )
+    report.add(
+        f"{name}hashes for a CPU second of the server",
+        "over the gateway",
+        "M/s",
+        Better.HIGHER,
+        rate,
+    )
+    report.add(
+        f"{name}of the rate over gRPC", "over the gateway", RATIO, Better.HIGHER, rate / direct
+    )
+    report.add(
+        f"{name}CPU time of the gateway",
+        "over the gateway",
+        "% of a core",
+        Better.LOWER,
+        100 * cores,
+    )
+    report.add("memory of the gateway", "idle", "MB", Better.LOWER, idle)
+    report.add(
+        "memory of the gateway", f"with {_CONNECTIONS} searches", "MB", Better.LOWER, crowded
+    )
 
 
 def _window(server: ServerProcess, pid: int) -> tuple[float, float]:
@@ -212,10 +215,11 @@ def _window(server: ServerProcess, pid: int) -> tuple[float, float]:
     return hashes / server_cpu / _MEGA, cores
 
 
-def _resident_mega(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / _MEGA
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100, help="how often each way is taken (100)")
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("hops", measure, _parser()))

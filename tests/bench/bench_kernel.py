@@ -1,18 +1,16 @@
 """`make bench-kernel`: how many candidates a second each backend searches, beside OpenSSL.
 
-All rates are per second of CPU time on one thread. Everything is measured in turns, and the best
-turn of each counts: what others do on the machine slows down all alike, and the best turns are
-those that it slowed down least. Hashcat is measured as well where it is installed, and where there
-are AVX-512 and a C compiler, how many vector operations the CPU does: the limit of the kernel.
-The schemes of `kernel_jobs` are shown as ratios to the default job. Writes the numbers as JSON.
+All rates are million candidates per second of CPU time on one thread. Everything is measured in
+turns, and the best turn of each counts: what others do on the machine slows down all alike, and the
+best turns are those that it slowed down least. Ratios are the medians of those within a turn.
+Hashcat is measured as well where it is installed, and where there are AVX-512 and a C compiler, how
+many vector operations the CPU does: the limit of the kernel.
 
-Exit codes: 0; 1 where the fastest backend misses the ratio that `--at-least` asks for.
+Exit codes: 0; 1 where the default job misses the ratio that `--at-least` asks for.
 """
 
 import argparse
-import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -30,16 +28,16 @@ from hashfinder.kernel import Kernel, available_backends, load_kernel
 from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.query import Query
 from tests.bench import kernel_jobs
+from tests.bench.machine import CORES, cpu_seconds
+from tests.bench.report import RATIO, Better, Report, run
 
 SCHEMES = (kernel_jobs.DEFAULT, *kernel_jobs.jobs())
 CHUNK = 2**17
 CAPACITY = 1024
 """Positions and hits of one scan, as the scheduler has them."""
-NOISY = 0.1
-"""The spread between turns from which the numbers are called noisy."""
-OPENSSL = "openssl speed, sha1, 16 bytes"
-HASHCAT = "hashcat, raw SHA-1, no score"
+SHORT = "SHA-1 of short messages, without a score"
 LIMIT = "estimated limit with AVX-512"
+OVER = "the default job of the fastest, times"
 ONE_RATE = str(Path(__file__).with_name("one_rate.py"))
 PRINT_BACKENDS = "from hashfinder.kernel import *; print(*available_backends())"
 OPERATIONS = 646 / 16
@@ -56,14 +54,12 @@ class Shape:
 
     @property
     def label(self) -> str:
-        """The shape as the first column of the table."""
-        return f"{self.name:<28} {self.distance:>8} {self.secret_length:>6}"
+        """What a table calls it."""
+        return f"{self.name}, distance {self.distance}, {self.secret_length} bytes"
 
 
-FULL_WORK = tuple(Shape("doctor", distance) for distance in (0, 1, 2))
-"""What the promised ratio is about."""
 SHAPES = (
-    *FULL_WORK,
+    *(Shape("doctor", distance) for distance in (0, 1, 2)),
     Shape("doctor", 0, 3),
     Shape("doctor", 0, 4),
     Shape("doctor", 0, 8),
@@ -162,10 +158,7 @@ def has_hashcat() -> bool:
         return False
     command = ["hashcat", "-I", "--force"]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    if "Backend Device ID" in output:
-        return True
-    print("hashcat finds no OpenCL driver and is left out", file=sys.stderr)
-    return False
+    return "Backend Device ID" in output
 
 
 def hashcat_rate() -> float:
@@ -182,18 +175,12 @@ def hashcat_rate() -> float:
         for line in process.stdout or ():
             found = re.search(r'"progress": \[([1-9]\d*)', line)
             if found:
-                reports.append((int(found[1]), _cpu_seconds(process.pid)))
+                reports.append((int(found[1]), cpu_seconds(process.pid)))
     if len(reports) < 2:
         message = "hashcat reported no progress"
         raise RuntimeError(message)
     (first, began), (last, ended) = reports[0], reports[-1]
     return (last - first) / (ended - began)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used, all of its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def limit_rate(program: Path) -> float:
@@ -212,18 +199,18 @@ def build_limit(folder: str) -> Path | None:
     return program
 
 
-def scaling(turns: int, seconds: float) -> dict[int, dict[str, float]]:
-    """Return what 1, 2 and more workers do together: by the clock, and by the CPU time they got.
+def scaling(turns: int, seconds: float) -> dict[str, list[float]]:
+    """Return how many times as much as one worker all cores do, by CPU time and by the clock.
 
     On a shared machine the clock tells of the neighbours; the rate for each second of CPU time,
     times the workers, tells whether workers slow each other down.
     """
     kernel = load_kernel(available_backends()[0])
     default = kernel_jobs.DEFAULT
-    workers = range(1, (os.cpu_count() or 1) + 1)
-    best = {count: {"clock": 0.0, "cpu": 0.0} for count in workers}
+    ratios: dict[str, list[float]] = {"by CPU time": [], "by the clock": []}
     for _ in range(turns):
-        for count in workers:
+        by_cpu, by_clock = [], []
+        for count in (1, CORES):
             cpu: list[float] = []
 
             def work(rates: list[float] = cpu) -> None:
@@ -235,14 +222,17 @@ def scaling(turns: int, seconds: float) -> dict[int, dict[str, float]]:
                 thread.start()
             for thread in threads:
                 thread.join()
-            clock = seconds * sum(cpu) / (time.monotonic() - began)
-            best[count]["clock"] = max(best[count]["clock"], clock)
-            best[count]["cpu"] = max(best[count]["cpu"], sum(cpu))
-    return best
+            by_cpu.append(sum(cpu))
+            by_clock.append(seconds * sum(cpu) / (time.monotonic() - began))
+        ratios["by CPU time"].append(by_cpu[1] / by_cpu[0])
+        ratios["by the clock"].append(by_clock[1] / by_clock[0])
+    return ratios
 
 
-def measure(turns: int, seconds: float, limit: Path | None) -> dict[str, dict[str, list[float]]]:
-    """Return the rates of each row of the table, by column, a number for each turn."""
+def rates(
+    turns: int, seconds: float, limit: Path | None, report: Report
+) -> dict[tuple[str, str], list[float]]:
+    """Return the rates of each job and backend, and of other programs, a number for each turn."""
     jobs: dict[tuple[str, str], Callable[[], float]] = {}
     for backend in available_backends():
         kernel = load_kernel(backend)
@@ -256,121 +246,73 @@ def measure(turns: int, seconds: float, limit: Path | None) -> dict[str, dict[st
                 scan_rate, kernel, scheme.query, scheme.start, seconds
             )
     if shutil.which("openssl"):
-        jobs[OPENSSL, ""] = openssl_rate
+        jobs[SHORT, "OpenSSL"] = openssl_rate
+    else:
+        report.missing.append("OpenSSL: openssl is not installed")
     if has_hashcat():
-        jobs[HASHCAT, ""] = hashcat_rate
+        jobs[SHORT, "hashcat"] = hashcat_rate
+    else:
+        report.missing.append("hashcat: it needs hashcat, pocl-opencl-icd and ocl-icd-libopencl1")
     if limit:
-        jobs[LIMIT, ""] = partial(limit_rate, limit)
-    rates: dict[str, dict[str, list[float]]] = {}
+        jobs[SHORT, LIMIT] = partial(limit_rate, limit)
+    else:
+        report.missing.append(f"{LIMIT}: this CPU has none, or there is no C compiler")
+    found: dict[tuple[str, str], list[float]] = {job: [] for job in jobs}
     for turn in range(turns):
-        print(f"\rTurn {turn + 1} of {turns}", end="", file=sys.stderr, flush=True)
-        for (row, column), job in jobs.items():
-            rates.setdefault(row, {}).setdefault(column, []).append(job())
-    print("\r" + " " * 20 + "\r", end="", file=sys.stderr, flush=True)
-    return rates
+        print(f"Turn {turn + 1} of {turns}", file=sys.stderr, flush=True)
+        for job, rate in jobs.items():
+            found[job].append(rate())
+    return found
 
 
-def main() -> int:
-    """Measure, print, write."""
-    arguments = _arguments()
+def measure(report: Report, arguments: argparse.Namespace) -> None:
+    """Measure all that the command line asks for."""
+    turns, seconds = arguments.turns, arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
-        rates = measure(arguments.turns, arguments.seconds, build_limit(folder))
-    curve = scaling(arguments.turns, 5 * arguments.seconds)
-    best = {
-        row: {column: max(turns) for column, turns in cells.items()} for row, cells in rates.items()
-    }
-    spread = median(1 - min(turns) / max(turns) for row in rates.values() for turns in row.values())
-    fastest = available_backends()[0]
-    full_work = min(best[shape.label][fastest] for shape in FULL_WORK)
-    ratios = {row: full_work / best[row][""] for row in (OPENSSL, HASHCAT, LIMIT) if row in best}
-    print("\n".join(_table(best)))
-    print("\n".join(_ratios(best)))
-    for row, ratio in ratios.items():
-        print(f"{fastest}, name of 6, distance 0 to 2, worst of them: {ratio:.2f} times {row}")
-    for count, workers in curve.items():
-        by_clock, by_cpu = (workers[key] / curve[1][key] for key in ("clock", "cpu"))
-        print(f"{count} workers: {by_clock:.2f} times one by the clock, {by_cpu:.2f} by CPU time")
-    slowest = cliffs(arguments.turns, arguments.seconds) if arguments.cliffs else {}
-    for kind, (low, middle, label) in slowest.items():
-        print(f"{kind}: slowest {low / 1e6:.3g} M/s ({label}), {low / middle:.2f} of the median")
-    before = {}
+        found = rates(turns, seconds, build_limit(folder), report)
+    for (job, who), values in found.items():
+        better = Better.NEITHER if job == SHORT else Better.HIGHER
+        report.add(job, who, "M/s", better, *(each / 1e6 for each in values), best=True)
+    fastest, default = available_backends()[0], kernel_jobs.DEFAULT.label
+    for who in report.named(SHORT):
+        pairs = zip(found[default, fastest], found[SHORT, who], strict=True)
+        report.add(OVER, who, RATIO, Better.HIGHER, *(ours / theirs for ours, theirs in pairs))
+    for scheme in SCHEMES[1:]:
+        for backend in available_backends():
+            pairs = zip(found[scheme.label, backend], found[default, backend], strict=True)
+            name = f"{scheme.label}, of the default job"
+            report.add(name, backend, RATIO, Better.HIGHER, *(mine / its for mine, its in pairs))
+    for how, ratios in scaling(turns, 5 * seconds).items():
+        better = Better.HIGHER if "CPU" in how else Better.NEITHER
+        report.add(f"{CORES} workers, times one", how, RATIO, better, *ratios)
+    _measure_on_request(report, arguments)
+
+
+def _measure_on_request(report: Report, arguments: argparse.Namespace) -> None:
+    """Measure what takes minutes more, and hold the ratio against what is asked for."""
+    turns, seconds, fastest = arguments.turns, arguments.seconds, available_backends()[0]
+    if arguments.cliffs:
+        for kind, (low, middle, label) in cliffs(turns, seconds).items():
+            name = f"{kind}: the slowest, {label}"
+            report.add(name, fastest, "M/s", Better.HIGHER, low / 1e6)
+            report.add(name, "of the median", RATIO, Better.HIGHER, low / middle)
     if arguments.against:
-        before = against(arguments.against, arguments.turns, 5 * arguments.seconds)
-    for backend, ratio in before.items():
-        print(f"{backend}, default job: {ratio:.3f} times {arguments.against}")
-    verdict = "NOISY: take the ratios with care" if spread > NOISY else "quiet"
-    print(f"Median spread between turns: {spread:.0%} ({verdict}); load {os.getloadavg()[0]:.1f}")
-    results = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "cpu": _cpu_name()},
-        "unit": "candidates per second of CPU time on one thread",
-        "rates": rates,
-        "ratios": ratios,
-        "scaling": curve,
-        "cliffs": slowest,
-        "against": before,
-        "spread": spread,
-        "noisy": spread > NOISY,
-    }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"Written to {arguments.json}")
-    if arguments.at_least and ratios.get(OPENSSL, 0) < arguments.at_least:
-        print(f"The ratio to OpenSSL is below {arguments.at_least}", file=sys.stderr)
-        return 1
-    return 0
+        for backend, ratio in against(arguments.against, turns, 5 * seconds).items():
+            report.add(f"times {arguments.against}", backend, RATIO, Better.HIGHER, ratio)
+    openssl = report.named(OVER).get("OpenSSL")
+    if arguments.at_least and (openssl is None or openssl.value < arguments.at_least):
+        report.faults.append(f"the ratio to OpenSSL is below {arguments.at_least}")
 
 
-def _table(best: dict[str, dict[str, float]]) -> list[str]:
-    """Return the lines of the table, in million candidates a second."""
-    backends = available_backends()
-    lines = [
-        f"{_cpu_name()}; million candidates per second of CPU time on one thread",
-        f"{'name':<28} {'distance':>8} {'secret':>6} " + " ".join(f"{b:>15}" for b in backends),
-    ]
-    for row, cells in best.items():
-        columns = backends if "" not in cells else ("",)
-        cells_text = " ".join(f"{cells[column] / 1e6:>15.3g}" for column in columns)
-        lines.append(f"{row:<44} {cells_text}")
-    return lines
-
-
-def _ratios(best: dict[str, dict[str, float]]) -> list[str]:
-    """Return the lines of a table: the schemes, as ratios to the default job of each backend."""
-    backends = available_backends()
-    default = best[kernel_jobs.DEFAULT.label]
-    lines = [f"{'ratio to the default job':<44} " + " ".join(f"{b:>15}" for b in backends)]
-    for job in SCHEMES[1:]:
-        cells = (f"{best[job.label][b] / default[b]:>15.3f}" for b in backends)
-        lines.append(f"{job.label:<44} {' '.join(cells)}")
-    return lines
-
-
-def _cpu_name() -> str:
-    """Return the CPU's name, where the system tells it."""
-    try:
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
-
-
-def _arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="make bench-kernel", description=__doc__)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=5, help="how often to measure each (5)")
     parser.add_argument("--seconds", type=float, default=0.1, help="of a turn, for each cell (0.1)")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=Path(".cache/bench-kernel.json"),
-        help="where to write the results",
-    )
     parser.add_argument("--cliffs", action="store_true", help="measure the worst of each kind, too")
     parser.add_argument("--against", metavar="REVISION", help="measure that version, too")
     parser.add_argument("--at-least", type=float, help="the ratio to OpenSSL to insist on")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("kernel", measure, _parser()))

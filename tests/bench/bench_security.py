@@ -1,19 +1,17 @@
-"""What TLS and identities cost, as ratios to plain text in one run, and how exact weights are.
+"""`make bench-security`: what TLS and identities cost beside plain text, how exact weights are.
 
-``make bench-security`` prints JSON. The servers run side by side, and take turns in short rounds,
-so that other work on the machine falls on all of them. A ratio is the median over the rounds.
+The servers run side by side, and take turns in short rounds, so that other work on the machine
+falls on all of them. A ratio is the median over the rounds.
 """
 
 import argparse
 import hashlib
-import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ import grpc
 from deploy.certs import Authority
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.bench.report import RATIO, Better, Report, run
 from tests.integration.server.crowd import DENSE
 from tests.integration.server_process import ServerProcess, run_server
 
@@ -133,8 +132,8 @@ def connected(case: Case, number: int) -> float:
     return (time.perf_counter() - began) / number
 
 
-def costs(rounds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Return for each case and measure the median in microseconds, and its ratio to plain text."""
+def costs(report: Report, rounds: int) -> None:
+    """Measure each case, in microseconds and as ratios to plain text in the same round."""
     measures: dict[str, Callable[[Case, HashFinderStub], float]] = {
         "unary RPC": lambda case, stub: unary(stub, case.metadata, 200),
         "message of a stream": lambda case, stub: streamed(stub, case.metadata, 5000),
@@ -151,22 +150,16 @@ def costs(rounds: int) -> dict[str, dict[str, dict[str, float]]]:
                     seconds = take(case, stubs[name])
                     if turn:  # the first one warms up
                         taken[measure][name].append(seconds)
-    return {
-        measure: {
-            name: {
-                "microseconds": round(median(mine) * 1e6, 1),
-                "ratio": round(
-                    median(m / p for m, p in zip(mine, by_case["plain"], strict=True)), 3
-                ),
-            }
-            for name, mine in by_case.items()
-        }
-        for measure, by_case in taken.items()
-    }
+    for measure, by_case in taken.items():
+        for name, mine in by_case.items():
+            report.add(measure, name, "µs", Better.LOWER, *(1e6 * each for each in mine))
+            ratios = [m / p for m, p in zip(mine, by_case["plain"], strict=True)]
+            if name != "plain":
+                report.add(f"{measure}, times plain", name, RATIO, Better.LOWER, *ratios)
 
 
-def shares(seconds: float) -> dict[str, dict[str, float]]:
-    """Return what clients of the weights 1, 2 and 4 have of the work, and how far off that is."""
+def shares(report: Report, seconds: float) -> None:
+    """Measure how far what clients of the weights 1, 2 and 4 have of the work is off these."""
     request = HashNameRequest()
     request.CopyFrom(HOPELESS)
     request.progress_interval.FromMilliseconds(100)
@@ -184,14 +177,9 @@ def shares(seconds: float) -> dict[str, dict[str, float]]:
         time.sleep(2 + seconds + 1)
     rates = {name: _rate(mine, seconds) for name, mine in reports.items()}
     unit = sum(rates.values()) / sum(WEIGHTS.values())
-    return {
-        name: {
-            "weight": weight,
-            "share": round(rates[name] / sum(rates.values()), 4),
-            "off by percent": round(100 * (rates[name] / (weight * unit) - 1), 2),
-        }
-        for name, weight in WEIGHTS.items()
-    }
+    for name, weight in WEIGHTS.items():
+        off = 100 * abs(rates[name] / (weight * unit) - 1)
+        report.add("share of the work, off its weight", f"weight {weight}", "%", Better.LOWER, off)
 
 
 def _read(call: Any, reports: list[tuple[float, int]]) -> None:  # noqa: ANN401  # gRPC's own
@@ -212,18 +200,17 @@ def _rate(reports: list[tuple[float, int]], seconds: float) -> float:
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
-def main() -> int:
-    """Run the command line."""
+def measure(report: Report, arguments: argparse.Namespace) -> None:
+    """Measure all."""
+    costs(report, 3 if arguments.quick else 15)
+    shares(report, 5 if arguments.quick else 30)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for a look")
-    quick = parser.parse_args().quick
-    result = {
-        "costs": costs(3 if quick else 15),
-        "shares": shares(5 if quick else 30),
-    }
-    print(json.dumps(result, indent=2))
-    return 0
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("security", measure, _parser()))

@@ -4,38 +4,32 @@ Searches that end within some hundred hashes, 32 at once over 4 connections, in 
 grpc.aio server whose handler does nothing: what counts is the ratio, by the clock and by the CPU
 time of the servers, which others on the machine disturb less. Then the latency of one such search
 at a time, in turns on an idle server and beside dense streams of another client. Then memory,
-start and idle CPU. The load is made by ghz where it is installed
+start, drain and idle CPU. The load is made by ghz where it is installed
 (`go install github.com/bojand/ghz/cmd/ghz@v0.121.0`), else in Python.
 
 Exit codes: 0; 1 where the ratio is below --at-least.
 """
 
 import argparse
-import json
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.bench import small_load
-from tests.bench.footprint import Footprint, Sizes, measure_footprint
-from tests.bench.machine import CpuTimes, cpu_name, cpu_seconds
+from tests.bench.footprint import Sizes, measure_footprint
+from tests.bench.machine import cpu_seconds
+from tests.bench.report import RATIO, Better, Report, run
 from tests.integration.server.crowd import crowd
 from tests.integration.server_process import ServerProcess, run_server
 
-NOISY = 0.05
-"""The part of the machine that others may use before the numbers are called noisy."""
-CORES = os.cpu_count() or 1
-HEAD = f"\n{'RPCs a second':>27} {'bare':>7} {'ratio':>6} {'CPU us':>7} {'bare':>6} {'ratio':>6}"
+OURS, BARE = "HashFinder", "bare grpc.aio"
+RATIOS = "small searches, of the bare server's"
 
 
 @dataclass(frozen=True)
@@ -53,77 +47,44 @@ class Plan:
 
 
 FULL = Plan(5, 4.0, 100, 100, Sizes(5, 1000, 500, 10.0))
-QUICK = Plan(2, 1.0, 30, 20, Sizes(2, 200, 100, 2.0))
+QUICK = Plan(2, 1.0, 30, 20, Sizes(2, 1000, 100, 2.0))
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One server under load for a while."""
-
-    rate: float
-    """RPCs a second."""
-    cpu_microseconds: float
-    """Of the server, for an RPC."""
-    others: float
-    """The part of the machine that others used meanwhile."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """Both servers under the same load, one after the other."""
-
-    ours: Turn
-    bare: Turn
-
-    @property
-    def ratio(self) -> float:
-        """Our rate over that of the bare server."""
-        return self.ours.rate / self.bare.rate
-
-    @property
-    def cpu_ratio(self) -> float:
-        """The bare server's CPU time for an RPC over ours: what the ratio is without noise."""
-        return self.bare.cpu_microseconds / self.ours.cpu_microseconds
-
-
-def measure(plan: Plan) -> dict[str, Any]:
-    """Measure all, print as it comes, and return the figures."""
+def measure(report: Report, arguments: argparse.Namespace) -> None:
+    """Measure all."""
+    plan = QUICK if arguments.quick else FULL
+    if not small_load.ghz():
+        report.missing.append("ghz is not installed: Python makes the load, which is slower")
     with run_server("--client-identity", "connection") as server, _bare() as (bare, address):
-        print(f"{server.kernel}, {CORES} cores, {platform.platform()}")
-        print(f"the load is made by {'ghz' if small_load.ghz() else 'Python: ghz is missing'}")
-        print(HEAD)
-        rounds = []
-        for _ in range(plan.rounds):
-            ours = _turn(server.address, server.process.pid, plan.seconds)
-            rounds.append(Round(ours, _turn(address, bare.pid, plan.seconds)))
-            print(_round_line(rounds[-1]), flush=True)
+        ours, theirs = (server.address, server.process.pid), (address, bare.pid)
+        rounds = [
+            (_turn(*ours, plan.seconds), _turn(*theirs, plan.seconds)) for _ in range(plan.rounds)
+        ]
         latencies = [_latencies(server, plan) for _ in range(plan.rounds)]
-    footprint = measure_footprint(plan.sizes)
-    others = median(turn.others for each in rounds for turn in (each.ours, each.bare))
-    return {
-        "rate": median(each.ours.rate for each in rounds),
-        "bare_rate": median(each.bare.rate for each in rounds),
-        "ratio": median(each.ratio for each in rounds),
-        "cpu_ratio": median(each.cpu_ratio for each in rounds),
-        "find_idle_ms": median(idle for idle, _ in latencies),
-        "find_beside_ms": median(beside for _, beside in latencies),
-        "find_factor": median(beside / idle for idle, beside in latencies),
-        "streams": plan.streams,
-        "load": "ghz" if small_load.ghz() else "python",
-        "others": others,
-        "rounds": [asdict(each) for each in rounds],
-        "latencies_ms": latencies,
-        "footprint": asdict(footprint),
-    }
+    for column, (subject, better) in enumerate(((OURS, True), (BARE, False))):
+        rates, costs = zip(*(each[column] for each in rounds), strict=True)
+        higher, lower = (Better.HIGHER, Better.LOWER) if better else (Better.NEITHER,) * 2
+        report.add("small searches", subject, "/s", higher, *rates)
+        report.add("CPU time of the server for an RPC", subject, "µs", lower, *costs)
+    by_clock = [our[0] / their[0] for our, their in rounds]
+    by_cpu = [their[1] / our[1] for our, their in rounds]
+    report.add(RATIOS, "rate", RATIO, Better.HIGHER, *by_clock)
+    report.add(RATIOS, "rate by CPU time", RATIO, Better.HIGHER, *by_cpu)
+    name, streams = "one small search at a time", f"beside {plan.streams} dense streams"
+    report.add(name, "idle server", "ms", Better.LOWER, *(idle for idle, _ in latencies))
+    report.add(name, streams, "ms", Better.LOWER, *(beside for _, beside in latencies))
+    factors = [beside / idle for idle, beside in latencies]
+    report.add(f"{name}, times that on an idle server", streams, RATIO, Better.LOWER, *factors)
+    measure_footprint(report, plan.sizes)
+    if median(by_clock) < arguments.at_least:
+        report.faults.append(f"the ratio is below {arguments.at_least}")
 
 
-def _turn(address: str, process: int, seconds: float) -> Turn:
-    began, machine, cpu = time.monotonic(), CpuTimes.now(), cpu_seconds(process)
+def _turn(address: str, process: int, seconds: float) -> tuple[float, float]:
+    """Return the RPCs a second, and the microseconds of CPU of the server for each."""
+    cpu = cpu_seconds(process)
     rate = small_load.rate(address, seconds)
-    passed = time.monotonic() - began
-    used = cpu_seconds(process) - cpu
-    others = CpuTimes.now().others_since(machine) / passed / CORES
-    return Turn(rate, 1e6 * used / (rate * seconds), others)
+    return rate, 1e6 * (cpu_seconds(process) - cpu) / (rate * seconds)
 
 
 def _latencies(server: ServerProcess, plan: Plan) -> tuple[float, float]:
@@ -157,53 +118,12 @@ def _bare() -> Iterator[tuple["subprocess.Popen[str]", str]]:
         process.stdin.close()
 
 
-def _round_line(each: Round) -> str:
-    ours, bare = each.ours, each.bare
-    return (
-        f"{ours.rate:>27.0f} {bare.rate:>7.0f} {each.ratio:>6.2f} {ours.cpu_microseconds:>7.0f} "
-        f"{bare.cpu_microseconds:>6.0f} {each.cpu_ratio:>6.2f}"
-    )
-
-
-def _summary(results: dict[str, Any]) -> str:
-    taken = Footprint(**results["footprint"])
-    noise = "THE MACHINE WAS NOISY" if results["others"] > NOISY else "the machine was quiet"
-    image = "not built: make image" if taken.image_mb is None else f"{taken.image_mb:.0f} MB"
-    return f"""
-small searches: {results["rate"]:.0f} a second, {results["ratio"]:.2f} of the bare server's rate; \
-{results["cpu_ratio"]:.2f} by CPU time
-one at a time: {results["find_idle_ms"]:.2f} ms; beside {results["streams"]} dense streams of \
-another client {results["find_beside_ms"]:.2f} ms, {results["find_factor"]:.1f} times as long
-start: {taken.start_seconds:.2f} s, of them {taken.start_cpu_seconds:.2f} s of CPU
-memory: {taken.resident_mib:.0f} MiB, {taken.search_kib:.0f} KiB for an open search, \
-{taken.connection_kib:.0f} KiB for a connection
-idle: {1000 * taken.idle_cpu:.1f} ms of CPU and {taken.idle_wake_ups:.0f} wake-ups a second
-image: {image}
-others used {results["others"]:.0%} of the machine at the median: {noise}"""
-
-
-def main() -> int:
-    """Measure, print, write."""
-    arguments = _arguments()
-    results = measure(QUICK if arguments.quick else FULL)
-    print(_summary(results))
-    results["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    results["machine"] = {"platform": platform.platform(), "cores": CORES, "cpu": cpu_name()}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"Written to {arguments.json}")
-    return 0 if results["ratio"] >= arguments.at_least else 1
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench-small", description=__doc__)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
-    parser.add_argument(
-        "--json", type=Path, default=Path(".cache/bench-small.json"), help="where to write results"
-    )
     parser.add_argument("--at-least", type=float, default=0.0, help="the ratio to insist on")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("small", measure, _parser()))

@@ -1,9 +1,6 @@
 """The measurements: one design under one load, and one design in a storm."""
 
 import asyncio
-import math
-import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +8,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from tests.bench.load import Clients, DesignProcess, OpenSearch, health_probed, serving, until
-from tests.bench.machine import CpuTimes
+from tests.bench.rows import percentile
 
 _OPEN_SECONDS = 6.0
 _STORM_SECONDS = 15.0
@@ -23,7 +20,6 @@ _NOT_FREE = 1000 * _FREE_SECONDS
 _LAST_SCAN_SECONDS = 0.05
 _MESSAGES_PER_SECOND = 64
 _CANCEL_PERIOD_SECONDS = 0.06
-CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -39,19 +35,12 @@ class Times:
 class Cell:
     """One design under one load. Latencies in milliseconds."""
 
-    design: str
-    searches: int
-    clients: list[int]
-    """How many searches each client has."""
     begun: int
     """How many searches the server had begun when the window began."""
     jain: float
     """Jain's index over the clients' hashes, as their progress messages tell."""
-    jain_in_kernel: float
-    """The same over what the kernel scanned for them."""
-    cancelled: int
-    freed: int
-    """How many of the cancelled searches were free within the time they were watched."""
+    stuck: int
+    """How many of the cancelled searches were not free within the time they were watched."""
     free_p50: float
     free_p99: float
     """From the client's cancel to the end of handler and last scan."""
@@ -63,40 +52,26 @@ class Cell:
     """Million hashes a CPU second of the server's process, all its work included."""
     kernel_share: float
     """The part of that CPU time which is the kernel's."""
-    others: float
-    """The part of the machine that others used meanwhile."""
 
 
 @dataclass(frozen=True)
 class Storm:
     """Many searches opened, then all cancelled. Times in milliseconds, memory in MiB."""
 
-    design: str
-    searches: int
-    """In each storm."""
     begun: list[int]
     """How many the server had begun when all were cancelled, by storm."""
-    running: int
-    """How many still ran at the end."""
     all_free_after: list[float]
     """The slowest one, by storm."""
     free_p50: float
     free_p99: float
     health_p50: float
     health_p99: float
-    tasks_left: int
-    threads_left: int
-    rss: list[int]
-    """Before; then at the peak and after it, by storm."""
-    others: float
-
-    @property
-    def clean(self) -> bool:
-        """Whether all that began have stopped, and neither task nor thread is left."""
-        return max(self.running, self.tasks_left, self.threads_left) <= 0
+    left: int
+    """How many searches still run at the end, or tasks or threads are left of them."""
+    most_rss: int
 
 
-def spread(searches: int) -> list[int]:
+def unequal(searches: int) -> list[int]:
     """Divide searches among up to four clients, as unevenly as 1 to 8 to 64 to the rest."""
     parts = [part for part in (1, 8, 64) if 2 * part < searches]
     return [*parts, searches - sum(parts)]
@@ -108,15 +83,9 @@ def jain(shares: Sequence[float]) -> float:
     return sum(shares) ** 2 / squares if squares else 0.0
 
 
-def percentile(values: list[float], percent: float) -> float:
-    """Return the smallest value that `percent` of all do not exceed; nan for none."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else math.nan
-
-
 async def measure_cell(design: str, searches: int, times: Times) -> Cell:
     """Load a fresh server of a design, watch it for a while, then cancel one search at a time."""
-    counts = spread(searches)
+    counts = unequal(searches)
     # Few enough messages a second not to be the load themselves; two or more for each search.
     progress_seconds = max(times.window / 5, searches / _MESSAGES_PER_SECOND)
     window = max(times.window, 2.5 * progress_seconds)
@@ -126,11 +95,9 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         clients.open_all(progress_seconds)
         await until(server.counts, partial(_begun, searches), _OPEN_SECONDS)
         await asyncio.sleep(times.settle)
-        idle_cpu = CpuTimes.now()
         begin = await server.snapshot()
         await asyncio.sleep(window)
         end = await server.snapshot()
-        others = CpuTimes.now().others_since(idle_cpu)
         told = [
             sum(search.hashes_between(begin["wall"], end["wall"]) for search in client)
             for client in clients.searches
@@ -153,14 +120,9 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
     )
     latencies = [1000 * seconds for _, seconds in health]
     return Cell(
-        design=design,
-        searches=searches,
-        clients=counts,
         begun=begin["begun"],
         jain=jain(told),
-        jain_in_kernel=jain(scanned),
-        cancelled=len(free),
-        freed=sum(ms < _NOT_FREE for ms in free),
+        stuck=sum(ms >= _NOT_FREE for ms in free),
         free_p50=percentile(free, 50),
         free_p99=percentile(free, 99),
         health_p50=percentile(latencies, 50),
@@ -168,7 +130,6 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         rate=sum(scanned) / seconds / 1e6,
         rate_per_cpu=sum(scanned) / cpu_seconds / 1e6,
         kernel_share=kernel_seconds / cpu_seconds,
-        others=others / seconds / CORES,
     )
 
 
@@ -179,11 +140,10 @@ async def measure_storm(design: str, searches: int, storms: int) -> Storm:
     begun: list[int] = []
     async with serving(design) as server:
         idle = await server.snapshot()
-        rss = [idle["rss"]]
-        began, cpu = time.monotonic(), CpuTimes.now()
+        most_rss = idle["rss"]
         async with health_probed(server.address) as health:
             for storm in range(1, storms + 1):
-                clients = Clients(server.address, spread(searches))
+                clients = Clients(server.address, unequal(searches))
                 await clients.connect()
                 clients.open_all()
                 peak = await until(server.counts, partial(_begun, storm * searches), _STORM_SECONDS)
@@ -194,27 +154,20 @@ async def measure_storm(design: str, searches: int, storms: int) -> Storm:
                 begun.append(peak["begun"] - sum(begun))
                 free += freed
                 last.append(max(freed))
-                rss += [peak["rss"], (await server.counts())["rss"]]
-        seconds = time.monotonic() - began
-        others = CpuTimes.now().others_since(cpu)
+                most_rss = max(most_rss, peak["rss"], (await server.counts())["rss"])
         left = await until(
             server.snapshot, lambda now: now["tasks"] <= idle["tasks"], _FREE_SECONDS
         )
     latencies = [1000 * each for _, each in health]
     return Storm(
-        design=design,
-        searches=searches,
         begun=begun,
-        running=len(left["running"]),
         all_free_after=last,
         free_p50=percentile(free, 50),
         free_p99=percentile(free, 99),
         health_p50=percentile(latencies, 50),
         health_p99=percentile(latencies, 99),
-        tasks_left=left["tasks"] - idle["tasks"],
-        threads_left=left["threads"] - idle["threads"],
-        rss=[round(each / 2**20) for each in rss],
-        others=others / seconds / CORES,
+        left=max(0, len(left["running"]), *(left[w] - idle[w] for w in ("tasks", "threads"))),
+        most_rss=round(most_rss / 2**20),
     )
 
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import grpc
 
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-from tests.bench.cells import CORES
 from tests.bench.load import serving
-from tests.bench.machine import CpuTimes
 from tests.integration.server.crowd import DENSE, crowd
 
 
@@ -19,13 +17,8 @@ from tests.integration.server.crowd import DENSE, crowd
 class Delivery:
     """What a stream of results gets beside others. Rates in results a second."""
 
-    design: str
-    streams: int
-    """How many streams the other client has, the second time."""
     beside_one: float
     beside_many: float
-    others: float
-    """The part of the machine that others used meanwhile, the clients included."""
 
     @property
     def kept(self) -> float:
@@ -36,11 +29,9 @@ class Delivery:
 async def measure_delivery(design: str, streams: int, seconds: float) -> Delivery:
     """Read a stream in which every candidate is a result, beside 1 and beside `streams` others."""
     async with serving(design) as server:
-        began, cpu = time.monotonic(), CpuTimes.now()
         beside_one = await asyncio.to_thread(_rate, server.address, 1, seconds)
         beside_many = await asyncio.to_thread(_rate, server.address, streams, seconds)
-        others = CpuTimes.now().others_since(cpu) / (time.monotonic() - began) / CORES
-    return Delivery(design, streams, beside_one, beside_many, others)
+    return Delivery(beside_one, beside_many)
 
 
 def _rate(address: str, beside: int, seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""A server of one design, as a process of its own: `python -m tests.bench.design_server DESIGN`.
+"""A server of one design: `python -m tests.bench.design_server DESIGN [FLAG VALUE]...`.
 
 It prints its address, then answers every line on stdin with its ledger's counts or a snapshot, as
 the line asks, in JSON. It ends when stdin does.
@@ -43,7 +43,8 @@ async def serve_fair_chunks(kernel: Kernel, ledger: Ledger) -> None:
             with ledger.handling(request.desired_name):
                 await super().FindRange(request, context)
 
-    flags = [str(word) for flag in FLAGS.items() for word in flag]
+    given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    flags = [str(word) for flag in {**FLAGS, **given}.items() for word in flag]
     with patch("hashfinder.app.SearchServicer", AccountedServicer):
         application = Application(load_settings(flags), kernel)
     await application.start()

@@ -1,13 +1,15 @@
-"""What a server takes: memory by search and by connection, its start, the CPU of an idle one."""
+"""What a server takes: memory by search and connection, start, drain, the CPU of an idle one."""
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 import grpc
 
@@ -15,10 +17,20 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.bench.ledger import resident_bytes
 from tests.bench.machine import cpu_seconds
+from tests.bench.report import Better, Report
 from tests.http2 import Connection
 from tests.integration.server_process import ServerProcess, run_server
 
 IMAGE = "hashfinder:dev"
+BUDGETS = {
+    "memory after the start": 80.0,
+    "memory for an open search": 50.0,
+    "memory for an open connection": 32.0,
+    "CPU time from the command to `serving`": 0.7,
+    "CPU time of a server that nobody calls, a second": 5.0,
+    "wake-ups of a server that nobody calls": 50.0,
+}
+"""In the units of the rows; operations.md promises them."""
 _HOPELESS = HashNameRequest(desired_name="hopelesshopeless")
 _CHANNELS = 16
 
@@ -33,52 +45,42 @@ class Sizes:
     idle_seconds: float
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """What a server takes."""
-
-    start_seconds: float
-    """From its command to its line `serving`; the median."""
-    start_cpu_seconds: float
-    """The CPU time until then."""
-    resident_mib: float
-    """Of a server that has just started."""
-    search_kib: float
-    """What an open search adds."""
-    connection_kib: float
-    """What an open connection without any RPC adds."""
-    idle_cpu: float
-    """CPU seconds a second of a server that nobody calls."""
-    idle_wake_ups: float
-    """How often its threads wake up, in a second."""
-    image_mb: float | None
-    """The size of the image `hashfinder:dev`; None where there is none."""
-
-
-def measure_footprint(sizes: Sizes) -> Footprint:
-    """Start servers, and fill one."""
-    starts = [_start() for _ in range(sizes.starts)]
+def measure_footprint(report: Report, sizes: Sizes) -> None:
+    """Start servers, fill one, and stop one while it is full; hold all to the budgets."""
+    seconds, cpu = zip(*(_start() for _ in range(sizes.starts)), strict=True)
+    report.add("from the command to `serving`", "server", "s", Better.LOWER, *seconds)
+    _add(report, "CPU time from the command to `serving`", "s", *cpu)
     # By address, all searches of this machine would be one client's: more than it may have.
     with run_server("--client-identity", "connection") as server:
         process = server.process.pid
-        resident = resident_bytes(process)
+        _add(report, "memory after the start", "MiB", resident_bytes(process) / 2**20)
         # The first ones also bring what is made once, whatever the number.
         _connections(server, 10)
         connection = _connections(server, sizes.connections) / sizes.connections
+        _add(report, "memory for an open connection", "KiB", connection / 2**10)
         asyncio.run(_searches(server, _CHANNELS))
         search = asyncio.run(_searches(server, sizes.searches)) / sizes.searches
-        server.wait_until_idle()
+        _add(report, "memory for an open search", "KiB", search / 2**10)
         idle_cpu, wake_ups = _idle(process, sizes.idle_seconds)
-    return Footprint(
-        start_seconds=median(seconds for seconds, _ in starts),
-        start_cpu_seconds=median(cpu for _, cpu in starts),
-        resident_mib=resident / 2**20,
-        search_kib=search / 2**10,
-        connection_kib=connection / 2**10,
-        idle_cpu=idle_cpu,
-        idle_wake_ups=wake_ups,
-        image_mb=_image_mb(),
-    )
+        _add(report, "CPU time of a server that nobody calls, a second", "ms", 1000 * idle_cpu)
+        _add(report, "wake-ups of a server that nobody calls", "/s", wake_ups)
+    with run_server("--client-identity", "connection") as server:
+        told, ended = asyncio.run(_drain(server, sizes.searches))
+    name = f"from SIGTERM with {sizes.searches:,} searches open"
+    report.add(name, "all statuses have come", "ms", Better.LOWER, 1000 * told)
+    report.add(name, "the process has ended", "ms", Better.LOWER, 1000 * ended)
+    if (image := _image_mb()) is None:
+        report.missing.append(f"size of the image: {IMAGE} is not built (make image)")
+    else:
+        report.add("size of the image", "server", "MB", Better.LOWER, image)
+
+
+def _add(report: Report, name: str, unit: str, *values: float) -> None:
+    """Note what has a budget."""
+    report.add(name, "server", unit, Better.LOWER, *values)
+    report.add(name, "budget", unit, Better.NEITHER, BUDGETS[name])
+    if (taken := report.named(name)["server"].value) > BUDGETS[name]:
+        report.faults.append(f"{name}: {taken:.3g} {unit}, more than {BUDGETS[name]:g}")
 
 
 def _start() -> tuple[float, float]:
@@ -97,8 +99,11 @@ def _connections(server: ServerProcess, number: int) -> int:
         return resident_bytes(server.process.pid) - before
 
 
-async def _searches(server: ServerProcess, number: int) -> int:
-    """Return by how many bytes so many searches make a server grow."""
+@asynccontextmanager
+async def _open_searches(
+    server: ServerProcess, number: int
+) -> AsyncIterator[tuple[int, list[Any]]]:
+    """Open so many searches; yield by how many bytes they make a server grow, and their calls."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [
         grpc.aio.insecure_channel(server.address, options=options) for _ in range(_CHANNELS)
@@ -107,20 +112,45 @@ async def _searches(server: ServerProcess, number: int) -> int:
     before = resident_bytes(server.process.pid)
     calls = [HashFinderStub(channels[n % _CHANNELS]).FindRange(_HOPELESS) for n in range(number)]
     await asyncio.to_thread(server.wait_for_searches, number)
-    grown = resident_bytes(server.process.pid) - before
+    yield resident_bytes(server.process.pid) - before, calls
     for call in calls:
         call.cancel()
     await asyncio.gather(*(channel.close() for channel in channels))
+
+
+async def _searches(server: ServerProcess, number: int) -> int:
+    """Return by how many bytes so many searches make a server grow."""
+    async with _open_searches(server, number) as (grown, _):
+        pass
     await asyncio.to_thread(server.wait_until_idle)
     return grown
 
 
+async def _drain(server: ServerProcess, number: int) -> tuple[float, float]:
+    """Return the seconds from SIGTERM until so many searches have their status, and to the end."""
+    async with _open_searches(server, number) as (_, calls):
+        began = time.monotonic()
+        server.send(signal.SIGTERM)
+        codes = await asyncio.gather(*(call.code() for call in calls))
+        told = time.monotonic() - began
+        assert {grpc.StatusCode.UNAVAILABLE} == set(codes), f"not drained: {set(codes)}"
+        code = await asyncio.to_thread(server.wait)
+        assert code == 0, f"the server ended with {code}"
+        return told, time.monotonic() - began
+
+
 def _idle(process: int, seconds: float) -> tuple[float, float]:
     """Return the CPU and the wake-ups of a process, by second."""
-    cpu, switches = cpu_seconds(process), _switches(process)
+    cpu, switches = _exact_cpu_seconds(process), _switches(process)
     time.sleep(seconds)
-    cpu, switches = cpu_seconds(process) - cpu, _switches(process) - switches
+    cpu, switches = _exact_cpu_seconds(process) - cpu, _switches(process) - switches
     return cpu / seconds, switches / seconds
+
+
+def _exact_cpu_seconds(process: int) -> float:
+    """Return the CPU time of its threads to the nanosecond: it is less than a tick in a second."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def _switches(process: int) -> int:

@@ -62,7 +62,8 @@ class Ledger:
         """
         with self._lock:
             wall, cpu = time.monotonic(), time.process_time()
-            ended = dict(self._ended.copy())
+            ends = self._ended.copy()
+            ended = dict(ends)
             for _ in range(len(self._scans)):
                 name, hashes, seconds, end = self._scans.popleft()
                 self._hashes[name] += hashes
@@ -75,6 +76,7 @@ class Ledger:
                 "hashes": dict(self._hashes),
                 **self.counts(),
                 "running": list(set(self._begun.copy()) - ended.keys()),
+                "first_end": dict(reversed(ends)),
                 "free_at": {n: max(end, self._last.get(n, 0.0)) for n, end in ended.items()},
                 "threads": threading.active_count(),
             }

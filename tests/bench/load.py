@@ -64,9 +64,9 @@ async def until(
 
 
 @asynccontextmanager
-async def serving(design: str) -> AsyncIterator[DesignProcess]:
+async def serving(design: str, *flags: str) -> AsyncIterator[DesignProcess]:
     """Run a server of a design; kill it afterwards, whatever state it is in."""
-    async with _running("design_server", design) as process:
+    async with _running("design_server", design, *flags) as process:
         assert process.stdout
         address = (await process.stdout.readline()).decode().strip()
         yield DesignProcess(process, address)
@@ -93,12 +93,12 @@ async def health_probed(address: str) -> AsyncIterator[list[tuple[float, float]]
 
 
 @asynccontextmanager
-async def _running(module: str, argument: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _running(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"tests.bench.{module}",
-        argument,
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

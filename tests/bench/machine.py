@@ -2,17 +2,20 @@
 
 import os
 import platform
+import re
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashfinder.kernel import Kernel
+from hashfinder.kernel import Kernel, load_kernel
 from hashfinder_rules.query import Query
 
 CHUNK = 2**18
 """Some milliseconds for a fast kernel, as the scheduler's chunks."""
+CORES = os.cpu_count() or 1
 _TICK = os.sysconf("SC_CLK_TCK")
+_VECTORS = {"avx2", "sha_ni", "avx512f", "avx512vbmi", "avx512_bf16", "asimd", "sve"}
 
 
 def bare_rate(kernel: Kernel, threads: int, seconds: float) -> float:
@@ -36,17 +39,29 @@ def bare_rate(kernel: Kernel, threads: int, seconds: float) -> float:
     return sum(hashes for hashes, _ in scanned) / sum(cpu for _, cpu in scanned)
 
 
-def cpu_name() -> str:
-    """Return the CPU's name, where the system tells it."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+def description() -> dict[str, str]:
+    """Return what figures of this machine depend on. Virtual machines hide the CPU's trade name."""
+    facts: dict[str, str] = dict(
+        re.findall(r"^(.+?)\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    )
+    name = facts.get("model name", platform.machine())
+    flags = set(facts.get("flags", facts.get("Features", "")).split())
+    return {
+        "cpu": f"{name}, family {facts.get('cpu family', '?')}, model {facts.get('model', '?')}",
+        "cores": str(CORES),
+        "vectors": ", ".join(sorted(flags & _VECTORS)) or "none that the kernel knows",
+        "kernel": load_kernel().backend,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
 
 
 @dataclass(frozen=True)
 class CpuTimes:
     """CPU seconds since the machine, or the processes, began."""
 
+    at: float
+    """The time of the monotonic clock."""
     busy: float
     """Of the whole machine, stolen time included."""
     ours: float
@@ -58,11 +73,12 @@ class CpuTimes:
         fields = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
         user, nice, system, _idle, _iowait, irq, softirq, steal = fields
         busy = (user + nice + system + irq + softirq + steal) / _TICK
-        return cls(busy, cpu_seconds(os.getpid()))
+        return cls(time.monotonic(), busy, cpu_seconds(os.getpid()))
 
     def others_since(self, earlier: "CpuTimes") -> float:
-        """Return how many CPU seconds others have used since `earlier`, the OS included."""
-        return max(0.0, self.busy - earlier.busy - (self.ours - earlier.ours))
+        """Return the part of the machine that others used since `earlier`, the OS included."""
+        theirs = self.busy - earlier.busy - (self.ours - earlier.ours)
+        return max(0.0, theirs) / (CORES * max(_TICK**-1, self.at - earlier.at))
 
 
 def cpu_seconds(pid: int) -> float:

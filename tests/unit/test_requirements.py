@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
-TOOLS = {"recording"}
+TOOLS = {"bench", "recording"}
 """The locks of tools that neither run in production nor test it."""
 
 # One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
@@ -25,7 +25,15 @@ def requirements(lock: Path) -> list[str]:
 
 def test_there_is_a_lock_for_each_purpose() -> None:
     """An image installs its runtime and nothing else; a developer installs everything."""
-    names = ["build.txt", "cli.txt", "dev.txt", "recording.txt", "server.txt", "web.txt"]
+    names = [
+        "bench.txt",
+        "build.txt",
+        "cli.txt",
+        "dev.txt",
+        "recording.txt",
+        "server.txt",
+        "web.txt",
+    ]
     assert names == [lock.name for lock in LOCKS]
 
 

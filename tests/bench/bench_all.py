@@ -1,0 +1,118 @@
+"""`make bench`: all benches, one after another; then what became worse, the page and its plots.
+
+Each part is a program of its own with a bound on its time. What a part that fails or is stopped
+had measured stays in .cache/bench; the page keeps that part's figures of the run before. The
+figures are compared with those of the last commit: of the same CPU, or of the newest run of
+another one, ratios alone.
+
+Exit codes: 0; 1 where a part did not come to its end.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from tests.bench import compare
+from tests.bench.machine import description
+from tests.bench.report import FOLDER
+from tests.bench.results import RESULTS, ROOT, path_of
+from tests.bench.rows import Report, read, write
+
+PARTS = {
+    "kernel": (90, "--turns", "5"),
+    "stops": (270,),
+    "small": (150,),
+    "security": (150,),
+    "hops": (150, "--rounds", "60"),
+    "scale": (240, "--turns", "2"),
+    "vanity": (180, "--turns", "3", "--runs", "15"),
+}
+"""The seconds that each part may take, some half more than on a quiet machine; its flags."""
+PATIENCE_SECONDS = 20.0
+"""What a part has after SIGTERM, to stop its servers."""
+
+
+def measure(part: str, seconds: float, flags: list[str]) -> Report | None:
+    """Run a part; return its report, None where it did not come to its end."""
+    output = FOLDER / f"{part}.json"
+    output.unlink(missing_ok=True)
+    command = [sys.executable, "-m", f"tests.bench.bench_{part}", *flags, "--json", str(output)]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        print(f"{part}: stopped after {seconds:.0f} s", file=sys.stderr)
+    finally:
+        _end(process)
+    if not output.exists():
+        return None
+    report = read(output.read_text(encoding="utf-8"))[0]
+    return report if report.complete else None
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a part and all that it has started."""
+    process.send_signal(signal.SIGTERM)  # none where it has ended
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def committed(cpu: str) -> list[Report]:
+    """Return the last committed run of this CPU; else the newest of any; else nothing."""
+    names = _git("ls-tree", "--name-only", "HEAD", f"{RESULTS.relative_to(ROOT)}/").splitlines()
+    runs = [read(_git("show", f"HEAD:{name}")) for name in names if name.endswith(".json")]
+    runs.sort(key=lambda run: (run[0].machine["cpu"] == cpu, max(each.at for each in run)))
+    return runs[-1] if runs else []
+
+
+def _git(*words: str) -> str:
+    command = ["git", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def main() -> int:
+    """Measure, compare, write the page."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts")
+    parts = parser.parse_args().only
+    began, machine = time.monotonic(), description()
+    path = path_of(machine["cpu"])
+    reports = {each.part: each for each in read(path.read_text())} if path.exists() else {}
+    measured, failed = [], []
+    for part in parts:
+        print(f"\n=== {part}", flush=True)
+        seconds, *flags = PARTS[part]
+        report = measure(part, float(seconds), [str(each) for each in flags])
+        if report:
+            measured.append(report)
+        else:
+            failed.append(part)
+    reports |= {each.part: each for each in measured}
+    write(path, [reports[part] for part in PARTS if part in reports])
+    _summary(measured, failed, committed(machine["cpu"]))
+    print(
+        f"{time.monotonic() - began:.0f} s in all. Written to {path}; `make docs` makes the page."
+    )
+    return 1 if failed else 0
+
+
+def _summary(measured: list[Report], failed: list[str], before: list[Report]) -> None:
+    print("\n=== All parts")
+    for report in measured:
+        print(report.part, *report.remarks(), sep="\n  ")
+    for part in failed:
+        print(f"{part}\n  FAILED: what it had measured is in {FOLDER / part}.json")
+    changes = compare.worse(before, measured)
+    head = f"Worse than {before[0].revision} ({before[0].at})" if before else "Nothing to compare"
+    print(f"\n{head}: {len(changes)} figures", *changes, sep="\n  ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What became worse between two runs, beyond what noise explains.
+
+Ratios compare between machines; times and rates only where the CPU is the same. A figure is worse
+when it changed by more than the spread of its turns in both runs, and the part of the machine that
+others used during either, together: with half of a machine, an RPC takes twice as long.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.bench.rows import RATIO, Better, Report, Row, number
+
+LEAST = 0.05
+"""The change that is never called worse."""
+SINGLE = 0.25
+"""The spread that is assumed of a figure that was measured once, a 99th percentile, say."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure that became worse."""
+
+    part: str
+    before: Row
+    now: Row
+    factor: float
+    """How many times worse."""
+    tolerance: float
+    """By how many times it may be worse for noise alone: 1.2 for a fifth."""
+
+    def __str__(self) -> str:
+        """Return a line for a person."""
+        its = f"{self.part}: {self.now.name}, {self.now.subject}"
+        values = f"{number(self.before.value)} → {number(self.now.value)} {self.now.unit}"
+        return (
+            f"{its}: {values}, {self.factor:.2f} times worse (noise explains {self.tolerance:.2f})"
+        )
+
+
+def worse(before: Iterable[Report], now: Iterable[Report]) -> list[Change]:
+    """Return what became worse: ratios first, then the rest, the worst first."""
+    earlier = {report.part: report for report in before}
+    changes = [
+        change
+        for report in now
+        if (former := earlier.get(report.part))
+        for change in _changes(former, report)
+    ]
+    return sorted(changes, key=lambda each: (each.now.unit != RATIO, each.tolerance - each.factor))
+
+
+def _changes(before: Report, now: Report) -> Iterable[Change]:
+    rows = {row.key: row for row in before.rows}
+    same_cpu = before.machine["cpu"] == now.machine["cpu"]
+    for row in now.rows:
+        former = rows.get(row.key)
+        if former and row.better is not Better.NEITHER and (same_cpu or row.unit == RATIO):
+            factor = _times_worse(former, row)
+            noise = _spread(former) + _spread(row) + before.others + now.others
+            tolerance = 1 + max(LEAST, noise)
+            if factor > tolerance:
+                yield Change(now.part, former, row, factor, tolerance)
+
+
+def _times_worse(before: Row, now: Row) -> float:
+    """Return how many times worse it is; infinity where it was nothing and is something."""
+    small, large = before.value, now.value
+    if now.better is Better.HIGHER:
+        small, large = large, small
+    if large <= small:
+        return 1.0
+    return large / small if small > 0 else float("inf")
+
+
+def _spread(row: Row) -> float:
+    return SINGLE if row.spread is None else row.spread

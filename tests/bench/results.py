@@ -1,0 +1,30 @@
+"""Where committed runs are, one file for each CPU, and what their plots were made of."""
+
+import hashlib
+from pathlib import Path
+
+from tests.bench.rows import Report, read
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs/benchmarks"
+
+
+def path_of(cpu: str) -> Path:
+    """Return the file of the runs on a CPU."""
+    words = "".join(letter if letter.isalnum() else " " for letter in cpu.lower()).split()
+    return RESULTS / f"{'-'.join(words)}.json"
+
+
+def newest() -> tuple[dict[str, Report], Path]:
+    """Return the reports of the newest run, by part, and its file."""
+    runs = {path: read(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+    path = max(runs, key=lambda path: max(report.at for report in runs[path]))
+    return {report.part: report for report in runs[path]}, path
+
+
+def digest(run: Path) -> str:
+    """Return what stands in each plot: the digest of its figures and of what draws them."""
+    here = Path(__file__)
+    drawing = (here.with_name("plots.py"), here.with_name("charts.py"))
+    sources = (run, *drawing, ROOT / "requirements/bench.txt")
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
