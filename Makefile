@@ -24,6 +24,11 @@ GRPCURL := .cache/grpcurl-$(GRPCURL_VERSION)/grpcurl
 # What `kubectl kustomize` runs, for a machine that has no kubectl.
 KUSTOMIZE_VERSION := 5.5.0
 KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
+# The official clients of the Connect protocol, and what `make test-web` uses with them. No lock: npm's has addresses.
+CONNECT_VERSION := 2.2.0
+NODE_MODULES := .cache/connect-$(CONNECT_VERSION)/node_modules
+NODE_PACKAGES := @connectrpc/connect@$(CONNECT_VERSION) @connectrpc/connect-web@$(CONNECT_VERSION) @connectrpc/connect-node@$(CONNECT_VERSION) \
+	@bufbuild/protobuf@2.17.0 axe-core@4.14.1 esbuild@0.28.2
 
 # Where distributions are built: nothing of the development environment is there.
 BUILDER := .cache/venv-build
@@ -46,6 +51,7 @@ COMPOSE = HASHFINDER_IMAGE='$(IMAGE)' HASHFINDER_CERTS='$(abspath $(CERTS))' HAS
 # Set-up runs again when a stamp is older than any of its sources.
 REQUIREMENTS_STAMP := $(VENV)/.requirements
 PACKAGES_STAMP := $(VENV)/.packages
+BROWSER_STAMP := $(VENV)/.web-tests
 PACKAGE_SOURCES := $(DISTRIBUTIONS:%=%/pyproject.toml) services/hashfinder/setup.py \
 	$(wildcard services/hashfinder/csrc/*)
 # The C compiler that Python builds its extensions with, and the folder of its headers.
@@ -54,7 +60,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-web test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -81,6 +87,10 @@ test: setup ## Run the tests that need only `make setup` (PYTEST_ARGS="-k name",
 
 test-tools: setup tools ## Run the tests that need the programs of `make tools`, and hashcash
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m tools $(PYTEST_ARGS)
+
+test-web: setup $(BROWSER_STAMP) $(NODE_MODULES) ## Drive the page with Chromium, and the gateway with the official Connect clients (needs chromium and npm)
+	NODE_PATH="$(CURDIR)/$(NODE_MODULES)" $(BIN)/pytest -m web tests/web -o timeout=180 -o faulthandler_timeout=170 $(PYTEST_ARGS)
+	@echo 'Screenshots: .cache/screenshots'
 
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
@@ -212,6 +222,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web.txt clients/web/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/recording.txt requirements/recording.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/web-tests.txt requirements/web-tests.in --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
@@ -231,6 +242,10 @@ $(REQUIREMENTS_STAMP): requirements/dev.txt
 	@echo 'Installing the locked requirements into $(VENV)'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(BROWSER_STAMP): requirements/web-tests.txt $(REQUIREMENTS_STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 .cache/venv-%/.requirements: requirements/%.txt
@@ -258,6 +273,9 @@ FORCE:
 
 $(BUF):
 	npm install --prefix .cache/buf-$(BUF_VERSION) --no-save --no-package-lock --ignore-scripts --no-audit --no-fund @bufbuild/buf@$(BUF_VERSION)
+
+$(NODE_MODULES):
+	npm install --prefix $(dir $@) --no-save --no-package-lock --ignore-scripts --no-audit --no-fund $(NODE_PACKAGES)
 
 $(GRPCURL):
 	GOBIN="$(CURDIR)/$(dir $@)" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v$(GRPCURL_VERSION)

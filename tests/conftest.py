@@ -3,9 +3,13 @@
 import fcntl
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+collect_ignore = [] if find_spec("playwright") else ["web"]
+"""What drives a browser is there once `make test-web` has installed it."""
 
 
 def runs_alone(item: pytest.Item) -> bool:

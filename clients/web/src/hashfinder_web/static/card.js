@@ -23,7 +23,7 @@ export class Card {
     for (const [action, act] of Object.entries(actions)) {
       const button = this.#part(action);
       button.addEventListener("click", () => act(search));
-      button.setAttribute("aria-label", `${button.textContent} ${name}, client ${search.label}`);
+      this.#call(action, button.textContent);
     }
   }
 
@@ -61,7 +61,7 @@ export class Card {
     this.#part("ending").hidden = active;
     if (!active) {
       this.#text("ending", ending.text);
-      this.#text("resume", ending.action ?? "Resume");
+      this.#call("resume", ending.action ?? "Resume");
     }
     this.#drawBest(search.best);
     this.#drawCandidates();
@@ -94,6 +94,13 @@ export class Card {
     while (rows.children.length > candidates.length) rows.lastElementChild.remove();
     const shown = count > candidates.length ? `, the last ${candidates.length} of them here` : "";
     this.#text("caption", `${grouped(count)} ${count === 1 ? "candidate" : "candidates"}${shown}`);
+  }
+
+  /** Name a button: what it does, and for a screen reader also to which search. */
+  #call(action, text) {
+    const { request, label } = this.search;
+    this.#text(action, text);
+    this.#part(action).setAttribute("aria-label", `${text} ${request.desiredName}, client ${label}`);
   }
 
   #part(name) {

@@ -44,10 +44,11 @@ export function watchServer(took, failed) {
   const look = async () => {
     if (busy || document.hidden) return;
     busy = true;
+    const at = performance.now(); // not when the answer is read: a busy page reads several at once
     try {
       const response = await fetch("/metrics", { signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) });
       if (!response.ok) throw new Error(`status ${response.status}`);
-      took(new Reading(await response.text(), performance.now()));
+      took(new Reading(await response.text(), at));
     } catch (error) {
       failed(error.name === "TimeoutError" ? "no answer in time: all connections may be taken" : "the gateway cannot be reached");
     } finally {

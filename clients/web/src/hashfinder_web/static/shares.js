@@ -1,6 +1,7 @@
 // Who gets which part of the server: all from the same readings, so that the parts fit each other.
 
 const WINDOW_MILLISECONDS = 3000;
+const SHORTEST_MILLISECONDS = 500; // what less time says is chance
 
 export class Shares {
   #readings = []; // of the last seconds, the oldest first
@@ -18,7 +19,7 @@ export class Shares {
     while (this.#readings.length > 2 && this.#readings[1].at <= at - WINDOW_MILLISECONDS) this.#readings.shift();
     const [first] = this.#readings;
     const seconds = (at - first.at) / 1000;
-    const per = (now, before) => (seconds ? Math.max(0, now - before) / seconds : 0);
+    const per = (now, before) => (at - first.at >= SHORTEST_MILLISECONDS ? Math.max(0, now - before) / seconds : 0);
     this.#rates = new Map([...counts].map(([key, count]) => [key, per(count, first.counts.get(key) ?? 0)]));
     this.#total = per(server ?? 0, first.server ?? 0);
   }

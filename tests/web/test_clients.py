@@ -1,0 +1,64 @@
+"""Two clients of one page share the server; tabs share the browser's connections."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.integration.gateway_process import UNFINDABLE
+from tests.integration.server_process import ServerProcess
+from tests.web.chromium import Lab, is_searching, part
+
+pytestmark = [pytest.mark.web, pytest.mark.alone]
+
+ABOUT_HALF = re.compile(r"(3[5-9]|[45]\d|6[0-5])\.\d %")
+ABOUT_A_SIXTH = re.compile(r"(\d|1\d|2[0-5])\.\d %")
+
+
+def test_one_search_of_a_gets_as_much_as_three_of_b(lab: Lab, server: ServerProcess) -> None:
+    """And the page says so: in the cards, in the division, and in the plots."""
+    lab.page.get_by_role("button", name="one search of A against three of B").click()
+    server.wait_for_searches(4)
+
+    for client in ("A", "B"):
+        share = lab.page.locator(f"[data-share={client}]")
+        expect(share).to_have_text(ABOUT_HALF)
+    expect(part(lab.cards("A").first, "share")).to_have_text(ABOUT_HALF)
+    for card in lab.cards("B").all():
+        expect(part(card, "share")).to_have_text(ABOUT_A_SIXTH)
+    expect(lab.page.locator("#active figcaption")).to_contain_text("4, of 2 clients")
+    assert 2 == server.metric("hashfinder_clients")
+
+
+def test_six_connections_do_not_freeze_the_page(
+    open_lab: Callable[[], Lab], server: ServerProcess
+) -> None:
+    """A browser opens no seventh: the search that gets none waits, and says why."""
+    first, second = open_lab(), open_lab()
+    for _ in range(4):
+        is_searching(first.start())
+    for _ in range(2):
+        is_searching(second.start(client="B"))
+    server.wait_for_searches(6)
+    second.fill(desiredName=UNFINDABLE)
+
+    seventh = second.start(client="B")
+
+    expect(part(seventh, "state")).to_contain_text("Waiting: the browser opens six connections")
+    expect(second.page.locator("#stale")).to_contain_text("not up to date")
+    second.screenshot("waiting-for-a-connection")
+    assert 6 == server.metric("hashfinder_searches_active")
+    first.cards("A").first.get_by_role("button", name="Stop").click()
+    is_searching(seventh)
+    second.cards("B").last.get_by_role("button", name="Stop").click()
+    expect(part(second.cards("B").last, "state")).to_have_text("Stopped")
+    expect(second.page.locator("#stale")).to_be_empty(timeout=20_000)
+
+
+def test_each_tab_is_clients_of_its_own(open_lab: Callable[[], Lab], server: ServerProcess) -> None:
+    """Also while both have an A."""
+    for lab in (open_lab(), open_lab()):
+        is_searching(lab.start())
+
+    assert 2 == server.metric("hashfinder_clients")
