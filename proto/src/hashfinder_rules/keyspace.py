@@ -34,6 +34,11 @@ class Keyspace:
         return min(secrets, POSITIONS_END)
 
     @cached_property
+    def is_distinct(self) -> bool:
+        """Whether no byte of the alphabet occurs twice."""
+        return len(set(self.alphabet)) == len(self.alphabet)
+
+    @cached_property
     def longest(self) -> int:
         """The length of the last secret."""
         return self.length_at(self.end - 1)

@@ -155,7 +155,7 @@ def _affix_violations(query: Query) -> Iterator[Violation]:
 
 def _keyspace_violations(query: Query) -> Iterator[Violation]:
     alphabet, length = query.keyspace.alphabet, query.keyspace.length
-    if len(set(alphabet)) < len(alphabet):
+    if not query.keyspace.is_distinct:
         repeated = [byte for byte, count in Counter(alphabet).items() if count > 1]
         description = f"must have 2 to 256 distinct bytes; {repeated[0]:#04x} occurs more than once"
         yield Violation("secret_alphabet", description)

@@ -1,15 +1,25 @@
 """The first positions of a search, which are scanned where it is submitted."""
 
+import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from hashfinder.domain.errors import BudgetExhaustedError, ClientQuotaExhaustedError
+from hashfinder.domain.errors import (
+    BudgetExhaustedError,
+    ClientQuotaExhaustedError,
+    ServerDrainingError,
+    ServerOverloadedError,
+)
+from hashfinder.domain.outcome import Outcome
+from hashfinder.domain.request import SearchRequest
 from hashfinder.kernel import Scan
+from hashfinder.scheduling.admission import Admission, Limits
 from hashfinder.scheduling.job import Job
 from hashfinder.scheduling.scheduler import Scheduler
+from hashfinder.scheduling.session import SearchService
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
 from tests.unit.scheduling.allowances import allow
@@ -89,7 +99,9 @@ class Bench:
         """Submit a search that finds at a position."""
         query = Query(str(at), 0, secret_suffix=suffix)
         search = Search(query, 0, budget, bounds=Bounds(chunks=4), now=0.0)
-        return self.scheduler.submit(client, search, lambda: self.notes.put(at))
+        job = self.scheduler.begin(client, search)
+        self.scheduler.submit(job, lambda: self.notes.put(at))
+        return job
 
     @property
     def scanned_here(self) -> list[tuple[int, int]]:
@@ -204,3 +216,62 @@ def test_a_fault_in_the_first_step_ends_the_search_alone(
     monkeypatch.setattr(ScriptedScanner, "scan", fail)
     taken = bench.scheduler.take(bench.submit(1))
     assert isinstance(taken.error, RuntimeError)
+
+
+def serve(bench: Bench) -> tuple[Admission, SearchService]:
+    """Return a service with one slot on the scheduler of `bench`."""
+    allowance_of = allow(searches=9)
+    limits = Limits(searches=1, waiting=0, wait_seconds=0)
+    admission = Admission(limits, allowance_of, bench.scheduler.quota_delay, lambda: 0.0)
+    return admission, SearchService(admission, bench.scheduler, allowance_of)
+
+
+def request(at: int, budget: int = 10**9) -> SearchRequest:
+    """Return a request that finds at a position."""
+    return SearchRequest(Query(str(at), 0), 0, budget)
+
+
+def test_a_find_that_ends_in_its_first_step_holds_nothing(bench: Bench) -> None:
+    """It is over before its task waits for anything, though no worker has started."""
+    _, service = serve(bench)
+    with pytest.raises(StopIteration) as ended:
+        service.find("a", request(FIRST - 1), Outcome()).send(None)
+    assert [FIRST - 1] == ended.value.value.results
+    assert [] == service.registry.snapshot()
+    assert 0 == bench.scheduler.statistics().active
+
+
+def test_a_find_ends_with_its_budget_in_the_first_step(bench: Bench) -> None:
+    """Its error says how far it has come."""
+    _, service = serve(bench)
+    with pytest.raises(BudgetExhaustedError) as stopped:
+        asyncio.run(service.find("a", request(FIRST, budget=10), Outcome()))
+    assert stopped.value.progress is not None
+    assert (10, 10) == (stopped.value.progress.hashes, stopped.value.progress.next_position)
+
+
+def test_a_longer_find_goes_on_where_its_first_step_ended(bench: Bench) -> None:
+    """No position is scanned twice."""
+    _, service = serve(bench)
+    bench.scheduler.start()
+    taken = asyncio.run(service.find("a", request(5 * FIRST), Outcome()))
+    assert [5 * FIRST] == taken.results
+    assert [(0, FIRST)] == bench.scanned_here
+    assert FIRST == bench.kernel.scans[1][1]
+    assert bench.scheduler.close(PATIENCE_SECONDS)
+
+
+def test_a_find_without_a_slot_is_refused_before_its_first_step(bench: Bench) -> None:
+    """On a server that is full, and on one that drains."""
+    admission, service = serve(bench)
+
+    async def crowded() -> None:
+        async with admission.slot("other"):
+            await service.find("a", request(1), Outcome())
+
+    with pytest.raises(ServerOverloadedError):
+        asyncio.run(crowded())
+    admission.close()
+    with pytest.raises(ServerDrainingError):
+        asyncio.run(service.find("a", request(1), Outcome()))
+    assert [] == bench.scanned_here

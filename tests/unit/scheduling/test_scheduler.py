@@ -77,7 +77,9 @@ class Workshop:
         query = Query(name, 0, len(name))
         limits = Bounds(**{"chunks": 8, **bounds})
         search = Search(query, 0, maximum_hashes, bounds=limits, now=self.clock())
-        return self.scheduler.submit(client or name[0], search, lambda: self._notes.put(name))
+        job = self.scheduler.begin(client or name[0], search)
+        self.scheduler.submit(job, lambda: self._notes.put(name))
+        return job
 
     def notified(self) -> str:
         """Return the name of the next search with a notification."""
@@ -521,7 +523,8 @@ def test_a_quota_is_charged_by_blocks(workshop: Callable[..., Workshop]) -> None
     assert 10 == query.blocks_per_candidate(8)
     search = Search(query, 0, 10**6, bounds=Bounds(chunks=1), now=shop.clock())
     stopped = threading.Event()
-    job = shop.scheduler.submit("c", search, stopped.set)
+    job = shop.scheduler.begin("c", search)
+    shop.scheduler.submit(job, stopped.set)
     shop.start()
     scanning = shop.kernel.next()
     assert (0, 10) == (scanning.start, scanning.stop)  # as many as are thought to take the time

@@ -1,10 +1,13 @@
 """Structured logs on stderr, as JSON or for a console."""
 
+import json
 import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from enum import StrEnum
+from functools import cache
 
 import structlog
 
@@ -41,7 +44,7 @@ def configure_logging(log_format: LogFormat, level: str, descriptor: int = _STDE
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_to_json),
         ]
     else:
         renderers = [structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))]
@@ -81,6 +84,16 @@ def log_stray_errors() -> None:
     sys.unraisablehook = lambda args: _log.error(
         "error in a finalizer", object=repr(args.object), exc_info=args.exc_value
     )
+
+
+def _to_json(event: object, default: Callable[[object], object]) -> str:
+    """Return an event as JSON. `json.dumps` makes an encoder for each call that names a default."""
+    return _encoder(default).encode(event)
+
+
+@cache
+def _encoder(default: Callable[[object], object]) -> json.JSONEncoder:
+    return json.JSONEncoder(default=default)
 
 
 class _Logger:

@@ -70,6 +70,15 @@ class Admission:
         """The number of searches that wait for a slot."""
         return len(self._waiting)
 
+    def has_slot(self, client: str) -> bool:
+        """Return whether a search of `client` would get a slot now, without waiting.
+
+        Raises:
+            StoppedError: it would be refused. See `slot`.
+        """
+        self._check(client)
+        return self._slots.taken < self._limits.searches
+
     @asynccontextmanager
     async def slot(self, client: str) -> AsyncIterator[Slot]:
         """Hold a slot for a search of `client`, which may have to wait for it.

@@ -63,7 +63,7 @@ class Scheduler:
     ) -> None:
         """Take the kernel to scan with; nothing runs before `start`.
 
-        A search may be scanned for `first_step_seconds` where it is submitted. See `submit`.
+        A search may be scanned for `first_step_seconds` where it begins. See `begin`.
         """
         self.clock = clock
         self.workers = workers
@@ -119,28 +119,37 @@ class Scheduler:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def submit(self, client: str, search: Search, notify: Callable[[], object]) -> Job:
-        """Run `search` in the share of `client`.
+    def begin(self, client: str, search: Search) -> Job:
+        """Return `search` as a job in the share of `client`, after its first step.
 
         Its first positions are scanned at once on the calling thread: a search that ends there
-        waits for no worker. That takes `first_step_seconds` at most, and is left out where the rate
-        of the hash is not known, or another search of the client waits for a worker.
+        needs no worker, and no `submit`. That takes `first_step_seconds` at most, and is left out
+        where the rate of the hash is not known, or another search of the client waits for a worker.
+        """
+        job = Job(client, search, self._kernel.prepare(search.query))
+        with self._lock:
+            size = self._rates.first_step(search.query, self._first_step_seconds)
+            if not size or self._queue.has(client):
+                return job
+        chunk = search.claim(size)
+        scan, fault = self._scan(job, chunk)
+        with self._lock:
+            self._settle(_Done(job, chunk, scan, 0.0, fault))  # too short to tell the pace
+        return job
+
+    def submit(self, job: Job, notify: Callable[[], object]) -> None:
+        """Let the workers go on with a job.
 
         `notify` is called from a worker, holding the lock, when there are results to take or the
         search has ended: it must return at once and must not call back. It is not called for what
-        the first step finds: then the job that is returned is `notified`.
+        the first step has found: then the job is `notified`.
         """
-        job = Job(client, search, self._kernel.prepare(search.query))
-        done = self._first_step(job)
         with self._lock:
             self._jobs.add(job)
-            if done is not None:
-                self._settle(done)
             job.notify = notify
-            job.notified = search.ended or search.has_results
+            job.notified = job.search.ended or job.search.has_results
             self._enqueue(job)
             self._wake()
-            return job
 
     def stop(self, job: Job, error: StoppedError) -> None:
         """Stop the search of a job for the reason `error`, if it has not ended."""
@@ -223,15 +232,6 @@ class Scheduler:
             with self._lock:
                 self._rates.measured(query, rate, math.inf)
         return rate
-
-    def _first_step(self, job: Job) -> _Done | None:
-        with self._lock:
-            size = self._rates.first_step(job.search.query, self._first_step_seconds)
-            if not size or self._queue.has(job.client):
-                return None
-        chunk = job.search.claim(size)
-        scan, fault = self._scan(job, chunk)
-        return _Done(job, chunk, scan, 0.0, fault)  # too short to tell the pace
 
     def _enqueue(self, job: Job) -> None:
         if not job.queued and job.runnable:
@@ -334,6 +334,7 @@ class Scheduler:
 
     def _take_back(self, number: int, done: _Done) -> None:
         self._settle(done)
+        self._enqueue(done.job)
         del self._hands[number]
 
     def _settle(self, done: _Done) -> None:
@@ -357,4 +358,3 @@ class Scheduler:
             rate = self._allowance_of(job.client).hash_rate
             self._stop(job, ClientQuotaExhaustedError(delay, rate))
         self._notify(job)
-        self._enqueue(job)

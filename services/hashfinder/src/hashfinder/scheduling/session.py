@@ -18,7 +18,8 @@ from hashfinder.domain.progress import Progress
 from hashfinder.domain.request import SearchRequest
 from hashfinder.domain.update import SearchUpdate
 from hashfinder.scheduling.admission import Admission
-from hashfinder.scheduling.registry import RegisteredSearch, SearchRegistry
+from hashfinder.scheduling.job import Job
+from hashfinder.scheduling.registry import SearchRegistry
 from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
@@ -33,13 +34,12 @@ class Session:
     def __init__(
         self,
         scheduler: Scheduler,
-        client: str,
-        search: Search,
+        job: Job,
         limit: asyncio.Timeout,
         prompt_context: Callable[[], Context],
         search_id: str = "",
     ) -> None:
-        """Submit the search to the scheduler, which notifies the running event loop of its results.
+        """Submit a job to the scheduler, which notifies the running event loop of its results.
 
         A task that is cancelled while it waits for them stops the search at once, however long the
         loop keeps it waiting, unless it is the `limit` that cancels it.
@@ -47,17 +47,14 @@ class Session:
         self.search_id = search_id
         """The server's own name for the search."""
         self._scheduler = scheduler
-        self._search = search
+        self._job = job
         self._limit = limit
         self._prompt_context = prompt_context
         self._has_unsent = False
         self._loop = asyncio.get_running_loop()
-        self._has_news = False
         self._waiting: asyncio.Future[None] | None = None
-        self._job = scheduler.submit(
-            client, search, lambda: self._loop.call_soon_threadsafe(self._tell)
-        )
-        self._has_news = self._job.notified
+        scheduler.submit(job, lambda: self._loop.call_soon_threadsafe(self._tell))
+        self._has_news = job.notified
 
     async def take(self, patience: float | None = None) -> SearchUpdate:
         """Wait for results, or the search's end, or `patience` seconds, and take what there is.
@@ -71,14 +68,10 @@ class Session:
         self._has_news = False
         taken = self._scheduler.take(self._job)
         self._has_unsent = bool(taken.results)
-        if taken.error is None:
-            return taken
-        if taken.results:
+        if taken.error is not None and taken.results:
             self._tell()  # the error is next
             return taken
-        if isinstance(taken.error, StoppedError):
-            taken.error.progress = taken.progress
-        raise taken.error
+        return _checked(taken)
 
     def look(self) -> tuple[Progress, bool]:
         """Return how far the search has come, and whether its client does not read."""
@@ -117,7 +110,7 @@ class Session:
 
     def _close(self, error: HashFinderError) -> Exception | None:
         self._scheduler.close_job(self._job, error)
-        return self._search.error
+        return self._job.search.error
 
     async def _wait(self, patience: float | None) -> None:
         self._waiting = self._loop.create_future()
@@ -166,11 +159,30 @@ class SearchService:
         """Return how many hashes a second a new search would get. See `Scheduler`."""
         return self._scheduler.expected_rate(client, query)
 
+    async def find(self, client: str, request: SearchRequest, outcome: Outcome) -> SearchUpdate:
+        """Return the first results of a search in the share of `client`.
+
+        One that ends with its first step is over before anything else on the event loop runs: it
+        needs no slot, though one has to be free, no time limit, and nobody can stop it.
+
+        Raises:
+            StoppedError: it was refused, or stopped. See `open`.
+        """
+        begun: Job | None = None
+        if self._admission.has_slot(client):
+            begun = self._begin(client, request)
+            if begun.search.ended:
+                return _checked(self._scheduler.take(begun))
+        async with self.open(client, request, outcome, begun) as session:
+            while not (taken := await session.take()).results:
+                pass
+        return taken
+
     @asynccontextmanager
     async def open(
-        self, client: str, request: SearchRequest, outcome: Outcome
+        self, client: str, request: SearchRequest, outcome: Outcome, begun: Job | None = None
     ) -> AsyncIterator[Session]:
-        """Run a search while the context lasts, in the share of `client`.
+        """Run a search while the context lasts, in the share of `client`; `begun` if it has begun.
 
         However the context ends, the search is stopped and its slot is free. Where an exception
         ends it, `outcome` has what had stopped the search before, if anything did.
@@ -183,7 +195,13 @@ class SearchService:
             async with self._admission.slot(client) as slot:
                 seconds = self._allowance_of(client).maximum_seconds
                 limit = asyncio.timeout(seconds)
-                session = self._begin(registered, limit)
+                session = Session(
+                    self._scheduler,
+                    begun or self._begin(client, request),
+                    limit,
+                    self._prompt_context,
+                    registered.search_id,
+                )
                 registered.run(session)
                 try:
                     async with limit:
@@ -201,8 +219,7 @@ class SearchService:
                 else:
                     session.close()
 
-    def _begin(self, registered: RegisteredSearch, limit: asyncio.Timeout) -> Session:
-        request = registered.request
+    def _begin(self, client: str, request: SearchRequest) -> Job:
         search = Search(
             request.query,
             request.start,
@@ -210,11 +227,13 @@ class SearchService:
             bounds=self._bounds,
             now=self._scheduler.clock(),
         )
-        return Session(
-            self._scheduler,
-            registered.client,
-            search,
-            limit,
-            self._prompt_context,
-            registered.search_id,
-        )
+        return self._scheduler.begin(client, search)
+
+
+def _checked(taken: SearchUpdate) -> SearchUpdate:
+    """Return `taken`; raise the error that a search has ended with, with how far it has come."""
+    if taken.error is None or taken.results:
+        return taken
+    if isinstance(taken.error, StoppedError):
+        taken.error.progress = taken.progress
+    raise taken.error

@@ -108,14 +108,11 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     def _surround(self, path: str, handler: Handler) -> Handler:
         service, method = path.removeprefix("/").split("/")
         kind, behaviour = shape_of(handler)
-        rpc = Rpc(kind, service, method)
+        return rebuild(handler, partial(self._observe, Rpc(kind, service, method), behaviour))
 
-        async def surrounded(_messages: object, grpc_context: GrpcContext) -> Any:
-            return await self._observe(rpc, behaviour, grpc_context)
-
-        return rebuild(handler, surrounded)
-
-    async def _observe(self, rpc: Rpc, behaviour: Behaviour, grpc_context: GrpcContext) -> Any:
+    async def _observe(
+        self, rpc: Rpc, behaviour: Behaviour, _messages: object, grpc_context: GrpcContext
+    ) -> Any:
         deadline = Deadline(self._clock(), grpc_context.time_remaining())
         peer = grpc_context.peer()
         client = self._access.identify(peer)  # until it says who it is

@@ -44,9 +44,7 @@ class SearchServicer(HashFinderServicer):
         if wanted.query.interesting_distance:
             query = replace(wanted.query, interesting_distance=0)
             wanted = replace(wanted, query=query)
-        async with self._searches.open(client, wanted, context.outcome) as session:
-            while not (taken := await session.take()).results:
-                pass
+        taken = await self._searches.find(client, wanted, context.outcome)
         # Whatever came before the first result is not as close.
         return result_message(taken.progress.best or Candidate.at(taken.results[0], wanted.query))
 
