@@ -36,6 +36,8 @@ BUILDER := .cache/venv-build
 RECORDER := .cache/venv-recording
 # Where the plots of `make bench` are drawn.
 PLOTTER := .cache/venv-bench
+# What `make test-network` puts in front of the server.
+NETWORK := .cache/venv-network
 # What `make bench-vanity` compares with.
 LUCKY_COMMIT_VERSION := 2.2.5
 LUCKY_COMMIT := .cache/lucky-commit-$(LUCKY_COMMIT_VERSION)/bin/lucky_commit
@@ -60,7 +62,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-web test-container test-k8s test-kernel test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-web test-container test-k8s test-kernel test-network test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -101,8 +103,12 @@ test-k8s: setup $(if $(shell command -v kubectl),,$(KUSTOMIZE)) ## Test the mani
 test-security: setup ## Run the tests of TLS and the admin listener: certificates that rotate, break and expire, silent handshakes
 	$(BIN)/pytest -m security $(PYTEST_ARGS)
 
-test-netns: setup ## Run the tests that break the network, in a namespace of their own (needs root, ip and iptables)
-	$(BIN)/pytest -m netns $(PYTEST_ARGS)
+test-network: setup $(NETWORK)/.requirements ## Break the network, and put nginx and Envoy in front, in namespaces (needs root, iproute2, iptables and nginx)
+	@if [ "$$(id -u)" = 0 ]; then PATH="$$PATH:$(CURDIR)/$(NETWORK)/bin" \
+	  $(BIN)/pytest -m netns --numprocesses $(PROCESSES) -o timeout=240 -o faulthandler_timeout=230 $(PYTEST_ARGS); \
+	  else echo 'SKIPPED, NOT TESTED: make test-network needs root, to make network namespaces' >&2; fi
+
+test-netns: test-network
 
 test-dist: setup dist ## Install what `make dist` builds into new environments, and use it (needs an index of packages)
 	$(BIN)/pytest -m dist -o faulthandler_timeout=500 $(PYTEST_ARGS)
@@ -218,6 +224,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/dev.txt requirements/dev.in requirements/build.in $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(UV_LOCK) requirements/build.txt requirements/build.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/bench.txt requirements/bench.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/network.txt requirements/network.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/server.txt services/hashfinder/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/cli.txt clients/cli/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web.txt clients/web/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt

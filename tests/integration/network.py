@@ -1,8 +1,8 @@
-"""A network namespace made for a test, in which every packet can be dropped. Needs root."""
+"""A network namespace made for a test, in which packets can be dropped. Needs root."""
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -13,6 +13,11 @@ class Network:
 
     namespace: str
     server_address: str
+    """Of this side of the link, outside the namespace."""
+    address: str
+    """Of the namespace's side."""
+    device: str
+    """The namespace's end of the link."""
 
     @property
     def inside(self) -> tuple[str, ...]:
@@ -22,7 +27,33 @@ class Network:
     def drop_all_packets(self) -> None:
         """Let nothing through any more, in either direction, and tell nobody."""
         for chain in ("INPUT", "OUTPUT"):
-            _run(*self.inside, "iptables", "-A", chain, "-j", "DROP")
+            self._iptables("-A", chain, "-j", "DROP")
+
+    @contextmanager
+    def partition(self, *matching: str) -> Iterator[None]:
+        """Let nothing through meanwhile, or no packet that matches these words of iptables."""
+        with ExitStack() as healing:
+            for chain in ("INPUT", "OUTPUT"):
+                self._iptables("-I", chain, *matching, "-j", "DROP")
+                healing.callback(self._iptables, "-D", chain, *matching, "-j", "DROP")
+            yield
+
+    def lose(self, probability: float) -> None:
+        """Lose so many packets of each direction, at random, from now on."""
+        at_random = ("-m", "statistic", "--mode", "random", "--probability", f"{probability:g}")
+        for chain in ("INPUT", "OUTPUT"):
+            self._iptables("-A", chain, *at_random, "-j", "DROP")
+
+    def disturb(self, *how: str) -> None:
+        """Disturb what leaves the namespace as netem does, where the kernel has it.
+
+        Raises:
+            AssertionError: it does not.
+        """
+        _run(*self.inside, "tc", "qdisc", "add", "dev", self.device, "root", "netem", *how)
+
+    def _iptables(self, *words: str) -> None:
+        _run(*self.inside, "iptables", "--wait", *words)
 
 
 def _run(*command: str) -> None:
@@ -43,7 +74,8 @@ def open_network() -> Iterator[Network]:
         _run("ip", "link", "set", outer, "up")
         _run("ip", "-n", name, "address", "add", f"{subnet}.2/24", "dev", inner)
         _run("ip", "-n", name, "link", "set", inner, "up")
-        yield Network(name, f"{subnet}.1")
+        _run("ip", "-n", name, "link", "set", "lo", "up")
+        yield Network(name, f"{subnet}.1", f"{subnet}.2", inner)
     finally:
         _run("ip", "link", "delete", outer)  # both ends
         _run("ip", "netns", "delete", name)

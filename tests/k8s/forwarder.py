@@ -1,8 +1,11 @@
-"""One address for many servers: it forwards each connection, as kube-proxy does for a Service."""
+"""One address for many servers: it forwards each connection, as kube-proxy does for a Service.
+
+Or over a slow line: in small pieces, each a little late.
+"""
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 Address = tuple[str, int]
@@ -14,8 +17,12 @@ class Forwarder:
     A change of the targets is for new connections. A connection ends when either side ends it.
     """
 
-    def __init__(self) -> None:
-        """Have no target, and no address yet."""
+    def __init__(self, delay: Callable[[], float] | None = None) -> None:
+        """Have no target, and no address yet.
+
+        `delay` gives the seconds before each half of what comes at once; None for none.
+        """
+        self._delay = delay
         self.targets: tuple[Address, ...] = ()
         self.address = ""
         self._accepted = 0
@@ -68,8 +75,8 @@ class Forwarder:
         try:
             await asyncio.wait(
                 (
-                    asyncio.create_task(_pump(reader, back_writer)),
-                    asyncio.create_task(_pump(back_reader, writer)),
+                    asyncio.create_task(self._pump(reader, back_writer)),
+                    asyncio.create_task(self._pump(back_reader, writer)),
                 ),
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -77,9 +84,12 @@ class Forwarder:
             writer.close()
             back_writer.close()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                half = len(data) // 2 if self._delay else 0
+                for piece in (data[:half], data[half:]):
+                    if self._delay:
+                        await asyncio.sleep(self._delay())
+                    writer.write(piece)
+                    await writer.drain()

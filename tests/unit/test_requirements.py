@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
-TOOLS = {"bench", "recording", "web-tests"}
+TOOLS = {"bench", "network", "recording", "web-tests"}
 """The locks of tools that neither run in production nor test it."""
 
 # One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
@@ -30,6 +30,7 @@ def test_there_is_a_lock_for_each_purpose() -> None:
         "build.txt",
         "cli.txt",
         "dev.txt",
+        "network.txt",
         "recording.txt",
         "server.txt",
         "web-tests.txt",
