@@ -77,7 +77,7 @@ async def test_gauges_show_what_is_under_way(application: Application, kernel: G
         await asyncio.gather(call, return_exceptions=True)
 
 
-async def test_worker_that_hangs_is_told_when_the_server_stops(
+async def test_worker_that_hangs_is_reported_when_the_server_stops(
     application: Application, kernel: GateKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel that does not come back is a fault: not a clean exit."""
@@ -96,7 +96,7 @@ async def test_worker_that_hangs_is_told_when_the_server_stops(
 @pytest.mark.parametrize(
     ("taken", "error"), [("port", BindError), ("metrics_port", MetricsBindError)]
 )
-async def test_port_in_use_is_told(taken: str, error: type[Exception]) -> None:
+async def test_port_in_use_is_reported(taken: str, error: type[Exception]) -> None:
     """Before anything is served; both with the port and the reason."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

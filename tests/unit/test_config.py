@@ -277,7 +277,7 @@ def test_flags_come_before_the_environment_and_that_before_defaults(
     assert 1024 == settings.maximum_searches
 
 
-def test_flag_mends_a_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flag_overrides_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not used is not complained of."""
     monkeypatch.setenv("HASHFINDER_PORT", "bad")
     assert 5 == load_settings(["--port", "5"]).port
@@ -290,7 +290,7 @@ def test_empty_variable_counts_as_unset(name: str, monkeypatch: pytest.MonkeyPat
     assert Settings.model_fields[name].default == value(load_settings([]), name)
 
 
-def test_everything_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line each, from flags and environment alike."""
     monkeypatch.setenv("HASHFINDER_WORKERS", "0")
     monkeypatch.setenv("HASHFINDER_LOG_LEVEL", "loud")

@@ -117,7 +117,7 @@ def test_grace_is_not_waited_for_where_searches_end_before_it() -> None:
     assert [("stop_serving", 7), ("release", 7)] == server.calls[2:]
 
 
-def test_searches_that_outlive_the_grace_are_stopped_and_told() -> None:
+def test_searches_that_outlive_the_grace_are_stopped_with_a_reason() -> None:
     """Their clients get their statuses before the connections are cut."""
     server = FakeServer(searches_end=FOREVER, told_after=0.5)
     drained(server)

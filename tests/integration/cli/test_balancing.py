@@ -73,7 +73,7 @@ def test_name_changes(replicas: StartReplicas) -> None:
         assert 6 <= searches(new) - before
 
 
-def test_server_gone_without_a_word(
+def test_server_closes_without_a_status(
     replicas: StartReplicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that hangs, or whose machine is gone, loses its search after some silence.

@@ -84,7 +84,7 @@ def test_status_of_a_transport(
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_silence_of_a_server_that_reports(
+def test_silent_server_that_has_reported_progress(
     serve_script: ServeScript, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
 ) -> None:
     """A connection that is lost without a word does not hold up the search: another one is made."""
@@ -119,7 +119,7 @@ def test_silence_of_a_server_that_reports(
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_silence_of_a_server_that_never_reports(
+def test_silent_server_that_never_reports_progress(
     serve_script: ServeScript, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
 ) -> None:
     """One of the classic contract may search for as long as it likes."""

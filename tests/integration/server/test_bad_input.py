@@ -347,7 +347,7 @@ def test_thousands_of_bad_calls_harm_nobody(server: ServerProcess, chance: rando
     ],
     ids=["nothing", "HTTP/1", "TLS", "preface", "bad frames", "noise"],
 )
-def test_bytes_that_are_no_grpc_are_shrugged_off(server: ServerProcess, sent: bytes) -> None:
+def test_bytes_that_are_not_grpc_do_no_harm(server: ServerProcess, sent: bytes) -> None:
     """Whatever comes over TCP, the server keeps serving, and its log is JSON only."""
     host, _, port = server.address.rpartition(":")
     for _ in range(20):

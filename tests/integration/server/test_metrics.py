@@ -86,7 +86,7 @@ def test_series_exist_from_the_start(server_process: Callable[..., ServerProcess
     assert 3 * len(CAUSES) == sum(name == "hashfinder_cancellations_total" for name, _ in samples)
 
 
-def test_build_and_kernel_are_told(server: ServerProcess) -> None:
+def test_build_and_kernel_are_reported(server: ServerProcess) -> None:
     """An operator sees which version and which kernel run."""
     samples = server.samples()
 

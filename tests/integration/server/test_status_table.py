@@ -613,7 +613,7 @@ async def test_budget_that_ran_out_was_used_to_the_last_hash(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("at_work", ["kernel", "scheduler", "mapping"])
-async def test_fault_of_ours_leaks_nothing_and_harms_nobody(
+async def test_internal_error_leaks_nothing_and_harms_nobody(
     application: StartApplication,
     logs: list[EventDict],
     monkeypatch: pytest.MonkeyPatch,
@@ -664,7 +664,7 @@ async def test_request_id_that_does_not_fit_a_log_is_replaced(
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_drain_tells_a_survivor_where_to_resume(
+async def test_drain_reports_where_to_resume(
     application: StartApplication, logs: list[EventDict], method: str
 ) -> None:
     """A search that outlives the grace ends UNAVAILABLE with all that it has found out."""

@@ -91,7 +91,7 @@ def test_broken_file_changes_nothing(
     assert 3 == file.value
 
 
-def test_fault_of_ours_changes_nothing_either(path: Path) -> None:
+def test_internal_error_changes_nothing_either(path: Path) -> None:
     """The next version of the file may be read."""
     file = ReloadedFile("file", str(path), lambda text: 10 // int(text))
     path.write_text("00")

@@ -59,7 +59,7 @@ def run(search: ResumableSearch, server: Server) -> Iterator[Match | Progress | 
     budget=st.integers(1, 200),
     turns=st.lists(TURNS, max_size=12),
 )
-def test_nothing_is_skipped_or_told_twice(
+def test_nothing_is_skipped_or_reported_twice(
     name: str, inferior: int | None, first: int, maximum: int, budget: int, turns: list[Turn]
 ) -> None:
     """Whatever ends the RPCs, results and end are those of one undisturbed search."""
@@ -241,7 +241,7 @@ def test_deadline() -> None:
     assert ResumableSearch(Query("x"), RetryPolicy(), timeout=math.inf).remaining() is None
 
 
-def test_connection_lost_when_all_is_told() -> None:
+def test_connection_lost_after_the_last_position() -> None:
     """Where the last report covers the range, nothing is left to ask: the budget is spent."""
     for maximum, next_position in [(5, 5), (None, None)]:
         search = ResumableSearch(Query("doctor", maximum_hashes=maximum), RetryPolicy())
@@ -266,7 +266,7 @@ def test_server_without_positions() -> None:
     assert stopped.value.next_position is None
 
 
-def test_result_told_twice() -> None:
+def test_result_sent_twice() -> None:
     """A server that begins before the position asked for sends what is not true."""
     search = ResumableSearch(Query("ab", inferior_distance=2), RetryPolicy())
     search.take(result("ab", 7))

@@ -447,7 +447,7 @@ def test_failed_range_goes_on_where_it_was() -> None:
     assert (50, 10, 50 / now) == (event.hashes, event.next_position, event.rate)
 
 
-def test_error_tells_of_the_whole() -> None:
+def test_error_covers_the_whole_search() -> None:
     """What ends one range for good ends the search, and says where all of it goes on."""
     now = 0.0
     search = begin(Query("doctor"), Division(range_size=100, width=2), lambda: now)

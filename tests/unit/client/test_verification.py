@@ -47,8 +47,8 @@ def test_true_results() -> None:
         (HashNameResponse(), "its hash is"),
     ],
 )
-def test_lies(response: HashNameResponse, message: str) -> None:
-    """What is not true is refused, with what is wrong."""
+def test_untrue_response_is_refused(response: HashNameResponse, message: str) -> None:
+    """The error says what is untrue."""
     with pytest.raises(VerificationError, match=message):
         check(Query("2jmx"), response)
 

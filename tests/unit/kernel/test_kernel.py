@@ -50,7 +50,7 @@ def expected_distances(name: str, start: int, stop: int) -> dict[int, int]:
         (b"doctor", "HwFgB2yfQqFX8Kjw3MaOAv9pBFs="),
     ],
 )
-def test_knows_hashes_by_heart(kernel: Kernel, secret: bytes, text: str) -> None:
+def test_known_hashes_are_found(kernel: Kernel, secret: bytes, text: str) -> None:
     """Every part of a hash known from elsewhere is found in it, in either case."""
     position = LENGTH_STARTS[len(secret)] + int.from_bytes(secret)
     for length in range(1, 29):
@@ -164,7 +164,7 @@ def test_tells_the_first_of_the_best(kernel: Kernel, best_distance: int, capacit
     assert ((best, found[best]) if found[best] < best_distance else None) == scan.best
 
 
-def test_halted_scan_ends_early_and_all_that_it_tells_is_true(kernel: Kernel) -> None:
+def test_halted_scan_ends_early_and_its_results_are_true(kernel: Kernel) -> None:
     """What was searched until then counts, and an ideal candidate is one."""
     found = expected_distances("doctor", 0, 3000)
     query = Query("doctor", min(found.values()), 6)  # every candidate is a result

@@ -90,7 +90,7 @@ def test_other_methods_are_refused(endpoint: MetricsEndpoint) -> None:
         assert "OPTIONS,GET" == refusal.headers["Allow"]
 
 
-def test_address_in_use_is_told() -> None:
+def test_address_in_use_is_reported() -> None:
     """With the address and the system's reason."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -98,7 +98,7 @@ def test_address_in_use_is_told() -> None:
             MetricsEndpoint("127.0.0.1", port, create_registry())
 
 
-def test_thread_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thread_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the port is free again."""
 
     def refuse(_thread: threading.Thread) -> None:

@@ -158,7 +158,7 @@ def test_readings_are_taken_when_the_page_is_read(
         assert f"# HELP hashfinder_{reading.name}" in page
 
 
-def test_build_and_kernel_are_told(metrics: Metrics, registry: CollectorRegistry) -> None:
+def test_build_and_kernel_are_reported(metrics: Metrics, registry: CollectorRegistry) -> None:
     """As labels of constants."""
     metrics.describe_build("1.2.3", "native-avx512")
     assert 1.0 == registry.get_sample_value("hashfinder_build_info", {"version": "1.2.3"})

@@ -452,7 +452,7 @@ def test_time_limit_does_not_count_after_a_cancel(scene: Scene, searching: Searc
     scene.loop.run_until_complete(scenario())
 
 
-def test_time_limit_is_told_where_it_came_first(scene: Scene, searching: Searching) -> None:
+def test_time_limit_is_reported_where_it_came_first(scene: Scene, searching: Searching) -> None:
     """Though it cancels the task too, which then waits for its turn."""
 
     async def scenario() -> None:

@@ -56,7 +56,7 @@ def test_process_below_its_quota_never_pauses() -> None:
         assert 0.0 == machine.pacer.pause()
 
 
-def test_idle_time_is_hardly_saved() -> None:
+def test_little_idle_time_is_credited() -> None:
     """The system saves none: after an hour the worker still runs no more than the quota allows."""
     machine = Machine(quota=0.5, others=0)
     machine.let_pass(3600)

@@ -348,7 +348,7 @@ def test_scan_that_makes_no_sense_is_a_fault_of_its_search(
     assert 0 == shop.scheduler.statistics().worker_deaths
 
 
-def test_last_worker_pauses_with_empty_hands(workshop: Callable[..., Workshop]) -> None:
+def test_last_worker_pauses_without_a_chunk(workshop: Callable[..., Workshop]) -> None:
     """What it has scanned is there before it pauses; the others do not pause; then it resumes."""
     shop = workshop(workers=2)
     shop.start()
@@ -482,7 +482,7 @@ def test_parked_search_resumes_when_its_results_are_taken(
     assert "parked" in names
 
 
-def test_results_are_told_of_once_until_they_are_taken(workshop: Callable[..., Workshop]) -> None:
+def test_results_are_announced_once_until_they_are_taken(workshop: Callable[..., Workshop]) -> None:
     """However many chunks bring some."""
     shop = workshop(workers=1)
     job = shop.submit("doctor")
@@ -502,7 +502,7 @@ def test_results_are_told_of_once_until_they_are_taken(workshop: Callable[..., W
     assert [scanning.start] == shop.scheduler.take(job).results
 
 
-def test_closed_job_tells_nobody(workshop: Callable[..., Workshop]) -> None:
+def test_closed_job_notifies_nobody(workshop: Callable[..., Workshop]) -> None:
     """Not of results of the chunk that was in hand, nor of its end."""
     shop = workshop(workers=1)
     job = shop.submit("doctor")
@@ -619,7 +619,7 @@ def test_find_in_the_chunk_that_overdraws_the_quota_is_a_find(
     assert 8 == taken.progress.hashes
 
 
-def test_progress_tells_the_time_since_the_search_began(workshop: Callable[..., Workshop]) -> None:
+def test_progress_has_the_time_since_the_search_began(workshop: Callable[..., Workshop]) -> None:
     """By the scheduler's clock, its waiting included."""
     shop = workshop(workers=1)
     job = shop.submit("doctor")

@@ -145,7 +145,7 @@ async def test_slot_is_free_when_the_task_is_cancelled(gated: Bench, kernel: Gat
     assert 0 < gated.scheduler.statistics().workers_busy
 
 
-async def test_cancellation_tells_the_reason_that_came_before_it(gated: Bench) -> None:
+async def test_cancellation_keeps_the_reason_that_came_before_it(gated: Bench) -> None:
     """A search that was stopped while its client did not read, and then lost its client."""
     blocked = asyncio.Event()
 
@@ -204,7 +204,7 @@ async def test_slot_is_free_after_an_error_of_the_caller(gated: Bench) -> None:
     gated.assert_free()
 
 
-async def test_error_of_the_caller_tells_the_reason_that_came_before_it(gated: Bench) -> None:
+async def test_error_of_the_caller_keeps_the_reason_that_came_before_it(gated: Bench) -> None:
     """A write that failed since its client had left, after the drain had stopped the search."""
     fault = RuntimeError("the write failed")
 
@@ -291,7 +291,7 @@ async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None
     bench.assert_free()
 
 
-async def test_what_stopped_a_search_before_the_time_limit_is_told(bench: Bench) -> None:
+async def test_what_stopped_a_search_before_the_time_limit_is_reported(bench: Bench) -> None:
     """Also if its handler was busy with something else when it happened."""
     service = SearchService(bench.admission, bench.scheduler, allow(maximum_seconds=0))
 

@@ -85,7 +85,7 @@ def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) ->
     run(scenario())
 
 
-def test_who_asks_while_others_wait_waits_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caller_that_joins_a_look_waits_the_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own connection has to have time to vanish: it does not share the earlier look."""
     replaced = fake_channelz(monkeypatch, [PEER])
 

@@ -314,7 +314,7 @@ def test_stopped_search_is_counted_with_its_cause(
     ] == surrounded.recorder.events[2:]
 
 
-def test_fault_of_ours_is_logged_with_its_trace_and_told_without() -> None:
+def test_internal_error_is_logged_with_its_trace_and_sent_without() -> None:
     """The request id joins the two."""
     surrounded, context = Surrounded(), Context((REQUEST_ID_KEY, "mine"))
     fault = RuntimeError("the secret text")
@@ -329,7 +329,7 @@ def test_fault_of_ours_is_logged_with_its_trace_and_told_without() -> None:
     assert [("handled", "unary", Code.INTERNAL)] == surrounded.recorder.events[2:]
 
 
-def test_error_that_fits_no_status_is_a_fault_of_ours() -> None:
+def test_error_that_fits_no_status_is_an_internal_error() -> None:
     """Nothing of it is told."""
     surrounded, context = Surrounded(), Context()
     error = ServerDrainingError("secret", float("nan"))
@@ -488,7 +488,7 @@ def test_write_that_fails_since_nobody_reads_is_a_cancellation(
     assert ["info"] == [entry["log_level"] for entry in logs]
 
 
-def test_search_that_ended_when_its_client_had_gone_already_is_told_nobody(
+def test_search_that_ends_after_its_client_has_gone_notifies_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There is no status to send; why it ended is counted all the same."""

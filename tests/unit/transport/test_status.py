@@ -244,7 +244,7 @@ def test_progress_is_a_detail_where_the_search_had_begun(error: StoppedError) ->
 
 
 @pytest.mark.parametrize("error", [RuntimeError("secret"), AbandonedError("secret"), KeyError()])
-def test_fault_of_ours_says_nothing_but_its_request_id(error: Exception) -> None:
+def test_internal_error_says_nothing_but_its_request_id(error: Exception) -> None:
     """The rest is in the log."""
     status = to_status(error, "request 7")
     rich, details = unpacked(status)
@@ -284,7 +284,7 @@ def test_largest_status_stays_far_below_16_kib() -> None:
         assert size < 6000, type(error)
 
 
-def test_limit_beyond_the_details_range_is_told_exactly_in_the_metadata() -> None:
+def test_limit_beyond_the_details_range_is_exact_in_the_metadata() -> None:
     """A quota's value has one bit less than a budget."""
     _, details = unpacked(to_status(BudgetExhaustedError(2**64 - 1), "1"))
     info, failure = details["ErrorInfo"], details["QuotaFailure"]
@@ -297,7 +297,7 @@ def test_limit_beyond_the_details_range_is_told_exactly_in_the_metadata() -> Non
 @pytest.mark.parametrize(
     ("seconds", "milliseconds"), [(0.5, 500), (1.2342, 1235), (30.0, 30_000), (0.0004, 1)]
 )
-def test_retry_delay_is_told_to_the_millisecond(seconds: float, milliseconds: int) -> None:
+def test_retry_delay_is_exact_to_the_millisecond(seconds: float, milliseconds: int) -> None:
     """Rounded up: a client that retries after the delay is not refused again."""
     _, details = unpacked(to_status(ServerDrainingError("going", seconds), "1"))
     retry = details["RetryInfo"]
