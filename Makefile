@@ -133,7 +133,7 @@ bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARG
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
 bench-small: setup ## Measure small searches beside a bare grpc.aio server, memory, start and idle CPU (BENCH_ARGS=--quick)
 bench-security: setup ## Measure what TLS and identities cost, and how exact weights are (BENCH_ARGS=--quick)
-bench-hops: setup ## Measure how soon a search ends behind a gateway whose client left, beside gRPC and a plain route (BENCH_ARGS)
+bench-hops: setup $(if $(shell command -v chromium),$(BROWSER_STAMP)) ## Measure how soon a search ends behind a gateway whose client left, beside gRPC and a plain route (BENCH_ARGS)
 bench-scale: setup ## Measure one search over 1, 2, 4 and 8 servers, and simulate it over thousands (BENCH_ARGS)
 bench-vanity: setup $(if $(shell command -v cargo),$(LUCKY_COMMIT)) ## Measure vanity commits, beside lucky-commit (needs cargo for it)
 bench-kernel bench-stops bench-small bench-security bench-hops bench-scale bench-vanity:

@@ -2,7 +2,8 @@
 
 For each way to leave: open a search, wait until the server has it, leave, and look at the server's
 `hashfinder_searches_active` until it has fallen. A look takes some milliseconds, the same for every
-way. Then two hundred connections at once: what they cost the gateway.
+way. Chromium is driven where it is installed. Then two hundred connections at once, of searches,
+and of people who look or do not read: what they cost the gateway, and searches over gRPC.
 
 Exit codes: 0; 1 where a search behind the gateway did not end.
 """
@@ -16,11 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.bench.ledger import resident_bytes
-from tests.bench.machine import cpu_seconds
-from tests.bench.report import RATIO, Better, Report, percentile, run
+from tests.bench.crowds import measure_searches, measure_visitors
+from tests.bench.report import Better, Report, percentile, run
 from tests.integration.gateway_process import (
     CURL,
     UNFINDABLE,
@@ -37,9 +38,6 @@ _GONE_SECONDS = 2.0
 _ENOUGH_LEAKS = 3
 """After so many, it is what a way does."""
 _PAUSE_SECONDS = 0.02
-_CONNECTIONS = 200
-_WINDOW_SECONDS = 5.0
-_MEGA = 1e6
 
 Leave = Callable[[], None]
 Begin = Callable[[ExitStack], Leave]
@@ -61,11 +59,12 @@ def measure(report: Report, arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(run_server())
         gateway = stack.enter_context(run_gateway(server))
-        ways = _ways(server, gateway, stack)
+        ways = _ways(server, gateway, stack) + _chromium_ways(gateway, stack, report)
         for number in range(arguments.rounds + 1):  # in turns: all see the same noise
             for way in ways:
                 _measure(server, way, counts=number > 0)
-        _crowd(server, gateway, report)
+        measure_searches(server, gateway, report)
+        measure_visitors(server, gateway, report)
         with _plain_route(server) as plain:  # last, as what it leaks keeps the server busy
             others = _plain_ways(plain)
             for way in others:
@@ -105,6 +104,15 @@ def _ways(server: ServerProcess, gateway: GatewayProcess, stack: ExitStack) -> l
         Way("gateway, Connect stream closed", _connection(gateway.address, stream)),
         Way("gateway, Connect unary closed", _connection(gateway.address, unary)),
     ]
+
+
+def _chromium_ways(gateway: GatewayProcess, stack: ExitStack, report: Report) -> list[Way]:
+    if find_spec("playwright") is None:
+        report.missing.append("Chromium, which `make bench-hops` drives where it is installed")
+        return []
+    from tests.bench.chromium_ways import chromium_ways  # noqa: PLC0415  # needs its driver
+
+    return [Way(name, begin) for name, begin in chromium_ways(gateway, stack).items()]
 
 
 def _plain_ways(plain: tuple[str, int]) -> list[Way]:
@@ -153,66 +161,6 @@ def _plain_route(server: ServerProcess) -> Iterator[tuple[str, int]]:
         finally:
             process.kill()
             process.wait()
-
-
-def _crowd(server: ServerProcess, gateway: GatewayProcess, report: Report) -> None:
-    """Measure what many connections cost the gateway, and the server's rate beside that without."""
-    pid = gateway.process.pid
-    name = f"{_CONNECTIONS} searches, each with a report a second: "
-    with ExitStack() as stack:
-        stub = stack.enter_context(server.stub())
-        message = HashNameRequest(desired_name=UNFINDABLE)
-        message.progress_interval.FromSeconds(1)
-        for _ in range(_CONNECTIONS):
-            stack.callback(stub.FindRange(message).cancel)
-        direct, _ = _window(server, pid)
-    server.wait_until_idle(30)
-    idle = resident_bytes(pid) / _MEGA
-    with ExitStack() as stack:
-        for _ in range(_CONNECTIONS):
-            client = stack.enter_context(socket.create_connection(gateway.address))
-            client.sendall(get(search(progress_interval=1)))
-        rate, cores = _window(server, pid)
-        crowded = resident_bytes(pid) / _MEGA
-    server.wait_until_idle(30)
-    report.add(
-        f"{name}hashes for a CPU second of the server", "over gRPC", "M/s", Better.HIGHER, direct
-    )
-    report.add(
-        f"{name}hashes for a CPU second of the server",
-        "over the gateway",
-        "M/s",
-        Better.HIGHER,
-        rate,
-    )
-    report.add(
-        f"{name}of the rate over gRPC", "over the gateway", RATIO, Better.HIGHER, rate / direct
-    )
-    report.add(
-        f"{name}CPU time of the gateway",
-        "over the gateway",
-        "% of a core",
-        Better.LOWER,
-        100 * cores,
-    )
-    report.add("memory of the gateway", "idle", "MB", Better.LOWER, idle)
-    report.add(
-        "memory of the gateway", f"with {_CONNECTIONS} searches", "MB", Better.LOWER, crowded
-    )
-
-
-def _window(server: ServerProcess, pid: int) -> tuple[float, float]:
-    """Return the server's rate in millions a CPU second, and the cores that `pid` uses."""
-    active = "hashfinder_searches_active"
-    eventually(lambda: server.metric(active) >= _CONNECTIONS, "all have begun", 30)
-    time.sleep(1)
-    began, hashes = time.monotonic(), server.metric("hashfinder_hashes_total")
-    cpu, server_cpu = cpu_seconds(pid), cpu_seconds(server.process.pid)
-    time.sleep(_WINDOW_SECONDS)
-    hashes = server.metric("hashfinder_hashes_total") - hashes
-    server_cpu = cpu_seconds(server.process.pid) - server_cpu
-    cores = (cpu_seconds(pid) - cpu) / (time.monotonic() - began)
-    return hashes / server_cpu / _MEGA, cores
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -146,6 +146,19 @@ class ServerProcess:
 
         eventually(idle, "no search under way, no worker busy, all counted", seconds)
 
+    def wait_until_nothing_is_sent(self, seconds: float = 60.0) -> None:
+        """Return when no message was sent for a second: nobody reads any more, or all is said."""
+        sent, since = -1.0, time.monotonic()
+
+        def is_silent() -> bool:
+            nonlocal sent, since
+            now = self.metric("grpc_server_msg_sent_total")
+            if now != sent:
+                sent, since = now, time.monotonic()
+            return time.monotonic() - since > 1
+
+        eventually(is_silent, "nothing is sent", seconds)
+
     def wait_for_searches(self, count: int, seconds: float = 20.0) -> None:
         """Return when `count` searches are under way."""
         eventually(

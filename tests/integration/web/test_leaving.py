@@ -143,6 +143,23 @@ def test_a_client_that_does_not_read_parks_its_search(
     module_server.wait_until_idle()
 
 
+def test_little_is_held_for_a_client_that_does_not_read(
+    gateway: GatewayProcess, module_server: ServerProcess
+) -> None:
+    """Some thousand results, not the megabytes that the system would take."""
+    before = module_server.metric("grpc_server_msg_sent_total")
+    with gateway.connection(receive_buffer=4096) as connection:
+        connection.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
+        eventually(
+            lambda: module_server.metric("hashfinder_searches_parked") == 1, "it is parked", 30
+        )
+        module_server.wait_until_nothing_is_sent()
+        held = module_server.metric("grpc_server_msg_sent_total") - before
+    module_server.wait_until_idle()
+
+    assert 100 < held < 10_000
+
+
 def test_a_gateway_that_is_killed_counts_as_lost(module_server: ServerProcess) -> None:
     """Its searches end with its connection to the server."""
     before = _cancels(module_server, "disconnect")

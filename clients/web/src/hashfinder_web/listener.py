@@ -5,6 +5,9 @@ import socket
 from hashfinder_web.peers import probe_silent_peers
 
 _BACKLOG = 512
+_MOST_UNSENT = 64 * 1024
+"""How many bytes the system holds for a client that does not read, beside what is on its way. By
+itself, Linux takes up to some megabytes: for so long, the search would go on for nobody."""
 
 
 class BindError(Exception):
@@ -14,7 +17,8 @@ class BindError(Exception):
 def listen(host: str, port: int, peer_seconds: int) -> list[socket.socket]:
     """Return a listener for each address of `host`, all on one port; port 0 takes any free one.
 
-    Accepted connections inherit that a peer is probed which is silent, for `peer_seconds`.
+    Accepted connections inherit that a peer is probed which is silent, for `peer_seconds`, and that
+    little is held for one that does not read.
 
     Raises:
         BindError: an address is in use, or not ours.
@@ -27,6 +31,8 @@ def listen(host: str, port: int, peer_seconds: int) -> list[socket.socket]:
             listeners.append(listener)
             listener.setblocking(False)  # noqa: FBT003  # as the library has it
             probe_silent_peers(listener, peer_seconds)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
     except OSError as error:
         for listener in listeners:
             listener.close()

@@ -1,0 +1,44 @@
+"""Searches of Chromium behind the gateway, and two ways to leave them."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.integration.gateway_process import UNFINDABLE, GatewayProcess, search
+from tests.web.chromium import launch
+
+_BEGIN = """async (path) => {
+  window.leaving = new AbortController();
+  const response = await fetch(path, { signal: leaving.signal });
+  response.text().catch(() => {});
+}"""
+
+
+def chromium_ways(
+    gateway: GatewayProcess, stack: ExitStack
+) -> dict[str, Callable[[ExitStack], Callable[[], None]]]:
+    """Start a browser that ends with `stack`; return what begins a search, by the way to leave it.
+
+    What begins a search returns what ends it. The driver's message to the browser is part of that.
+    """
+    browser = stack.enter_context(launch(stack.enter_context(sync_playwright())))
+    context = browser.new_context()
+
+    def opened() -> Page:
+        page = context.new_page()
+        page.goto(f"{gateway.url}/icon.svg")  # of the gateway, and with no requests of its own
+        return page
+
+    lasting = opened()
+
+    def aborting(_: ExitStack) -> Callable[[], None]:
+        lasting.evaluate(_BEGIN, search(UNFINDABLE))
+        return lambda: lasting.evaluate("leaving.abort()")
+
+    def closing(_: ExitStack) -> Callable[[], None]:
+        page = opened()
+        page.evaluate(_BEGIN, search(UNFINDABLE))
+        return page.close
+
+    return {"gateway, Chromium abort()": aborting, "gateway, Chromium tab closed": closing}
