@@ -30,6 +30,8 @@ NODE_MODULES := .cache/connect-$(CONNECT_VERSION)/node_modules
 NODE_PACKAGES := @connectrpc/connect@$(CONNECT_VERSION) @connectrpc/connect-web@$(CONNECT_VERSION) @connectrpc/connect-node@$(CONNECT_VERSION) \
 	@bufbuild/protobuf@2.17.0 axe-core@4.14.1 esbuild@0.28.2
 
+# What the extra `tracing` needs, beside the environment: most tests run without it.
+TRACING := .cache/tracing
 # Where distributions are built: nothing of the development environment is there.
 BUILDER := .cache/venv-build
 # Where `make recording` has its terminal.
@@ -62,7 +64,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-web test-container test-k8s test-kernel test-network test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist fuzz bench bench-page bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -93,6 +95,9 @@ test-tools: setup tools ## Run the tests that need the programs of `make tools`,
 test-web: setup $(BROWSER_STAMP) $(NODE_MODULES) ## Drive the page with Chromium, and the gateway with the official Connect clients (needs chromium and npm)
 	NODE_PATH="$(CURDIR)/$(NODE_MODULES)" $(BIN)/pytest -m web tests/web -o timeout=180 -o faulthandler_timeout=170 $(PYTEST_ARGS)
 	@echo 'Screenshots: .cache/screenshots'
+
+test-tracing: setup $(TRACING)/.requirements ## Follow a trace from the client to the server, to a receiver of OTLP (installs the extra aside)
+	PYTHONPATH='$(CURDIR)/$(TRACING)' $(BIN)/pytest -m tracing $(PYTEST_ARGS)
 
 test-container: setup $(GRPCURL) ## Build the image, run the stack and test both (needs Docker with compose)
 	PATH="$(CURDIR)/$(dir $(GRPCURL)):$$PATH" $(BIN)/pytest -m container -o faulthandler_timeout=840 $(PYTEST_ARGS)
@@ -230,6 +235,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/web.txt clients/web/pyproject.toml clients/python/pyproject.toml proto/pyproject.toml --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/recording.txt requirements/recording.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web-tests.txt requirements/web-tests.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/tracing.txt requirements/tracing.in --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
@@ -258,6 +264,11 @@ $(BROWSER_STAMP): requirements/web-tests.txt $(REQUIREMENTS_STAMP)
 .cache/venv-%/.requirements: requirements/%.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(TRACING)/.requirements: requirements/tracing.txt | $(REQUIREMENTS_STAMP)
+	rm -rf $(TRACING)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --target $(TRACING) --requirement $<
 	@touch $@
 
 $(PACKAGES_STAMP): $(REQUIREMENTS_STAMP) $(PACKAGE_SOURCES)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
-TOOLS = {"bench", "network", "recording", "web-tests"}
-"""The locks of tools that neither run in production nor test it."""
+TOOLS = {"bench", "network", "recording", "tracing", "web-tests"}
+"""The locks of an extra, and of tools that neither run in production nor test it."""
 
 # One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
 # address, no path. Continuation lines are joined.
@@ -33,6 +33,7 @@ def test_there_is_a_lock_for_each_purpose() -> None:
         "network.txt",
         "recording.txt",
         "server.txt",
+        "tracing.txt",
         "web-tests.txt",
         "web.txt",
     ]

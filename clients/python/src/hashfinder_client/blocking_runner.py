@@ -14,6 +14,7 @@ from hashfinder_client.events import SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
+from hashfinder_client.tracing import RpcSpan
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 
 _Arrival: TypeAlias = HashNameResponse | RpcStatus | Exception
@@ -75,11 +76,13 @@ class BlockingRunner:
             find_range = channel.unary_stream(
                 _FIND_RANGE, HashNameRequest.SerializeToString, HashNameResponse.FromString
             )
-            call = find_range(request, timeout=timeout, metadata=self._channel.metadata)
+            span = RpcSpan.begin("FindRange")
+            metadata = (*self._channel.metadata, *span.metadata)
+            call = find_range(request, timeout=timeout, metadata=metadata)
         except ValueError as error:  # The channel is closed.
             self._channel.release(channel, renew=False)
             raise FinderClosedError(self._search.next_position) from error
-        thread = _RpcThread(call, part, self._arrived, self._room, self._channel, channel)
+        thread = _RpcThread(call, span, part, self._arrived, self._room, self._channel, channel)
         self._calls[part.number] = thread
         thread.start()
 
@@ -100,6 +103,7 @@ class _RpcThread(threading.Thread):
     def __init__(
         self,
         call: "_Call",
+        span: RpcSpan,
         part: RangeSearch,
         arrived: SimpleQueue[tuple[int, _Arrival]],
         room: threading.Semaphore,
@@ -108,6 +112,7 @@ class _RpcThread(threading.Thread):
     ) -> None:
         super().__init__(name="hashfinder-rpc", daemon=True)
         self._call = call
+        self._span = span
         self._number = part.number
         self._patience = part.search.patience
         self._waits_since: float | None = None
@@ -148,6 +153,7 @@ class _RpcThread(threading.Thread):
         if self._is_silent and self._patience is not None and not self._is_cancelled:
             ended = RpcStatus.silent(self._patience)
         status = self._renewable.annotated(ended)
+        self._span.end(status)
         renew = status.calls_for_another_channel and not self._is_cancelled
         left = self._renewable.release(self._channel, renew=renew)
         self._arrived.put((self._number, status))

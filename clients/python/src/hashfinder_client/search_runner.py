@@ -12,6 +12,7 @@ from hashfinder_client.events import SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
+from hashfinder_client.tracing import RpcSpan
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
@@ -108,8 +109,9 @@ class SearchRunner:
         end: RpcStatus | Exception
         is_cancelled = False
         silence = None
+        span = RpcSpan.begin("FindRange" if self._streams else "Find")
         try:
-            call = self._begin(channel, part)
+            call = self._begin(channel, part, span)
             try:
                 async for message in _messages(call, part.search.patience):
                     await self._room.acquire()
@@ -123,6 +125,7 @@ class SearchRunner:
                 call.cancel()  # A call that is merely dropped continues.
             status = await _status(call) if silence is None else RpcStatus.silent(silence)
             end = status = self._channel.annotated(status)
+            span.end(status)
             self.kernel = status.kernel or self.kernel
             renew = status.calls_for_another_channel and not is_cancelled
         except Exception as error:  # noqa: BLE001 - it is raised where the events are taken
@@ -131,14 +134,14 @@ class SearchRunner:
         if left := self._channel.release(channel, renew=renew):
             await left.close()
 
-    def _begin(self, channel: grpc.aio.Channel, part: RangeSearch) -> "_Call":
+    def _begin(self, channel: grpc.aio.Channel, part: RangeSearch, span: RpcSpan) -> "_Call":
         stub = HashFinderStub(channel)
         begin = stub.FindRange if self._streams else stub.Find
         try:
             return begin(
                 part.search.request(),
                 timeout=part.search.remaining(),
-                metadata=self._channel.metadata,
+                metadata=(*self._channel.metadata, *span.metadata),
             )
         except grpc.aio.UsageError as error:
             raise FinderClosedError(self.next_position) from error

@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -22,7 +23,12 @@ from hashfinder_web.upstream.health import ServerHealth
 from hashfinder_web.upstream.metrics import ServerMetrics
 from hashfinder_web.upstream.rpc import Upstream
 
+if TYPE_CHECKING:
+    from hashfinder_web.tracing import Tracing
+
 _SERVICE = hash_name_pb2.DESCRIPTOR.services_by_name["HashFinder"]
+_FLUSH_SECONDS = 1.0
+"""For the last spans to reach their receiver, which may hang."""
 _END_SECONDS = 1.0
 """For calls that were ended to send their end."""
 
@@ -49,12 +55,14 @@ class Application:
         self._metrics = metrics = Metrics()
         self._server_metrics = ServerMetrics(settings.metrics_url)
         self._health = ServerHealth(self._pool, _SERVICE.full_name)
+        self._tracing = _tracing() if settings.tracing else None
         gateway = Gateway(
             Upstream(self._pool, settings.token),
             calls,
             metrics,
             settings.maximum_seconds,
             names_clients=settings.on_behalf_of,
+            tracer=self._tracing,
         )
         site = Site(
             Guard(settings.host_names),
@@ -95,6 +103,8 @@ class Application:
         self._http.stop()
         await serving
         await self._pool.close()
+        if self._tracing is not None:
+            self._tracing.close(_FLUSH_SECONDS)
         _log.info("stopped")
 
     async def _calls_ended(self, seconds: float) -> bool:
@@ -110,3 +120,9 @@ class Application:
 
     async def _exposition(self) -> tuple[str, str]:
         return CONTENT_TYPE, await self._server_metrics.copy() + self._metrics.exposition()
+
+
+def _tracing() -> "Tracing":
+    from hashfinder_web.tracing import Tracing  # noqa: PLC0415  # of the extra `tracing`
+
+    return Tracing()

@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -82,6 +83,19 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and json elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log lines to write."""
+    tracing: CliImplicitFlag[bool] = False
+    """Whether to send a span of each call by OTLP: OpenTelemetry's own variables say where."""
+
+    @field_validator("tracing")
+    @classmethod
+    def _check_tracing(cls, value: bool) -> bool:  # noqa: FBT001  # the setting
+        if value:
+            try:
+                version("opentelemetry-exporter-otlp-proto-grpc")
+            except PackageNotFoundError:
+                message = "needs the packages of an extra: pip install 'hashfinder-web[tracing]'"
+                raise ValueError(message) from None
+        return value
 
     @field_validator("server")
     @classmethod

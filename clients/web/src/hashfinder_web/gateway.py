@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import grpc
@@ -18,7 +18,7 @@ from hashfinder_client.errors import SERVER_DRAINING, SERVER_OVERLOADED
 from hashfinder_web.calls import Calls, DrainingError, TooManyCallsError
 from hashfinder_web.http import ClientGoneError, Request
 from hashfinder_web.upstream.failure import Failure, RpcFailedError
-from hashfinder_web.upstream.rpc import Caller, Upstream
+from hashfinder_web.upstream.rpc import Caller, Trace, Upstream
 
 _RETRY_SECONDS = 1
 
@@ -34,13 +34,37 @@ class CallReporter(Protocol):
         """A call ended with `code` after `seconds`, or since its client is `gone`."""
 
 
+class CallSpan(Protocol):
+    """The span of one call."""
+
+    @property
+    def trace(self) -> Trace:
+        """The headers with which the server's spans are children of this one."""
+
+    def end(self, name: str, code: grpc.StatusCode, reason: str, *, gone: bool) -> None:
+        """End it: with the name of the call, and the code and reason of its status."""
+
+
+class CallTracer(Protocol):
+    """Makes a span of each call."""
+
+    def begin(self, trace: Trace, request_id: str) -> CallSpan:
+        """Begin the span of a call whose client sent these headers."""
+
+
 @dataclass(slots=True)
 class Call:
     """One call under way."""
 
     caller: Caller
+    span: CallSpan | None = None
     code: grpc.StatusCode = grpc.StatusCode.OK
+    reason: str = ""
     gone: bool = False
+
+    def fail(self, failure: Failure) -> None:
+        """Note the status that it ended with."""
+        self.code, self.reason = failure.code, failure.status.details.reason
 
 
 class Gateway:
@@ -54,17 +78,20 @@ class Gateway:
         maximum_seconds: float,
         *,
         names_clients: bool = False,
+        tracer: CallTracer | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take where RPCs are made and reported, and the longest deadline.
 
-        With `names_clients`, the server is given the client's name.
+        With `names_clients`, the server is given the client's name. `tracer` makes spans of calls;
+        None for none.
         """
         self.upstream = upstream
         self.maximum_seconds = maximum_seconds
         self._calls = calls
         self._reporter = reporter
         self._names_clients = names_clients
+        self._tracer = tracer
         self._clock = clock
 
     def caller(self, request: Request) -> Caller:
@@ -74,27 +101,32 @@ class Gateway:
     @asynccontextmanager
     async def call(
         self, request: Request, caller: Caller, protocol: str, method: str
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[Caller]:
         """Run the RPCs of a request in the block, which is left when its client is gone.
+
+        It gives for whom they are made: in the trace of the call, where there is one.
 
         Raises:
             ClientGoneError: the connection was lost.
             RpcFailedError: an RPC failed; or the gateway goes away, or has too many calls.
         """
         call = Call(caller)
+        if self._tracer is not None:
+            call.span = self._tracer.begin(caller.trace, caller.request_id)
+            call.caller = replace(caller, trace=call.span.trace)
         began = self._clock()
         try:
             async with self._calls.watched(request.receive):
-                yield
+                yield call.caller
         except ClientGoneError:
             call.code, call.gone = grpc.StatusCode.CANCELLED, True
             raise
         except RpcFailedError as error:
-            call.code = error.failure.code
+            call.fail(error.failure)
             raise
         except (DrainingError, TooManyCallsError) as error:
             failure = _refusal(error)
-            call.code = failure.code
+            call.fail(failure)
             raise RpcFailedError(failure) from None
         except BaseException:
             call.code = grpc.StatusCode.INTERNAL
@@ -102,6 +134,8 @@ class Gateway:
         finally:
             seconds = self._clock() - began
             self._reporter.ended(protocol, method, call.code, seconds, gone=call.gone)
+            if call.span is not None:
+                call.span.end(f"{protocol}/{method}", call.code, call.reason, gone=call.gone)
             _log.info(
                 "call ended",
                 protocol=protocol,

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -34,6 +35,9 @@ from hashfinder.transport.server import Server
 from hashfinder.transport.servicer import METHODS, SERVICE, SearchServicer
 from hashfinder.transport.status import ACCESS_REASONS
 
+if TYPE_CHECKING:
+    from hashfinder.observability.tracing import Tracing
+
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 _FIRST_STEP_SECONDS = 50e-6
@@ -42,6 +46,8 @@ positions by the kernel in C. The one in Python is too slow to begin there.
 """
 _UNWIND_SECONDS = 0.1
 _JOIN_SECONDS = 2.0
+_FLUSH_SECONDS = 1.0
+"""For the last spans to reach their receiver, which may hang."""
 _ANSWER_SECONDS = 60.0
 """For a client to fetch the last results of a search that has ended."""
 
@@ -126,6 +132,7 @@ class Application:
         self._endpoint: MetricsEndpoint | None = None
         if settings.metrics:
             self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
+        self._tracing = _tracing(kernel.backend) if settings.tracing else None
         # Last of all that can fail: a socket has a file.
         self._server = Server(
             servicer,
@@ -136,6 +143,7 @@ class Application:
             self.lifecycle.fail,
             credentials,
             AdminServicer(searches.registry, self.lifecycle.ask_to_stop),
+            self._tracing,
         )
         self._is_private = credentials is not None or is_local(settings.address)
         self._kernel = kernel
@@ -220,12 +228,14 @@ class Application:
             await asyncio.wait(others, timeout=_UNWIND_SECONDS)
 
     def release(self) -> None:
-        """Step 6: join the workers, close the metrics.
+        """Step 6: join the workers, send the last spans, close the metrics.
 
         Raises:
             WorkersStuckError: a worker is still scanning.
         """
         joined = self._scheduler.close(_JOIN_SECONDS)
+        if self._tracing is not None:
+            self._tracing.close(_FLUSH_SECONDS)
         if self._endpoint is not None:
             self._endpoint.close()
         if not joined:
@@ -281,6 +291,12 @@ def _credentials(settings: Settings) -> TlsCredentials | None:
     return TlsCredentials(
         TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     )
+
+
+def _tracing(backend: str) -> "Tracing":
+    from hashfinder.observability.tracing import Tracing  # noqa: PLC0415  # of the extra `tracing`
+
+    return Tracing(backend)
 
 
 def _is_quick(kernel: Kernel) -> bool:

@@ -1,9 +1,10 @@
 """The settings: the only reader of the environment and of the server's arguments."""
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -150,6 +151,19 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and json elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log lines to write."""
+    tracing: CliImplicitFlag[bool] = False
+    """Whether to send a span of each RPC by OTLP: OpenTelemetry's own variables say where."""
+
+    @field_validator("tracing")
+    @classmethod
+    def _check_tracing(cls, value: bool) -> bool:  # noqa: FBT001  # the setting
+        if value:
+            try:
+                version("opentelemetry-exporter-otlp-proto-grpc")
+            except PackageNotFoundError:
+                message = "needs the packages of an extra: pip install 'hashfinder[tracing]'"
+                raise ValueError(message) from None
+        return value
 
     @model_validator(mode="after")
     def _check_listen(self) -> Self:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 import structlog
@@ -16,6 +17,9 @@ from hashfinder_client.token_file import Metadata, TokenFile
 from hashfinder_web.http import Request
 from hashfinder_web.upstream.channels import ChannelPool
 from hashfinder_web.upstream.failure import UNREACHABLE, RpcFailedError, failure_of
+
+Trace: TypeAlias = tuple[tuple[str, str], ...]
+"""The headers of W3C's trace context, where there are any."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -37,7 +41,7 @@ class Caller:
     """Who it is for the server, where that trusts us; else empty."""
     request_id: str
     """Names the request in the logs of gateway and server."""
-    trace: tuple[tuple[str, str], ...]
+    trace: Trace
     """``traceparent`` and ``tracestate``, where the request has them."""
 
     @classmethod

@@ -1,4 +1,4 @@
-"""How a search ended, as one value from the session to the status, the metric and the log."""
+"""How a search ended, as one value from the session to the status, metric, log and trace."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,14 @@ from hashfinder.domain.errors import AbandonedError
 
 @dataclass(slots=True)
 class Outcome:
-    """Why a search was stopped, or never began. The first reason is kept."""
+    """Why a search was stopped, or never began, and what it took. The first reason is kept."""
 
     reason: Exception | None = None
     """None if it found, if it still runs, or if nothing but its client's leaving ended it."""
+    hashes: int | None = None
+    """How many positions were searched; None if it never began."""
+    queue_seconds: float | None = None
+    """How long it waited for its slot; None if it never got one."""
 
     def record(self, reason: Exception | None) -> None:
         """Keep `reason` if it is the first one.

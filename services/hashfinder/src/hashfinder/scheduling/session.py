@@ -172,7 +172,9 @@ class SearchService:
         if self._admission.has_slot(client):
             begun = self._begin(client, request)
             if begun.search.ended:
-                return _checked(self._scheduler.take(begun))
+                taken = self._scheduler.take(begun)
+                outcome.hashes, outcome.queue_seconds = taken.progress.hashes, 0.0
+                return _checked(taken)
         async with self.open(client, request, outcome, begun) as session:
             while not (taken := await session.take()).results:
                 pass
@@ -185,14 +187,17 @@ class SearchService:
         """Run a search while the context lasts, in the share of `client`; `begun` if it has begun.
 
         However the context ends, the search is stopped and its slot is free. Where an exception
-        ends it, `outcome` has what had stopped the search before, if anything did.
+        ends it, `outcome` has what had stopped the search before, if anything did; and in any case
+        what the search took.
 
         Raises:
             StoppedError: it was refused (see `Admission.slot`), an operator stopped it while it
                 waited, or it has reached the time limit.
         """
+        came = self._scheduler.clock()
         with self.registry.register(client, request) as registered:
             async with self._admission.slot(client) as slot:
+                outcome.queue_seconds = self._scheduler.clock() - came
                 seconds = self._allowance_of(client).maximum_seconds
                 limit = asyncio.timeout(seconds)
                 session = Session(
@@ -218,6 +223,8 @@ class SearchService:
                     raise
                 else:
                     session.close()
+                finally:
+                    outcome.hashes = session.look()[0].hashes
 
     def _begin(self, client: str, request: SearchRequest) -> Job:
         search = Search(

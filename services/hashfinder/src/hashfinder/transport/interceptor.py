@@ -30,7 +30,7 @@ from hashfinder.transport.adapt import (
     shape_of,
 )
 from hashfinder.transport.classify import Deadline, Ending, classify
-from hashfinder.transport.report import Call, Reports, RpcReporter
+from hashfinder.transport.report import Call, Reports, RpcReporter, RpcTracer
 from hashfinder.transport.status import is_expected, reason_of, to_status
 
 REQUEST_ID_KEY = "x-request-id"
@@ -63,14 +63,16 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         backend: str,
         access: RpcAccess,
         clock: Callable[[], float] = time.monotonic,
+        tracer: RpcTracer | None = None,
     ) -> None:
         """Take where RPCs are reported, the service that searches, and the kernel's name.
 
         `access` decides who asks, and whether that client may. Clients share the event loop.
+        `tracer` makes spans of RPCs; None for none.
         """
         self._access = access
         self._clock = clock
-        self._reports = Reports(reporter, searching)
+        self._reports = Reports(reporter, searching, tracer)
         self._backend = backend
         self._searching = searching
         self._connections = Connections()
@@ -123,18 +125,19 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             grpc_context, partial(reports.received, rpc), partial(reports.sent, rpc)
         )
         reports.started(rpc)
+        reports.trace(call, grpc_context.invocation_metadata)
         try:
             answer = await self._translate(call, behaviour, context)
         except BaseException as error:
             asyncio.get_running_loop().call_soon(_forget_frames, error)
             if isinstance(error, grpc.aio.AbortError):
-                self._end(call, _aborted(context))
+                self._end(call, _aborted(context), context.outcome)
             else:
                 self._end_abandoned(call, context.outcome)
             raise
         if rpc.type == "unary":
             reports.sent(rpc)
-        self._end(call, classify(context.outcome, abandoned=False))
+        self._end(call, classify(context.outcome, abandoned=False), context.outcome)
         return answer
 
     async def _translate(self, call: Call, behaviour: Behaviour, context: RpcContext) -> Any:
@@ -177,21 +180,22 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         trailer = (*status.trailing_metadata, *self._trailer(call))
         await context.abort(status.code, status.details, trailer)
 
-    def _end(self, call: Call, ending: Ending) -> None:
+    def _end(self, call: Call, ending: Ending, outcome: Outcome) -> None:
         call.seconds = self._clock() - call.deadline.began
-        self._reports.ended(call, ending)
+        self._reports.ended(call, ending, outcome)
 
     def _end_abandoned(self, call: Call, outcome: Outcome) -> None:
         """Report an RPC that gRPC cancelled, if need be when its connection has been looked up."""
         late = call.deadline.passed(self._clock())
         ending = classify(outcome, abandoned=True, late=late)
         if ending.cause is not Cause.CLIENT_CANCEL or call.rpc.service != self._searching:
-            self._end(call, ending)
+            self._end(call, ending, outcome)
             return
         call.seconds = self._clock() - call.deadline.began
 
         def conclude(connected: bool) -> None:  # noqa: FBT001  # an answer
-            self._reports.ended(call, classify(outcome, abandoned=True, connected=connected))
+            ending = classify(outcome, abandoned=True, connected=connected)
+            self._reports.ended(call, ending, outcome)
 
         # In no client's share of the loop.
         background(self._group(call.rpc.service)).run(self._connections.ask, call.peer, conclude)

@@ -1,15 +1,20 @@
 """What the metrics and the log get of every RPC."""
 
 import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import grpc
 import structlog
 
 from hashfinder.domain.errors import Cause
+from hashfinder.domain.outcome import Outcome
 from hashfinder.transport.adapt import Rpc
 from hashfinder.transport.classify import Deadline, Ending
+
+EndSpan: TypeAlias = Callable[[grpc.StatusCode, float, Mapping[str, str | int | float]], None]
+"""Ends the span of an RPC: with its code, the seconds that it took, and attributes."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -36,6 +41,13 @@ class RpcReporter(Protocol):
         """An RPC's search was stopped, or refused, for `cause`. At most once for each RPC."""
 
 
+class RpcTracer(Protocol):
+    """Makes a span of each RPC that searches."""
+
+    def begin(self, rpc: Rpc, metadata: Iterable[tuple[str, str | bytes]]) -> EndSpan:
+        """Begin the span of an RPC with this metadata."""
+
+
 @dataclass(slots=True)
 class Call:
     """One RPC under way."""
@@ -50,14 +62,19 @@ class Call:
     """How long it took, once it has ended."""
     reason: str | None = None
     """The reason in its status, if it has one."""
+    end_span: EndSpan | None = None
+    """None where it is not traced."""
 
 
 class Reports:
     """Reports RPCs from their start to their end, and knows whether searches are under way."""
 
-    def __init__(self, reporter: RpcReporter, searching: str) -> None:
-        """Take where the events go, and the service whose RPCs are searches."""
+    def __init__(
+        self, reporter: RpcReporter, searching: str, tracer: RpcTracer | None = None
+    ) -> None:
+        """Take where the events and the spans go, and the service whose RPCs are searches."""
         self._reporter = reporter
+        self._tracer = tracer
         self._searching = searching
         self._searches = 0
         self._idle = asyncio.Event()
@@ -72,6 +89,13 @@ class Reports:
         self._reporter.started(rpc)
         self._count(rpc, 1)
 
+    def trace(
+        self, call: Call, metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None]
+    ) -> None:
+        """Begin the span of a search's RPC, where spans are made: then `metadata` is asked for."""
+        if self._tracer is not None and call.rpc.service == self._searching:
+            call.end_span = self._tracer.begin(call.rpc, metadata() or ())
+
     def received(self, rpc: Rpc) -> None:
         """Report a message from the client."""
         self._reporter.received(rpc)
@@ -84,14 +108,16 @@ class Reports:
         """Report a client that was refused for what it is, or does not say."""
         self._reporter.denied(reason)
 
-    def ended(self, call: Call, ending: Ending) -> None:
-        """Report an RPC's end: its code, its search's cause, a line in the log."""
+    def ended(self, call: Call, ending: Ending, outcome: Outcome) -> None:
+        """Report an RPC's end: its code, its search's cause, its span, a line in the log."""
         is_search = call.rpc.service == self._searching
         cause = ending.cause if is_search else None
         self._count(call.rpc, -1)
         self._reporter.handled(call.rpc, ending.code, call.seconds)
         if cause is not None:
             self._reporter.stopped(call.rpc, cause)
+        if call.end_span is not None:
+            call.end_span(ending.code, call.seconds, _attributes(call, cause, outcome))
         (_log.info if is_search else _log.debug)(
             "rpc ended",
             method=call.rpc.method,
@@ -111,3 +137,17 @@ class Reports:
                 self._idle.clear()
             else:
                 self._idle.set()
+
+
+def _attributes(
+    call: Call, cause: Cause | None, outcome: Outcome
+) -> Mapping[str, str | int | float]:
+    """Return what a span says of a search, what is not known left out."""
+    known = {
+        "cause": cause and cause.value,
+        "reason": call.reason,
+        "hashes": outcome.hashes,
+        "queue_seconds": outcome.queue_seconds,
+        "request_id": call.request_id,
+    }
+    return {f"hashfinder.{name}": value for name, value in known.items() if value is not None}

@@ -17,7 +17,7 @@ from hashfinder.transport.interceptor import RpcInterceptor
 from hashfinder.transport.limits import ServerOptions, channel_arguments, side_options
 from hashfinder.transport.listener import Listener
 from hashfinder.transport.reflection import add_reflection
-from hashfinder.transport.report import RpcReporter
+from hashfinder.transport.report import RpcReporter, RpcTracer
 from hashfinder.transport.servicer import SERVICE, SearchServicer
 from hashfinder_proto.hash_name_admin_pb2_grpc import add_HashFinderAdminServicer_to_server
 from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
@@ -26,7 +26,7 @@ from hashfinder_proto.hash_name_pb2_grpc import add_HashFinderServicer_to_server
 class Server:
     """Serves searches, health and reflection on one address, and health on others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # one for each part
         self,
         servicer: SearchServicer,
         reporter: RpcReporter,
@@ -36,12 +36,14 @@ class Server:
         on_failure: Callable[[HashFinderError], None],
         credentials: TlsCredentials | None,
         admin: AdminServicer,
+        tracer: RpcTracer | None = None,
     ) -> None:
         """Bind all addresses; nothing is served before `start`. Every trailer names the `backend`.
 
         `access` decides who may do what, where searches are served.
         `on_failure` is called if an address is lost for good: no client can connect any more.
         Without `credentials` searches are served in plain text. `admin` serves operators.
+        `tracer` makes spans of the RPCs that search; None for none.
 
         Raises:
             BindError: an address is in use, or not ours.
@@ -49,7 +51,7 @@ class Server:
         self._options = options
         self._admin = admin
         self._servicer = servicer
-        self._interceptor = RpcInterceptor(reporter, SERVICE, backend, access)
+        self._interceptor = RpcInterceptor(reporter, SERVICE, backend, access, tracer=tracer)
         self._health = Health(access.identify)
         self._health.set(SERVICE, serving=True)
         self._credentials = credentials
