@@ -254,3 +254,15 @@ def test_a_gateway_ends_beside_a_silent_receiver(
             gateway.process.send_signal(signal.SIGTERM)
             eventually(lambda: gateway.process.poll() is not None, "the gateway ends", 8)
             assert 0 == gateway.process.returncode
+
+
+def test_nothing_is_imported_where_nothing_is_traced() -> None:
+    """Though the packages are there: by server, gateway and client library."""
+    names = ("hashfinder.app", "hashfinder_web.app", "hashfinder_client")
+    code = (
+        f"import sys, {', '.join(names)}\nprint(any('telemetry' in each for each in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=40
+    )
+    assert "False\n" == done.stdout

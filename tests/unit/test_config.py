@@ -40,6 +40,8 @@ FILES = {"tls_certificate", "tls_key", "tls_client_ca", "tokens", "policy"}
 ADDRESSES = {"listen"}
 SIDES = {"health_listen", "admin_listen"}
 SWITCHES = {"metrics", "exit_with_stdin", "plain_text"}
+EXTRAS = {"tracing"}
+"""Switches that need packages which are not here."""
 FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
 
 
@@ -77,7 +79,7 @@ def test_tests_know_every_setting() -> None:
     """A new setting has to be added above."""
     assert (
         set(Settings.model_fields)
-        == RANGES.keys() | CHOICES.keys() | TEXTS | FILES | SWITCHES | ADDRESSES | SIDES
+        == RANGES.keys() | CHOICES.keys() | TEXTS | FILES | SWITCHES | ADDRESSES | SIDES | EXTRAS
     )
 
 
@@ -190,6 +192,14 @@ def test_switches_are_flags_without_a_value(name: str, monkeypatch: pytest.Monke
         assert meant is value(load_settings([]), name)
     monkeypatch.setenv(variable(name), "perhaps")
     assert f"{flag(name)} ({variable(name)}) must be true or false, not 'perhaps'" == complaint()
+
+
+def test_tracing_without_its_packages_says_what_is_missing() -> None:
+    """In one sentence."""
+    assert (
+        "--tracing (HASHFINDER_TRACING) needs the packages of an extra:"
+        " pip install 'hashfinder[tracing]'"
+    ) == complaint("--tracing")
 
 
 def test_address_of_grpc_is_that_of_listen_or_of_host_and_port() -> None:

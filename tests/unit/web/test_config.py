@@ -46,6 +46,11 @@ def test_names_of_hosts_are_a_list() -> None:
         ("maximum-searches", "0", "must be a whole number from 1 to 10000, not '0'"),
         ("peer-seconds", "1", "must be a whole number from 2 to 3600, not '1'"),
         ("drain-grace", "nan", "must be a number from 0 to 3600"),
+        (
+            "tracing",
+            "true",
+            "needs the packages of an extra: pip install 'hashfinder-web[tracing]'",
+        ),
         ("log-format", "xml", "must be auto or json or console, not 'xml'"),
     ],
 )
