@@ -46,11 +46,6 @@ def test_names_of_hosts_are_a_list() -> None:
         ("maximum-searches", "0", "must be a whole number from 1 to 10000, not '0'"),
         ("peer-seconds", "1", "must be a whole number from 2 to 3600, not '1'"),
         ("drain-grace", "nan", "must be a number from 0 to 3600"),
-        (
-            "tracing",
-            "true",
-            "needs the packages of an extra: pip install 'hashfinder-web[tracing]'",
-        ),
         ("log-format", "xml", "must be auto or json or console, not 'xml'"),
     ],
 )
@@ -90,3 +85,13 @@ def test_plain_text_is_the_default() -> None:
 def test_a_unix_socket_says_nothing_of_metrics() -> None:
     """They are where it is said."""
     assert not load_settings(["--server=unix:/run/hf"]).metrics_url
+
+
+def test_tracing_without_its_packages_says_what_is_missing() -> None:
+    """In one sentence."""
+    with pytest.raises(SettingsInvalidError) as caught:
+        load_settings(["--tracing"])
+    assert (
+        "--tracing (HASHFINDER_WEB_TRACING) needs the packages of an extra:"
+        " pip install 'hashfinder-web[tracing]'"
+    ) == str(caught.value)
