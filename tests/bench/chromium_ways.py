@@ -39,6 +39,7 @@ def chromium_ways(
     def closing(_: ExitStack) -> Callable[[], None]:
         page = opened()
         page.evaluate(_BEGIN, search(UNFINDABLE))
-        return page.close
+        close: Callable[[], None] = page.close
+        return close
 
     return {"gateway, Chromium abort()": aborting, "gateway, Chromium tab closed": closing}
