@@ -79,9 +79,9 @@ def _string(text: bytes) -> bytes:
 class Connection:
     """A connection on which a test writes frames, and reads what it likes."""
 
-    def __init__(self, address: str, settings: bytes = b"") -> None:
-        """Connect, and send the preface with `settings`."""
-        self.socket = _connect(address)
+    def __init__(self, address: str, settings: bytes = b"", source: str = "") -> None:
+        """Connect, from the address `source` if it is given; send the preface with `settings`."""
+        self.socket = connect(address, source)
         self._decoder = Decoder()
         self._unread = b""
         self._next_stream = 1
@@ -178,19 +178,19 @@ def connections(address: str, count: int) -> Iterator[list[socket.socket]]:
     opened: list[socket.socket] = []
     try:
         for _ in range(count):
-            opened.append(_connect(address))  # noqa: PERF401
+            opened.append(connect(address))  # noqa: PERF401
         yield opened
     finally:
         for each in opened:
             each.close()
 
 
-def _connect(address: str) -> socket.socket:
-    """Connect to HOST:PORT or unix:/path."""
+def connect(address: str, source: str = "") -> socket.socket:
+    """Connect to HOST:PORT, from the address `source` if it is given, or to unix:/path."""
     if address.startswith("unix:"):
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(10)
         connection.connect(address.removeprefix("unix:"))
         return connection
     host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), 10, (source, 0) if source else None)

@@ -189,15 +189,22 @@ def test_selectors_choose_servers_alone(overlay: str) -> None:
         assert not any(selects(selector, labels(*client)) for client in CLIENTS)
 
 
+_FOR_OTHERS = ("grpc", "metrics")
+_MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
+
+
 def test_servers_take_grpc_and_scrapes_and_call_nobody(overlay: str) -> None:
     """In: the ports of the container. Out: DNS."""
     policy = one_of(overlay, "NetworkPolicy", "hashfinder-server")["spec"]
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
-    [ingress] = policy["ingress"]
-    assert {"ports"} == ingress.keys()
     # The port of health is for the kubelet alone, which no policy keeps out.
-    expected = [{"port": ports(overlay)[name], "protocol": "TCP"} for name in ("grpc", "metrics")]
-    assert expected == ingress["ports"]
+    grpc, metrics = ({"port": ports(overlay)[name], "protocol": "TCP"} for name in _FOR_OTHERS)
+    if "production" in overlay:  # metrics are plain HTTP, and tell about all clients
+        prometheus = {"namespaceSelector": {"matchLabels": _MONITORING}}
+        expected = [{"ports": [grpc]}, {"from": [prometheus], "ports": [metrics]}]
+    else:
+        expected = [{"ports": [grpc, metrics]}]
+    assert expected == policy["ingress"]
     assert [{"ports": DNS}] == policy["egress"]
 
 

@@ -13,31 +13,31 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.attacks import (
+    WATCH,
+    endless_headers,
+    header_bomb,
+    headers_alone,
+    headers_and_reset,
+    health_check,
+    large_headers,
+    settings_to_acknowledge,
+    unknown_method,
+)
 from tests.http2 import (
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
     ENHANCE_YOUR_CALM,
     GOAWAY,
-    HEADERS,
     INITIAL_WINDOW_SIZE,
     PING,
-    RST_STREAM,
     SETTINGS,
     Connection,
     connections,
-    encode,
     frame,
-    message,
     request_headers,
     setting,
 )
 from tests.integration.server_process import ServerProcess, eventually, run_server
 
-FIND = b"/hash_name.HashFinder/Find"
-CHECK = b"/grpc.health.v1.Health/Check"
-WATCH = b"/grpc.health.v1.Health/Watch"
 SEARCHING = health_pb2.HealthCheckRequest(service="hash_name.HashFinder")
 STREAMS = 20_000
 MEMORY_MB = 200
@@ -45,54 +45,6 @@ BOMB_MEMORY_MB = 1000
 """gRPC expands the headers of all streams of a connection before it refuses them; 12 MB each."""
 HEALTH_SECONDS = 1.0
 MAX_CONCURRENT_STREAMS = 3
-
-
-def headers_and_reset(stream: int) -> bytes:
-    """Open a stream, and cancel it at once."""
-    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
-    return opened + frame(RST_STREAM, 0, stream, (8).to_bytes(4))
-
-
-def headers_alone(stream: int) -> bytes:
-    """Open a stream whose message never comes."""
-    return frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
-
-
-def health_check(stream: int) -> bytes:
-    """Check the health, without waiting for the answer."""
-    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(CHECK)))
-    return opened + frame(DATA, END_STREAM, stream, message(b""))
-
-
-def large_headers(stream: int) -> bytes:
-    """Open a stream with 15 kB of headers, twice what the server announces to accept."""
-    block = encode(request_headers(FIND, (b"x-large", b"v" * 15_000)))
-    opened = frame(HEADERS, END_HEADERS, stream, block)
-    return opened + frame(DATA, END_STREAM, stream, message(b""))
-
-
-def header_bomb(stream: int) -> bytes:
-    """Open a stream with some kB that HPACK expands to 12 MB: one long entry, 3,000 times."""
-    entry = b"\x40" + encode([(b"x", b"v" * 4_000)])[1:]
-    block = encode(request_headers(FIND)) + entry + b"\xbe" * 3_000
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream, block)
-
-
-def settings_to_acknowledge(_stream: int) -> bytes:
-    """Change a setting, which the server has to acknowledge."""
-    return frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 65_535))
-
-
-def endless_headers(stream: int) -> bytes:
-    """Begin a header block, or continue it, without an end."""
-    piece = encode([(b"x-piece", b"v" * 4_000)])
-    return frame(HEADERS if stream == 1 else CONTINUATION, 0, 1, piece)
-
-
-def unknown_method(stream: int) -> bytes:
-    """Call a method that there is not."""
-    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(b"/a.B/C\xff")))
-    return opened + frame(DATA, END_STREAM, stream, message(b""))
 
 
 @pytest.fixture(scope="module")
