@@ -14,6 +14,7 @@ HOSTS ?= server hashfinder hashfinder-headless
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli clients/web
+COVERED := services/hashfinder/src/hashfinder clients/python/src/hashfinder_client clients/cli/src/hashfinder_cli clients/web/src/hashfinder_web proto/src/hashfinder_rules
 TYPED := services/hashfinder/src clients/python/src clients/cli/src clients/web/src proto/generate.py proto/src/hashfinder_rules examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
@@ -56,6 +57,7 @@ COMPOSE = HASHFINDER_IMAGE='$(IMAGE)' HASHFINDER_CERTS='$(abspath $(CERTS))' HAS
 REQUIREMENTS_STAMP := $(VENV)/.requirements
 PACKAGES_STAMP := $(VENV)/.packages
 BROWSER_STAMP := $(VENV)/.web-tests
+QUALITY_STAMP := $(VENV)/.quality
 PACKAGE_SOURCES := $(DISTRIBUTIONS:%=%/pyproject.toml) services/hashfinder/setup.py \
 	$(wildcard services/hashfinder/csrc/*)
 # The C compiler that Python builds its extensions with, and the folder of its headers.
@@ -64,7 +66,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist fuzz bench bench-page bench-attacks bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist coverage mutants fuzz bench bench-page bench-attacks bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -123,6 +125,17 @@ test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers
 
 fuzz: setup ## Give thousands of random requests, files, answers and arguments to what takes them (FUZZ_EXAMPLES=5000 each)
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz -o timeout=1800 -o faulthandler_timeout=1790 --hypothesis-show-statistics $(PYTEST_ARGS)
+
+coverage: setup $(QUALITY_STAMP) ## Run the tests of `make test`; report which lines and branches of each package they reach
+	rm -rf .cache/coverage && mkdir -p .cache/coverage
+	$(BIN)/coverage run -m pytest --numprocesses $(PROCESSES) --dist worksteal -o timeout=180 -o faulthandler_timeout=170 $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	@for package in $(COVERED); do \
+	  printf '%-46s %6s %%\n' $$package "$$($(BIN)/coverage report --format=total --include="$$package/*")"; done
+
+mutants: setup $(QUALITY_STAMP) ## Change the search, the scheduler, the rules and the client's state machine at random; show which changes no unit test notices (MUTANT_ARGS="--seed 1 --count 200")
+	nice -n 19 $(BIN)/python -m tests.mutants $(MUTANT_ARGS)
 
 # Neither a part that fails nor a program to compare with that cannot be installed keeps the others from the page.
 bench: setup ## Run all benches, some 15 minutes; say what became worse; make docs/benchmarks.md (BENCH_ARGS="--only hops")
@@ -237,6 +250,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/recording.txt requirements/recording.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web-tests.txt requirements/web-tests.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/tracing.txt requirements/tracing.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/quality.txt requirements/quality.in --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
 tools: $(BUF) $(GRPCURL) ## Install buf (needs npm) and grpcurl (needs Go) into .cache
@@ -259,6 +273,8 @@ $(REQUIREMENTS_STAMP): requirements/dev.txt
 	@touch $@
 
 $(BROWSER_STAMP): requirements/web-tests.txt $(REQUIREMENTS_STAMP)
+$(QUALITY_STAMP): requirements/quality.txt $(REQUIREMENTS_STAMP)
+$(BROWSER_STAMP) $(QUALITY_STAMP):
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
-TOOLS = {"bench", "network", "recording", "tracing", "web-tests"}
+TOOLS = {"bench", "network", "quality", "recording", "tracing", "web-tests"}
 """The locks of an extra, and of tools that neither run in production nor test it."""
 
 # One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
@@ -31,6 +31,7 @@ def test_there_is_a_lock_for_each_purpose() -> None:
         "cli.txt",
         "dev.txt",
         "network.txt",
+        "quality.txt",
         "recording.txt",
         "server.txt",
         "tracing.txt",

@@ -30,7 +30,7 @@ WRONG: list[tuple[Query, str, str]] = [
     (
         Query("abc", scheme=Scheme(encoding=Encoding.BASE32, case_sensitive=True)),
         "desired_name",
-        "A-Z 2-7",
+        "a distance of 3, and ideal_hamming_distance is 0: the base32 text of a SHA-1 ",
     ),
     (Query("???", scheme=Scheme(wildcard="?")), "desired_name", "not the wildcard"),
     (Query("abc", 4), "ideal_hamming_distance", "0 to 3"),

@@ -589,3 +589,49 @@ def test_search_that_leaves_while_a_slot_is_asked_for_keeps_none() -> None:
             assert began == await hold(admission, "c", 0)
 
     run(scenario())
+
+
+def test_client_that_waits_displaces_nobody_with_as_many() -> None:
+    """One who would then wait as often as the client with most is turned away."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=1, waiting=3)
+        async with occupied(admission, "holder"):
+            many = [asyncio.create_task(refused(admission, "many")) for _ in range(2)]
+            two = asyncio.create_task(refused(admission, "two"))
+            await settle()
+            again = asyncio.create_task(refused(admission, "two"))
+            await settle()
+            assert [False, False, False, True] == [task.done() for task in (*many, two, again)]
+            await asyncio.gather(*many, two, again)
+
+    run(scenario())
+
+
+def test_client_with_a_slot_gets_no_second_one_at_once() -> None:
+    """Where nobody may wait, it is turned away, though another client has more."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=3, waiting=0)
+        async with occupied(admission, "a", "a", "b") as gone:
+            assert isinstance(await refused(admission, "b"), ServerOverloadedError)
+            assert [] == gone
+
+    run(scenario())
+
+
+def test_search_that_gives_up_its_slot_learns_why() -> None:
+    """And how many slots there are."""
+
+    async def scenario() -> None:
+        admission = new_admission(searches=2, waiting=0)
+        errors: list[ServerOverloadedError] = []
+        async with admission.slot("a") as first, admission.slot("a"):
+            first.on_revoked(errors.append)
+            newcomer = start(hold(admission, "b", 0))
+            await settle()
+            newcomer.cancel()
+            assert "for another client" in str(errors[0])
+            assert 2 == errors[0].limit
+
+    run(scenario())

@@ -22,6 +22,7 @@ from hashfinder.scheduling.scheduler import Scheduler
 from hashfinder.scheduling.session import SearchService
 from hashfinder.search.engine import Bounds, Search
 from hashfinder_rules.query import Query
+from hashfinder_rules.scheme import Algorithm, Scheme
 from tests.unit.scheduling.allowances import allow
 from tests.unit.scheduling.null_observer import NullObserver
 from tests.unit.virtual_time import FakeClock
@@ -181,6 +182,14 @@ def test_a_first_step_is_bounded(
     bench.scheduler.calibrate()
     bench.submit(10**6, suffix=suffix)
     assert ([] if stop is None else [(0, stop)]) == bench.scanned_here
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_every_hash_is_calibrated(bench: Bench, algorithm: Algorithm) -> None:
+    """A search with any of them has its first step from the start."""
+    query = Query("10", 0, scheme=Scheme(algorithm))
+    bench.scheduler.begin("a", Search(query, 0, 100, bounds=Bounds(chunks=4), now=0.0))
+    assert bench.scanned_here
 
 
 def test_no_first_step_before_the_rate_is_known(rate: Callable[[float], None]) -> None:
