@@ -66,7 +66,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist coverage mutants fuzz bench bench-page bench-attacks bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist test-python coverage mutants fuzz bench bench-page bench-attacks bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -119,6 +119,10 @@ test-netns: test-network
 
 test-dist: setup dist ## Install what `make dist` builds into new environments, and use it (needs an index of packages)
 	$(BIN)/pytest -m dist -o faulthandler_timeout=500 $(PYTEST_ARGS)
+
+test-python: ## Run the tests on the Python of the image, in a container (needs Docker)
+	docker build --quiet --tag hashfinder-tests --file tests/Dockerfile requirements
+	git archive HEAD | docker run --rm --interactive --env PYTEST_ARGS --env PROCESSES hashfinder-tests
 
 test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers and valgrind (needs gcc, clang, valgrind, qemu-user)
 	$(BIN)/pytest -m kernel -o faulthandler_timeout=840 $(PYTEST_ARGS)
