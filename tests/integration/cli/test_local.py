@@ -67,17 +67,17 @@ def test_search_that_ends_otherwise_leaves_nothing_either(
 
 
 @pytest.mark.parametrize(
-    ("signals", "code"),
+    ("signals", "codes"),
     [
-        ([signal.SIGINT], 130),
-        ([signal.SIGTERM], 143),
-        ([signal.SIGINT, signal.SIGTERM], 143),
-        ([signal.SIGKILL], -signal.SIGKILL),
+        ([signal.SIGINT], {130}),
+        ([signal.SIGTERM], {143}),
+        ([signal.SIGINT, signal.SIGTERM], {130, 143}),  # the first may already have ended it
+        ([signal.SIGKILL], {-signal.SIGKILL}),
     ],
     ids=["interrupted", "terminated", "second signal", "killed"],
 )
 def test_stop_leaves_nothing(
-    start: Start, servers: PrivateServers, signals: list[signal.Signals], code: int
+    start: Start, servers: PrivateServers, signals: list[signal.Signals], codes: set[int]
 ) -> None:
     """Where the command cannot wait for its server, that ends by itself."""
     process = start("find", *ENDLESS, "--local", start_new_session=True)
@@ -88,7 +88,7 @@ def test_stop_leaves_nothing(
     for each in signals:
         os.killpg(process.pid, each)
     _, stderr = process.communicate(timeout=30)
-    assert code == process.returncode
+    assert process.returncode in codes
     if signals == [signal.SIGINT]:
         assert re.search(r"Cancelled\.\n.*\n  hashfinder find --local --progress ", stderr)
 

@@ -72,7 +72,7 @@ def cancels(server: ServerProcess) -> float:
     [
         (["--maximum-hashes", "9000000"], "HASH_BUDGET_EXHAUSTED"),
         (
-            ["--client-hash-rate", "5000000", "--client-hash-burst", "5000000"],
+            ["--client-hash-rate", "1000000", "--client-hash-burst", "8000000"],
             "CLIENT_QUOTA_EXHAUSTED",
         ),
     ],

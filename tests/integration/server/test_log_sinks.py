@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ def health(channel: grpc.Channel) -> int:
 def started(
     *flags: str,
     before: str = "",
+    closed: tuple[int, ...] = (),
     **streams: Any,  # noqa: ANN401  # Popen's
 ) -> Iterator[Server]:
     """Run a server with streams of the test's choice, the others on /dev/null.
@@ -94,7 +95,7 @@ def started(
     `before` is Python that the process runs first.
     """
     chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
-    command = server_command(*flags, before=before)
+    command = without(closed, server_command(*flags, before=before))
     process = subprocess.Popen(command, env=server_environment(), **chosen)
     try:
         yield Server(process)
@@ -103,14 +104,13 @@ def started(
         process.wait()
 
 
-def closing(*descriptors: int) -> Callable[[], None]:
-    """Return what closes descriptors in the new process before it runs."""
+def without(descriptors: tuple[int, ...], command: list[str]) -> list[str]:
+    """Return what runs a command with descriptors closed.
 
-    def close() -> None:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    return close
+    A shell closes them: code that runs in a fork of this process may meet threads of gRPC.
+    """
+    closed = " ".join(f"{descriptor}>&-" for descriptor in descriptors)
+    return ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
 
 
 def lines(data: bytes) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_closed_stream(closed: tuple[int, ...], log_format: str) -> None:
     """As in `hashfinder-server 2>&-`."""
-    with started("--log-format", log_format, preexec_fn=closing(*closed)) as server:
+    with started("--log-format", log_format, closed=closed) as server:
         server.work()
         server.drain()
 
@@ -248,9 +248,10 @@ def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -
 def test_exit_code_of_a_wrong_setting_does_not_depend_on_stderr(flags: tuple[str, ...]) -> None:
     """It is 2, whether or not somebody can read why."""
     with Path("/dev/full").open("w") as full:
-        for streams in ({"stderr": full}, {"preexec_fn": closing(2)}, {"preexec_fn": closing(1)}):
+        for closed, stderr in (((), full), ((2,), None), ((1,), None)):
+            command = without(closed, server_command(*flags))
             done = subprocess.run(
-                server_command(*flags), timeout=30, check=False, env=server_environment(), **streams
+                command, timeout=30, check=False, env=server_environment(), stderr=stderr
             )
             assert 2 == done.returncode
 
