@@ -1,4 +1,7 @@
-"""The composition root: builds every part from the settings, owns the order of start and stop."""
+"""The composition root: builds every part from the settings, owns the order of start and stop.
+
+Over 250 lines, since it is the one place where all parts meet.
+"""
 
 import asyncio
 import time

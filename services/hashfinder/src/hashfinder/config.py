@@ -1,4 +1,7 @@
-"""The settings: the only reader of the environment and of the server's arguments."""
+"""The settings: the only reader of the environment and of the server's arguments.
+
+One declaration after another with its help, at over 250 lines.
+"""
 
 import os
 from importlib.metadata import PackageNotFoundError, version

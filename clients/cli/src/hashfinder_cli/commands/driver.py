@@ -1,4 +1,7 @@
-"""Shows a search from its start to its end, on stdout and stderr."""
+"""Shows a search from its start to its end, on stdout and stderr.
+
+Over 250 lines, since every way in which a search ends leads through here.
+"""
 
 import asyncio
 import errno

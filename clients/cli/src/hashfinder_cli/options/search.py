@@ -1,4 +1,7 @@
-"""The options of a search that do not say what is searched for: where, how long, what is shown."""
+"""The options of a search that do not say what is searched for: where, how long, what is shown.
+
+One declaration after another with its help, at over 250 lines.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated

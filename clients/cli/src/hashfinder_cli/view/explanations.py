@@ -1,6 +1,7 @@
 """How a search ended, as a sentence that a person understands and a code that a script does.
 
-The table of statuses and details is that of the contract (``hash_name.proto``).
+The table of statuses and details is that of the contract (``hash_name.proto``): a case for each,
+at over 250 lines.
 """
 
 from collections.abc import Callable
