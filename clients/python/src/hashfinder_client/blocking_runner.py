@@ -115,8 +115,9 @@ class _RpcThread(threading.Thread):
         self._span = span
         self._number = part.number
         self._patience = part.search.patience
-        self._waits_since: float | None = None
-        """Since when the next report is waited for."""
+        self._has_reported = part.search.knows_reports
+        self._waits_since = time.monotonic() if self._has_reported else None
+        """Since when the next report is waited for; None for no report."""
         self._is_silent = False
         self._arrived = arrived
         self._room = room
@@ -136,15 +137,14 @@ class _RpcThread(threading.Thread):
             self._call.cancel()
 
     def run(self) -> None:
-        has_reported = False
         try:
             for message in self._call:
                 self._waits_since = None
                 # A server that knows of reports has to send more of them.
-                has_reported |= message.HasField("progress")
+                self._has_reported |= message.HasField("progress")
                 self._room.acquire()
                 self._arrived.put((self._number, message))
-                self._waits_since = time.monotonic() if has_reported else None
+                self._waits_since = time.monotonic() if self._has_reported else None
         except grpc.RpcError:
             pass  # The call itself knows how it ended.
         finally:

@@ -120,6 +120,11 @@ class ResumableSearch:
             return None
         return max(LEAST_PATIENCE, MISSING_REPORTS * self._progress_interval)
 
+    @property
+    def knows_reports(self) -> bool:
+        """Whether an RPC has told a position: such a server reports, from the start of the next."""
+        return self._is_told
+
     def remaining(self) -> float | None:
         """Return how many seconds are left: the timeout of the next RPC. None for no bound."""
         return rpc_timeout(self._deadline - self._clock())

@@ -113,7 +113,9 @@ class SearchRunner:
         try:
             call = self._begin(channel, part, span)
             try:
-                async for message in _messages(call, part.search.patience):
+                patience = part.search.patience
+                at_once = part.search.knows_reports
+                async for message in _messages(call, patience, at_once=at_once):
                     await self._room.acquire()
                     self._arrived.put_nowait((part.number, message))
             except TimeoutError:
@@ -159,13 +161,18 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _messages(call: _Call, patience: float | None) -> AsyncGenerator[HashNameResponse]:
-    """Yield the messages; raise a TimeoutError `patience` seconds after the last, a report."""
+async def _messages(
+    call: _Call, patience: float | None, *, at_once: bool
+) -> AsyncGenerator[HashNameResponse]:
+    """Yield the messages; raise a TimeoutError where none comes for `patience` seconds.
+
+    That counts `at_once`, or after the first report.
+    """
     if not isinstance(call, grpc.aio.UnaryStreamCall):
         yield await call
         return
     messages = aiter(call)
-    limit = None
+    limit = patience if at_once else None
     while True:
         try:
             async with asyncio.timeout(limit):
