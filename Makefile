@@ -149,7 +149,7 @@ BENCH = PATH="$(CURDIR)/$(dir $(LUCKY_COMMIT)):$$PATH" GRPC_VERBOSITY=NONE $(BIN
 
 bench-page: setup $(PLOTTER)/.requirements ## Draw the plots of the last run of `make bench`, and make docs/benchmarks.md
 	@$(PLOTTER)/bin/python -m tests.bench.plots
-	@$(COG) -r docs/benchmarks.md README.md
+	@$(COG) -r docs/benchmarks.md docs/sharding.md README.md
 
 bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
@@ -237,7 +237,7 @@ docs-check: setup ## Check that these are up to date, and that no link is broken
 	@$(COG) --check --diff $(PAGES)
 	@$(BIN)/python -m docs.links
 PAGES = README.md $(wildcard docs/*.md docs/reference/*.md docs/pictures/*.svg)
-COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import *; from docs.benchmark_page import *'
+COG = PYTHONPATH='$(CURDIR)' $(BIN)/cog -p 'from docs.generated import *'
 
 recording: setup $(RECORDER)/.requirements ## Record the command line at work for the README, on a quiet machine
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(RECORDER)/bin/python docs/recording.py docs/pictures/find.svg

@@ -21,6 +21,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.certs import Authority
+from docs.benchmark_page import fastest, figures, machine, plot, promises, scale_table
 from docs.client_reference import client_reference, rules_reference
 from docs.command_reference import command_reference
 from docs.contract_reference import contract_reference
@@ -33,10 +34,16 @@ __all__ = [
     "client_reference",
     "command_reference",
     "contract_reference",
+    "fastest",
+    "figures",
     "licences_table",
+    "machine",
     "metrics_table",
+    "plot",
+    "promises",
     "rooms_picture",
     "rules_reference",
+    "scale_table",
     "settings_table",
     "source",
     "web_metrics_table",

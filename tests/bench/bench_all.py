@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from tests.bench import compare
 from tests.bench.machine import description
@@ -36,16 +37,18 @@ PATIENCE_SECONDS = 20.0
 """What a part has after SIGTERM, to stop its servers."""
 
 
-def measure(part: str, seconds: float, flags: list[str]) -> Report | None:
-    """Run a part; return its report, None where it did not come to its end."""
-    output = FOLDER / f"{part}.json"
+def measure(command: list[str], output: Path, seconds: float) -> Report | None:
+    """Run a part that writes its report to `output`; return that.
+
+    Returns:
+        None where the part did not come to its end, or not within `seconds`.
+    """
     output.unlink(missing_ok=True)
-    command = [sys.executable, "-m", f"tests.bench.bench_{part}", *flags, "--json", str(output)]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        print(f"{part}: stopped after {seconds:.0f} s", file=sys.stderr)
+        print(f"Stopped after {seconds:.0f} s", file=sys.stderr)
     finally:
         _end(process)
     if not output.exists():
@@ -89,8 +92,9 @@ def main() -> int:
     for part in parts:
         print(f"\n=== {part}", flush=True)
         seconds, *flags = PARTS[part]
-        report = measure(part, float(seconds), [str(each) for each in flags])
-        if report:
+        output = FOLDER / f"{part}.json"
+        command = [sys.executable, "-m", f"tests.bench.bench_{part}", *map(str, flags)]
+        if report := measure([*command, "--json", str(output)], output, float(seconds)):
             measured.append(report)
         else:
             failed.append(part)

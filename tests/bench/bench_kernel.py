@@ -30,14 +30,13 @@ from hashfinder_rules.query import Query
 from tests.bench import kernel_jobs
 from tests.bench.machine import CORES, cpu_seconds
 from tests.bench.report import RATIO, Better, Report, run
+from tests.bench.results import OVER, SHORT
 
 SCHEMES = (kernel_jobs.DEFAULT, *kernel_jobs.jobs())
 CHUNK = 2**17
 CAPACITY = 1024
 """Positions and hits of one scan, as the scheduler has them."""
-SHORT = "SHA-1 of short messages, without a score"
 LIMIT = "estimated limit with AVX-512"
-OVER = "the default job of the fastest, times"
 ONE_RATE = str(Path(__file__).with_name("one_rate.py"))
 PRINT_BACKENDS = "from hashfinder.kernel import *; print(*available_backends())"
 OPERATIONS = 646 / 16

@@ -17,6 +17,7 @@ from tests.bench.cells import Cell, Storm, Times, measure_cell, measure_storm
 from tests.bench.delivery import measure_delivery
 from tests.bench.machine import bare_rate
 from tests.bench.report import RATIO, Better, Report, run
+from tests.bench.results import JAIN, RATE
 
 OURS = "fair-chunks"
 DESIGNS = (OURS, "thread-per-rpc", "to-thread")
@@ -28,7 +29,7 @@ CELL = (
     ("cancel to free, p99", "ms", Better.LOWER, "free_p99"),
     ("health check, p50", "ms", Better.LOWER, "health_p50"),
     ("health check, p99", "ms", Better.LOWER, "health_p99"),
-    ("Jain's index of the clients' shares", RATIO, Better.HIGHER, "jain"),
+    (JAIN, RATIO, Better.HIGHER, "jain"),
     ("CPU time that is the kernel's", RATIO, Better.HIGHER, "kernel_share"),
     ("hash rate", "M/s", Better.HIGHER, "rate"),
     ("searches that began", "searches", Better.HIGHER, "begun"),
@@ -72,7 +73,7 @@ async def _measure(report: Report, *, quick: bool) -> None:
             print(f"{title}, {design}", file=sys.stderr, flush=True)
             _add(report, title, design, CELL, cell)
             better = Better.HIGHER if design == OURS else Better.NEITHER
-            name = f"{title}: hash rate, the bare kernel is 1"
+            name = f"{title}: {RATE}"
             report.add(name, design, RATIO, better, cell.rate_per_cpu / bare)
             if design == OURS and cell.stuck:
                 report.faults.append(f"{title}: {cell.stuck} were not free in time")

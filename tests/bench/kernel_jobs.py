@@ -7,6 +7,7 @@ from string import ascii_letters, digits
 from hashfinder_rules.keyspace import ALL_BYTES, Keyspace
 from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
+from tests.bench.results import DEFAULT_JOB
 
 COMMIT = Keyspace(bytes(range(0x40, 0x50)), 10)
 """Sixteen symbols, as the end of a commit's message or header has them."""
@@ -28,7 +29,7 @@ class Job:
         return self.query.keyspace.end // 3
 
 
-DEFAULT = Job("default: doctor, distance 1", Query("doctor", 0, 1, keyspace=FIVE_BYTES))
+DEFAULT = Job(DEFAULT_JOB, Query("doctor", 0, 1, keyspace=FIVE_BYTES))
 
 
 def _job(label: str, name: str, scheme: Scheme, keyspace: Keyspace, prefix: int = 0) -> Job:

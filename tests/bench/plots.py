@@ -25,11 +25,9 @@ from tests.bench.charts import (
     panel,
     span,
 )
-from tests.bench.results import RESULTS, digest, newest
+from tests.bench.results import DEFAULT_JOB, JAIN, RATE, RESULTS, SHORT, digest, newest
 from tests.bench.rows import Report, number
 
-DEFAULT_JOB = "default: doctor, distance 1"
-SHORT = "SHA-1 of short messages, without a score"
 DESIGNS = {"fair-chunks": OURS, "thread-per-rpc": OTHER, "to-thread": THIRD}
 TITLES = {
     "fair-chunks": "HashFinder",
@@ -136,12 +134,12 @@ def storm(report: Report) -> Figure:
 def shares(report: Report) -> Figure:
     """Jain's index and the hash rate."""
     wanted = {
-        "Jain's index of the clients' shares": "How equal the clients' shares are",
-        "hash rate, the bare kernel is 1": "Hash rate for a CPU second",
+        JAIN: "How equal the clients' shares are",
+        RATE: "Hash rate for a CPU second",
     }
     units = ("Jain's index: 1 is equal, ¼ is one of four has all", "the bare kernel is 1")
     titles = list(
-        dict.fromkeys(row.name.split(":")[0] for row in report.rows if "Jain" in row.name)
+        dict.fromkeys(row.name.split(":")[0] for row in report.rows if row.name.endswith(JAIN))
     )
     figure = Figure((WIDTH, 1.4 + 0.36 * len(titles)))
     for axes, (what, title), unit in zip(

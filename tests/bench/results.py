@@ -7,6 +7,12 @@ from tests.bench.rows import Report, read
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs/benchmarks"
+# Names of rows that the page or the plots look for.
+DEFAULT_JOB = "default: doctor, distance 1"
+SHORT = "SHA-1 of short messages, without a score"
+JAIN = "Jain's index of the clients' shares"
+RATE = "hash rate, the bare kernel is 1"
+OVER = "the default job of the fastest, times"
 
 
 def path_of(cpu: str) -> Path:

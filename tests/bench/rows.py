@@ -67,7 +67,7 @@ class Row:
             return None
         low, high = min(self.values), max(self.values)
         if len(self.values) >= _QUARTILES_FROM:
-            low, _, high = quantiles(self.values, n=4)
+            low, _, high = quantiles(self.values, n=4, method="inclusive")
         return (high - low) / 2 / abs(self.value)
 
     @property

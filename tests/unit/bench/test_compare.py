@@ -1,0 +1,96 @@
+"""What `make bench` calls worse."""
+
+import pytest
+
+from tests.bench.compare import worse
+from tests.bench.rows import RATIO, Better, Report, Row
+
+
+def report(*rows: Row, cpu: str = "A", others: float = 0.0) -> Report:
+    """Return a report of one part with these rows."""
+    return Report("part", "2026-01-01", "abc", {"cpu": cpu}, list(rows), others=others)
+
+
+def row(*values: float, unit: str = "ms", better: Better = Better.LOWER, name: str = "name") -> Row:
+    """Return a row."""
+    return Row(name, "subject", unit, better, values)
+
+
+def found(before: Report, now: Report) -> list[tuple[str, float]]:
+    """Return the names and factors of what became worse."""
+    return [(each.now.name, round(each.factor, 3)) for each in worse([before], [now])]
+
+
+@pytest.mark.parametrize(
+    ("better", "before", "now", "expected"),
+    [
+        (Better.LOWER, 10, 20, [("name", 2.0)]),
+        (Better.LOWER, 20, 10, []),
+        (Better.HIGHER, 20, 10, [("name", 2.0)]),
+        (Better.HIGHER, 10, 20, []),
+        (Better.NEITHER, 10, 20, []),
+        (Better.NEITHER, 20, 10, []),
+        (Better.LOWER, 0, 3, [("name", float("inf"))]),
+        (Better.LOWER, 0, 0, []),
+    ],
+)
+def test_direction_decides(
+    better: Better, before: float, now: float, expected: list[tuple[str, float]]
+) -> None:
+    """Twice as long is worse, half as long is not; of a rate, the other way round."""
+    before_row, now_row = (row(each, each, better=better) for each in (before, now))
+
+    assert expected == found(report(before_row), report(now_row))
+
+
+def test_spread_of_both_runs_is_noise() -> None:
+    """A fifth more is worse where turns agree, and not where they are a tenth apart in each run."""
+    quiet, noisy = row(10, 10, 10), row(9, 10, 11)
+
+    assert [("name", 1.2)] == found(report(quiet), report(row(12, 12, 12)))
+    assert [] == found(report(noisy), report(row(10.8, 12, 13.2)))
+
+
+def test_what_was_measured_once_has_a_spread_that_is_assumed() -> None:
+    """A quarter, in each run."""
+    assert [] == found(report(row(10)), report(row(14.9)))
+    assert [("name", 1.51)] == found(report(row(10)), report(row(15.1)))
+
+
+def test_others_on_the_machine_are_noise() -> None:
+    """What others used in both runs is added."""
+    before, now = row(10, 10), row(15, 15)
+
+    assert [] == found(report(before, others=0.3), report(now, others=0.25))
+    assert [("name", 1.5)] == found(report(before, others=0.3), report(now, others=0.15))
+
+
+def test_another_cpu_compares_ratios_alone() -> None:
+    """A time of another machine says nothing."""
+    rows = [row(10, 10), row(0.1, 0.1, unit=RATIO, name="ratio")]
+    slower = [row(20, 20), row(0.2, 0.2, unit=RATIO, name="ratio")]
+
+    assert [("ratio", 2.0)] == found(report(*rows), report(*slower, cpu="B"))
+
+
+def test_ratios_come_first_then_the_worst() -> None:
+    """A time that is ten times as long comes after a ratio that is twice as large."""
+    names = (("a", "ms", 20), ("b", RATIO, 20), ("c", "ms", 100), ("d", RATIO, 30))
+    before = [row(10, 10, unit=unit, name=name) for name, unit, _ in names]
+    now = [row(value, value, unit=unit, name=name) for name, unit, value in names]
+
+    assert ["d", "b", "c", "a"] == [name for name, _ in found(report(*before), report(*now))]
+
+
+def test_rows_and_parts_that_one_run_lacks_are_left_out() -> None:
+    """Nothing to compare with is nothing worse."""
+    assert [] == found(report(row(1, 1, name="a")), report(row(9, 9, name="b")))
+    assert [] == worse([], [report(row(9, 9))])
+
+
+def test_a_change_reads_as_a_sentence() -> None:
+    """With both values, the factor, and what noise explains."""
+    (change,) = worse([report(row(10, 10))], [report(row(20, 20))])
+
+    line = "part: name, subject: 10 → 20 ms, 2.00 times worse (noise explains 1.05)"
+    assert line == str(change)
