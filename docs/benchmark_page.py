@@ -21,7 +21,7 @@ def machine() -> str:
             f"[{each.part}](#{each.part})",
             each.at,
             each.revision,
-            f"{each.seconds:.0f} s",
+            f"{each.seconds:.0f} s" if each.seconds else "not noted",
             f"{each.others:.0%}",
             "; ".join(each.missing) or "nothing",
             "; ".join(each.faults) or "nothing",

@@ -56,8 +56,15 @@ def span(axes: Axes, line: float, low: float, high: float, colour: str, text: st
     axes.plot([low], [line], "o", color=colour, markersize=5.5)
     axes.plot([high], [line], "|", color=colour, markersize=8, markeredgewidth=2)
     if text:
+        side, away = ("right", -7) if "no answer" in text else ("left", 7)
         axes.annotate(
-            text, (high, line), (7, 0), textcoords="offset points", va="center", color=colour
+            text,
+            (high, line),
+            (away, 0),
+            textcoords="offset points",
+            va="center",
+            ha=side,
+            color=colour,
         )
 
 

@@ -100,8 +100,8 @@ def _by_design(figure: Figure, report: Report, titles: list[str], labels: list[s
                 if design in low and design in high:
                     least, most = max(0.1, low[design].value), high[design].value
                     text = "no answer in 3 s" if least >= 3000 else ""
-                    if level == 0 or text:
-                        text = f"{TITLES[design]}{': ' * bool(text)}{text}"
+                    if level == 0 and not text:
+                        text = TITLES[design]
                     span(axes, len(DESIGNS) * level + n, least, max(least, most), colour, text)
             if level:
                 axes.axhline(len(DESIGNS) * level - 0.5, color=GRID, linewidth=0.8)
@@ -151,7 +151,7 @@ def shares(report: Report) -> Figure:
                 axes.plot([row.value], [line], "o", color=DESIGNS[design], markersize=8, alpha=0.9)
         axes.set_xlim(0.2, 1.1)
     for n, (design, colour) in enumerate(DESIGNS.items()):
-        figure.axes[1].text(0.24, n * 0.55 - 0.1, f"● {TITLES[design]}", color=colour)
+        figure.axes[0].text(0.22, n * 0.55 - 0.1, f"● {TITLES[design]}", color=colour)
     return figure
 
 
@@ -184,7 +184,9 @@ def small(report: Report) -> Figure:
         ("one small search at a time", "One at a time", "milliseconds; less is better"),
     )
     figure = Figure((WIDTH, 1.75))
-    for axes, (name, title, unit) in zip(figure.subplots(1, 2), panels, strict=True):
+    for axes, (name, title, unit) in zip(
+        figure.subplots(1, 2, gridspec_kw={"wspace": 0.95}), panels, strict=True
+    ):
         rows = report.named(name)
         panel(axes, title, unit, list(rows))
         for line, (who, row) in enumerate(rows.items()):
