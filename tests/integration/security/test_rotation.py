@@ -56,7 +56,8 @@ def test_renewed_certificate_is_taken_and_open_streams_stay(
 
         assert fingerprint(renewed.certificate.decode()) == shown(server)
         assert 1 == server.metric("hashfinder_searches_active")
-        assert next(stream).progress.hashes_computed > first
+        # The next report may be from before a worker had its turn.
+        assert any(message.progress.hashes_computed > first for message in stream)
         stream.cancel()
     [reloaded] = server.logs("certificate reloaded")
     expires = server.metric("hashfinder_tls_certificate_expiry_timestamp_seconds")
