@@ -88,14 +88,15 @@ def started(
     *flags: str,
     before: str = "",
     closed: tuple[int, ...] = (),
+    within: tuple[str, ...] = (),
     **streams: Any,  # noqa: ANN401  # Popen's
 ) -> Iterator[Server]:
     """Run a server with streams of the test's choice, the others on /dev/null.
 
-    `before` is Python that the process runs first.
+    `before` is Python that the process runs first, `within` a program that becomes it.
     """
     chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
-    command = without(closed, server_command(*flags, before=before))
+    command = [*within, *without(closed, server_command(*flags, before=before))]
     process = subprocess.Popen(command, env=server_environment(), **chosen)
     try:
         yield Server(process)
@@ -203,13 +204,8 @@ def test_disk_that_has_space_again(tmp_path: Path) -> None:
     log = tmp_path / "log"
     limit = 4000
 
-    def limited() -> None:
-        import resource  # noqa: PLC0415  # in the new process
-
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-
-    with log.open("ab") as stderr, started(stderr=stderr, preexec_fn=limited) as server:
+    within = ("prlimit", f"--fsize={limit}:")
+    with log.open("ab") as stderr, started(stderr=stderr, within=within) as server:
         for _ in range(4):
             server.work(cancels=5)
         eventually(lambda: server.samples().value(DROPPED) > 0, "lines are counted")
