@@ -4,7 +4,6 @@ import random
 import resource
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +16,7 @@ from hashfinder_proto.hash_name_admin_pb2 import (
     StopSearchRequest,
 )
 from tests.chaos.world import Server, World
+from tests.integration.network import dropped
 from tests.integration.server_process import eventually
 
 DRAIN_SECONDS = 30.0
@@ -78,48 +78,32 @@ def partition(world: World, chance: random.Random) -> None:
     """Drop every packet to and from the servers of both addresses or of one; close nothing."""
     hosts = chance.choice((["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1", "127.0.0.2"]))
     rules = [
-        (
-            "OUTPUT",
-            "--protocol",
-            "tcp",
-            f"--{way}",
-            host,
-            f"--{end}",
-            str(world.port),
-            "--jump",
-            "DROP",
-        )
+        ("OUTPUT", "--protocol", "tcp", f"--{way}", host, f"--{end}", str(world.port))
         for host in hosts
         for way, end in (("source", "sport"), ("destination", "dport"))
     ]
-    with ExitStack() as healing:
-        for chain, *rule in rules:
-            healing.callback(_iptables, "--delete", chain, *rule)
-            _iptables("--append", chain, *rule)
+    with dropped(*rules):
         time.sleep(chance.uniform(0.5, 10))
-
-
-def _iptables(*words: str) -> None:
-    command = ("iptables", "--wait", *words)
-    subprocess.run(command, check=True, capture_output=True, timeout=20)
 
 
 def rotate_certificates(world: World, chance: random.Random) -> None:
     """Replace the certificates of both sides; at times by a broken one first."""
-    if chance.random() < 0.3:
-        with world.files.spoiled("server.pem"):
-            time.sleep(3)
+    _spoil_at_times(world, chance, "server.pem")
     world.files.renew_certificates()
     time.sleep(1)
 
 
 def reload_policy(world: World, chance: random.Random) -> None:
     """Change weights and rates under way; at times with a file that is not valid first."""
-    if chance.random() < 0.3:
-        with world.files.spoiled("policy.toml"):
-            time.sleep(3)
+    _spoil_at_times(world, chance, "policy.toml")
     world.files.renew_policy()
     time.sleep(1)
+
+
+def _spoil_at_times(world: World, chance: random.Random, name: str) -> None:
+    if chance.random() < 0.3:
+        with world.files.spoiled(name):
+            time.sleep(3)
 
 
 def renew_tokens(world: World, _chance: random.Random) -> None:

@@ -32,10 +32,7 @@ class Network:
     @contextmanager
     def partition(self, *matching: str) -> Iterator[None]:
         """Let nothing through meanwhile, or no packet that matches these words of iptables."""
-        with ExitStack() as healing:
-            for chain in ("INPUT", "OUTPUT"):
-                self._iptables("-I", chain, *matching, "-j", "DROP")
-                healing.callback(self._iptables, "-D", chain, *matching, "-j", "DROP")
+        with dropped(*((chain, *matching) for chain in ("INPUT", "OUTPUT")), inside=self.inside):
             yield
 
     def lose(self, probability: float) -> None:
@@ -54,6 +51,19 @@ class Network:
 
     def _iptables(self, *words: str) -> None:
         _run(*self.inside, "iptables", "--wait", *words)
+
+
+@contextmanager
+def dropped(*rules: tuple[str, ...], inside: tuple[str, ...] = ()) -> Iterator[None]:
+    """Drop packets meanwhile: each rule is a chain of iptables and the words that packets match.
+
+    `inside` is what runs a command in another network namespace than this process's own.
+    """
+    with ExitStack() as healing:
+        for rule in rules:
+            _run(*inside, "iptables", "--wait", "-I", *rule, "-j", "DROP")
+            healing.callback(_run, *inside, "iptables", "--wait", "-D", *rule, "-j", "DROP")
+        yield
 
 
 def _run(*command: str) -> None:

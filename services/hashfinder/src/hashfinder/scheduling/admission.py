@@ -70,6 +70,10 @@ class Admission:
         """The number of searches that wait for a slot."""
         return len(self._waiting)
 
+    @property
+    def _is_free(self) -> bool:
+        return self._slots.taken < self._limits.searches
+
     def has_slot(self, client: str) -> bool:
         """Return whether a search of `client` would get a slot now, without waiting.
 
@@ -77,7 +81,7 @@ class Admission:
             StoppedError: it would be refused. See `slot`.
         """
         self._check(client)
-        return self._slots.taken < self._limits.searches
+        return self._is_free
 
     @asynccontextmanager
     async def slot(self, client: str) -> AsyncIterator[Slot]:
@@ -126,7 +130,7 @@ class Admission:
             raise ClientQuotaExhaustedError(delay, allowance.hash_rate)
 
     async def _take(self, client: str) -> Slot:
-        if self._slots.taken < self._limits.searches:
+        if self._is_free:
             return self._slots.add(client, self._clock())
         has_room = len(self._waiting) < self._limits.waiting or self._displace(client)
         promised = not has_room and self._reclaim(client)
