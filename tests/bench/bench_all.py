@@ -24,7 +24,7 @@ from tests.bench.results import RESULTS, ROOT, path_of
 from tests.bench.rows import Report, read, write
 
 PARTS = {
-    "kernel": (150, "--turns", "5"),
+    "kernel": (300, "--turns", "5"),
     "stops": (360,),
     "small": (240,),
     "security": (240,),

@@ -22,9 +22,12 @@ def path_of(cpu: str) -> Path:
 
 
 def newest() -> tuple[dict[str, Report], Path]:
-    """Return the reports of the newest run, by part, and its file."""
+    """Return the reports of the newest run, by part, and its file.
+
+    A run of which a part failed comes after those with more parts: the page needs all.
+    """
     runs = {path: read(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
-    path = max(runs, key=lambda path: max(report.at for report in runs[path]))
+    path = max(runs, key=lambda path: (len(runs[path]), max(each.at for each in runs[path])))
     return {report.part: report for report in runs[path]}, path
 
 
