@@ -1,4 +1,4 @@
-"""One attack on a server of its own: what became of it, and what others saw meanwhile."""
+"""Run one attack against a server of its own; measure the server and a second client meanwhile."""
 
 import json
 import math
@@ -25,24 +25,24 @@ _MEGA = 2**20
 
 
 @dataclass(frozen=True)
-class Damage:
+class AttackResult:
     """What an attack did."""
 
     outcome: str
     """How the attacker's streams and connections ended."""
     health_p50: float
     health_p99: float
-    """Seconds that health checks of another client took."""
+    """Seconds that another client's health checks took."""
     peak_mb: float
-    """The most memory that the server had."""
+    """The server's peak memory."""
     neighbour: float
-    """The part of all that the server searched meanwhile that another client's search had."""
+    """Another client's share of all hashes computed during the attack."""
     search_after: float
-    """Seconds that a search over a new connection took after it; infinite where it had no end."""
+    """Seconds that a search on a new connection took after the attack; infinite if it failed."""
 
 
-def suffer(name: str, seconds: float) -> Damage:
-    """Let a new server be attacked, by one of `tests.attacks`, for so long."""
+def run_attack(name: str, seconds: float) -> AttackResult:
+    """Start a server and attack it for `seconds`, with one of the attacks of `tests.attacks`."""
     with run_server("--workers", "1") as server:
         server.faults_expected = True
         with _neighbour(server) as reports, _probe(server.address) as answers:
@@ -55,11 +55,11 @@ def suffer(name: str, seconds: float) -> Damage:
         peak = _peak(server.process.pid)
     cuts = quantiles([took for at, took in answers if began <= at <= ended], n=100)
     share = _between(reports, began, ended) / hashes
-    return Damage(outcome, cuts[49], cuts[98], peak, min(1.0, share), search_after)
+    return AttackResult(outcome, cuts[49], cuts[98], peak, min(1.0, share), search_after)
 
 
 def _hashes(server: ServerProcess) -> float:
-    """Return what the server has searched, once its metrics answer: they may be attacked, too."""
+    """Return the hashes computed so far. Waits for /metrics, which may be under attack as well."""
     samples: list[float] = []
 
     def answers() -> bool:
@@ -92,7 +92,7 @@ def _attack(server: ServerProcess, name: str, seconds: float) -> str:
 
 @contextmanager
 def _neighbour(server: ServerProcess) -> Iterator[list[tuple[float, SearchProgress]]]:
-    """Search meanwhile; yield the reports, with the times at which they came."""
+    """Search during the attack; yield the progress reports with their arrival times."""
     reports: list[tuple[float, SearchProgress]] = []
     request = HashNameRequest(desired_name="hopelesslyhopeless")
     request.progress_interval.FromMilliseconds(100)
@@ -111,14 +111,14 @@ def _neighbour(server: ServerProcess) -> Iterator[list[tuple[float, SearchProgre
 
 
 def _between(reports: list[tuple[float, SearchProgress]], began: float, ended: float) -> int:
-    """Return what a search had of the hashes between two times."""
+    """Return how many hashes a search computed between two times."""
     done = [report.hashes_computed for at, report in reports if began <= at <= ended]
     return done[-1] - done[0] if done else 0
 
 
 @contextmanager
 def _probe(address: str) -> Iterator[list[tuple[float, float]]]:
-    """Check the health meanwhile; yield the times, and how long each answer took, at the end."""
+    """Check the health during the attack; yield (time, latency) pairs, complete at the end."""
     answers: list[tuple[float, float]] = []
     command = [sys.executable, "-m", "tests.bench.health_probe", address]
     with subprocess.Popen(

@@ -1,6 +1,6 @@
-"""The two usual designs, with the same engine, kernel, chunks and messages as HashFinder itself.
+"""The two usual designs, with the same engine, kernel, chunks and messages as HashFinder.
 
-They differ from it in who runs a chunk when, and in how a cancel gets there: what is compared.
+They differ in which thread runs a chunk, when, and how a cancel reaches it.
 """
 
 import asyncio
@@ -24,30 +24,30 @@ from hashfinder_proto.hash_name_pb2_grpc import (
     add_HashFinderServicer_to_server,
 )
 from hashfinder_rules.candidate import Candidate
-from tests.bench.ledger import Ledger
+from tests.bench.recorder import SearchRecorder
 
 MAXIMUM_HASHES = 2**63
 CHUNK_SECONDS = 0.002
-"""Short: it is how long a stopped search keeps running, in these designs."""
+"""Short, because a stopped search keeps running for up to this long in these designs."""
 FIRST_RATE = 50e6
 OPTIONS = (
     ("grpc.so_reuseport", 0),
-    # What gRPC would drop by itself is not the matter here.
+    # The limits of gRPC itself are not what is compared.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 20_000),
     ("grpc.server_max_unrequested_time_in_server", 3600),
 )
 THREADS = 4096
-"""The largest number of RPCs at once where each has a thread."""
+"""The largest number of concurrent RPCs where each has its own thread."""
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[HashNameRequest, HashNameResponse]"
 
 
 class ChunkedSearch:
-    """One request, searched chunk by chunk of about a millisecond by the caller."""
+    """One request, searched by its caller in chunks of about a millisecond."""
 
     def __init__(self, kernel: Kernel, request: HashNameRequest) -> None:
-        """Begin at the request's start."""
+        """Start at the request's first position."""
         wanted = parse_request(request, MAXIMUM_HASHES)
         self._search = Search(
             wanted.query,
@@ -63,7 +63,7 @@ class ChunkedSearch:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to scan."""
+        """Whether no position is left to scan."""
         return self._search.ended
 
     def scan_chunk(self) -> None:
@@ -93,19 +93,19 @@ class ChunkedSearch:
 class ThreadPerRpc(HashFinderServicer):
     """One thread for each RPC; a cancel sets an event, as in gRPC's public example."""
 
-    def __init__(self, kernel: Kernel, ledger: Ledger) -> None:
-        """Take what scans, and who keeps account."""
+    def __init__(self, kernel: Kernel, recorder: SearchRecorder) -> None:
+        """Store the kernel, and the recorder that notes every scan."""
         self._kernel = kernel
-        self._ledger = ledger
+        self._recorder = recorder
 
     def FindRange(
         self, request: HashNameRequest, context: grpc.ServicerContext
     ) -> Iterator[HashNameResponse]:
-        """Stream as the contract says."""
+        """Stream results and progress as the contract says."""
         stop = threading.Event()
         context.add_callback(stop.set)
         search = ChunkedSearch(self._kernel, request)
-        with self._ledger.handling(request.desired_name):
+        with self._recorder.handling(request.desired_name):
             while not search.ended and not stop.is_set():
                 search.scan_chunk()
                 yield from search.messages()
@@ -114,32 +114,32 @@ class ThreadPerRpc(HashFinderServicer):
 class ToThread(HashFinderServicer):
     """One task for each RPC, which awaits `asyncio.to_thread` for each chunk.
 
-    The better one of its kind: a cancel reaches the task between two chunks, with no event to
-    forget. One `to_thread` around the whole search would run as many searches as the default
-    executor has threads, and let all others wait.
+    The better variant: a cancel reaches the task between two chunks, without an event to check.
+    With one `to_thread` around the whole search, only as many searches would run as the default
+    executor has threads; all others would wait.
     """
 
-    def __init__(self, kernel: Kernel, ledger: Ledger) -> None:
-        """Take what scans, and who keeps account."""
+    def __init__(self, kernel: Kernel, recorder: SearchRecorder) -> None:
+        """Store the kernel, and the recorder that notes every scan."""
         self._kernel = kernel
-        self._ledger = ledger
+        self._recorder = recorder
 
     async def FindRange(  # type: ignore[override]  # the stubs know async generators only
         self, request: HashNameRequest, context: _Context
     ) -> None:
-        """Stream as the contract says."""
+        """Stream results and progress as the contract says."""
         search = ChunkedSearch(self._kernel, request)
-        with self._ledger.handling(request.desired_name):
+        with self._recorder.handling(request.desired_name):
             while not search.ended:
                 await asyncio.to_thread(search.scan_chunk)
                 for message in search.messages():
                     await context.write(message)
 
 
-def start_thread_per_rpc(kernel: Kernel, ledger: Ledger) -> tuple[grpc.Server, str]:
+def start_thread_per_rpc(kernel: Kernel, recorder: SearchRecorder) -> tuple[grpc.Server, str]:
     """Start the first baseline; return it with its address."""
     server = grpc.server(ThreadPoolExecutor(THREADS), options=OPTIONS)
-    servicer = ThreadPerRpc(kernel, ledger)  # type: ignore[abstract]  # Find is not compared
+    servicer = ThreadPerRpc(kernel, recorder)  # type: ignore[abstract]  # Find is not compared
     add_HashFinderServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -147,10 +147,10 @@ def start_thread_per_rpc(kernel: Kernel, ledger: Ledger) -> tuple[grpc.Server, s
     return server, address
 
 
-async def start_to_thread(kernel: Kernel, ledger: Ledger) -> tuple[grpc.aio.Server, str]:
+async def start_to_thread(kernel: Kernel, recorder: SearchRecorder) -> tuple[grpc.aio.Server, str]:
     """Start the second baseline; return it with its address."""
     server = grpc.aio.server(options=OPTIONS)
-    servicer = ToThread(kernel, ledger)  # type: ignore[abstract]  # Find is not compared
+    servicer = ToThread(kernel, recorder)  # type: ignore[abstract]  # Find is not compared
     add_HashFinderServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

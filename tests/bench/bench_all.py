@@ -1,11 +1,11 @@
-"""`make bench`: all benches, one after another; then what became worse, the page and its plots.
+"""`make bench`: run all benches, then report regressions and write the page and its plots.
 
-Each part is a program of its own with a bound on its time. What a part that fails or is stopped
-had measured stays in .cache/bench; the page keeps that part's figures of the run before. The
-figures are compared with those of the last commit: of the same CPU, or of the newest run of
-another one, ratios alone.
+Each part is a program of its own with a time limit. If a part fails or is stopped, its partial
+figures stay in .cache/bench and the page keeps that part's figures of the run before. Figures are
+compared with the last committed run of the same CPU. Without one, only ratios are compared, with
+the newest run of another CPU.
 
-Exit codes: 0; 1 where a part did not come to its end.
+Exit codes: 0; 1 where a part did not complete.
 """
 
 import argparse
@@ -32,18 +32,18 @@ PARTS = {
     "scale": (300, "--turns", "2"),
     "vanity": (240, "--turns", "3", "--runs", "15"),
 }
-"""The seconds that each part may take, more than it needs on a quiet machine; its flags."""
+"""Each part's time limit in seconds, longer than it needs on a quiet machine, and its flags."""
 MOST_SECONDS = 1500.0
-"""What all parts may take together."""
+"""The time limit of all parts together, in seconds."""
 PATIENCE_SECONDS = 20.0
-"""What a part has after SIGTERM, to stop its servers."""
+"""Seconds between SIGTERM and SIGKILL, in which a part stops its servers."""
 
 
 def measure(command: list[str], output: Path, seconds: float) -> Report | None:
-    """Run a part that writes its report to `output`; return that.
+    """Run a part that writes its report to `output`; return the report.
 
     Returns:
-        None where the part did not come to its end, or not within `seconds`.
+        None where the part failed or took longer than `seconds`.
     """
     output.unlink(missing_ok=True)
     process = subprocess.Popen(command, start_new_session=True)
@@ -60,8 +60,8 @@ def measure(command: list[str], output: Path, seconds: float) -> Report | None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a part and all that it has started."""
-    process.send_signal(signal.SIGTERM)  # none where it has ended
+    """Stop a part and every process that it started."""
+    process.send_signal(signal.SIGTERM)  # no signal is sent if it has ended
     with suppress(subprocess.TimeoutExpired):
         process.wait(PATIENCE_SECONDS)
     with suppress(ProcessLookupError):
@@ -70,7 +70,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def committed(cpu: str) -> list[Report]:
-    """Return the last committed run of this CPU; else the newest of any; else nothing."""
+    """Return the last committed run of this CPU, else the newest of any CPU, else an empty list."""
     names = _git("ls-tree", "--name-only", "HEAD", f"{RESULTS.relative_to(ROOT)}/").splitlines()
     runs = [read(_git("show", f"HEAD:{name}")) for name in names if name.endswith(".json")]
     runs.sort(key=lambda run: (run[0].machine["cpu"] == cpu, max(each.at for each in run)))
@@ -83,11 +83,11 @@ def _git(*words: str) -> str:
 
 
 def main() -> int:
-    """Measure, compare, write the page."""
+    """Run all parts, compare them with the last run, write the page."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts")
     parts = parser.parse_args().only
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no part outlives it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no part outlives this process
     began, machine = time.monotonic(), description()
     path = path_of(machine["cpu"])
     reports = {each.part: each for each in read(path.read_text())} if path.exists() else {}

@@ -1,16 +1,16 @@
-"""`make bench-attacks`: what each hostile peer does to a server: the table of docs/security.md."""
+"""`make bench-attacks`: what each attack does to a server, the table of docs/security.md."""
 
 import argparse
 import math
 import sys
 
 from tests.attacks import ATTACKS
-from tests.bench.attack import Damage, suffer
+from tests.bench.attack import AttackResult, run_attack
 from tests.bench.machine import CpuTimes, description
 
 
 def main() -> int:
-    """Attack in every way; print a row for each."""
+    """Run every attack; print a table row for each."""
     parser = argparse.ArgumentParser(prog="make bench-attacks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each attack lasts (5)")
     parser.add_argument("--only", default="", help="a part of the names of those to make")
@@ -24,13 +24,13 @@ def main() -> int:
     print("|---|---|---:|---:|---:|---:|---:|")
     for name in ATTACKS:
         if arguments.only in name:
-            print(row(name, suffer(name, arguments.seconds)), flush=True)
+            print(row(name, run_attack(name, arguments.seconds)), flush=True)
     others = CpuTimes.now().others_since(cpu)
     print(f"\nOthers used {others:.0%} of the machine meanwhile.")
     return 0
 
 
-def row(name: str, damage: Damage) -> str:
+def row(name: str, result: AttackResult) -> str:
     """Return a row of the table."""
     times = " | ".join(f"{1000 * s:,.0f} ms" for s in (damage.health_p50, damage.health_p99))
     after = f"{damage.search_after:.2g} s" if math.isfinite(damage.search_after) else "none in 60 s"

@@ -1,9 +1,10 @@
-"""`make bench-hops`: from a client's end to the end of its search, directly and over a hop.
+"""`make bench-hops`: from a client's disconnect to the end of its search, directly and over a hop.
 
-For each way to leave: open a search, wait until the server has it, leave, and look at the server's
-`hashfinder_searches_active` until it has fallen. A look takes some milliseconds, the same for every
-way. Chromium is driven where it is installed. Then two hundred connections at once, of searches,
-and of people who look or do not read: what they cost the gateway, and searches over gRPC.
+For each way to disconnect: open a search, wait until the server runs it, disconnect, and poll the
+server's `hashfinder_searches_active` until it falls. A poll takes some milliseconds, the same in
+every case. Chromium is driven where it is installed. Then two hundred connections at once, first
+of searches, then of pages that poll and clients that do not read: what they cost the gateway, and
+how much they slow down searches over gRPC.
 
 Exit codes: 0; 1 where a search behind the gateway did not end.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.bench.crowds import measure_searches, measure_visitors
+from tests.bench.gateway_load import measure_polling_and_stalled, measure_searches
 from tests.bench.report import Better, Report, percentile, run
 from tests.integration.gateway_process import (
     CURL,
@@ -34,19 +35,19 @@ from tests.integration.gateway_process import (
 from tests.integration.server_process import ServerProcess, eventually, run_server
 
 _GONE_SECONDS = 2.0
-"""A search that is still there by then has leaked."""
+"""A search that still runs after this time counts as leaked."""
 _ENOUGH_LEAKS = 3
-"""After so many, it is what a way does."""
+"""After this many leaks a case is not measured any further."""
 _PAUSE_SECONDS = 0.02
 
 Leave = Callable[[], None]
 Begin = Callable[[ExitStack], Leave]
-"""Begins a search, and returns what ends its client. The stack cleans up."""
+"""Starts a search and returns the function that disconnects its client. The stack cleans up."""
 
 
 @dataclass
-class Way:
-    """A way to search and to leave."""
+class Disconnect:
+    """A way to start a search and to disconnect from it."""
 
     name: str
     begin: Begin
@@ -55,18 +56,18 @@ class Way:
 
 
 def measure(report: Report, arguments: argparse.Namespace) -> None:
-    """Measure all ways, then the crowd."""
+    """Measure all disconnects, then many connections at once."""
     with ExitStack() as stack:
         server = stack.enter_context(run_server())
         gateway = stack.enter_context(run_gateway(server))
-        ways = _ways(server, gateway, stack) + _chromium_ways(gateway, stack, report)
-        for number in range(arguments.rounds + 1):  # in turns: all see the same noise
+        ways = _disconnects(server, gateway, stack) + _chromium_disconnects(gateway, stack, report)
+        for number in range(arguments.rounds + 1):  # alternating, so that noise affects all alike
             for way in ways:
                 _measure(server, way, counts=number > 0)
         measure_searches(server, gateway, report)
-        measure_visitors(server, gateway, report)
+        measure_polling_and_stalled(server, gateway, report)
         with _plain_route(server) as plain:  # last, as what it leaks keeps the server busy
-            others = _plain_ways(plain)
+            others = _plain_disconnects(plain)
             for way in others:
                 for number in range(arguments.rounds + 1):
                     _measure(server, way, counts=number > 0)
@@ -81,7 +82,7 @@ def measure(report: Report, arguments: argparse.Namespace) -> None:
             report.faults.append(f"{way.name}: {way.leaked} of {tried} searches went on")
 
 
-def _ways(server: ServerProcess, gateway: GatewayProcess, stack: ExitStack) -> list[Way]:
+def _disconnects(server: ServerProcess, gateway: GatewayProcess, stack: ExitStack) -> list[Disconnect]:
     stub = stack.enter_context(server.stub())
     message = HashNameRequest(desired_name=UNFINDABLE)
 
@@ -98,28 +99,30 @@ def _ways(server: ServerProcess, gateway: GatewayProcess, stack: ExitStack) -> l
     unary = post("Find", {"desiredName": UNFINDABLE})
     stream = post("FindRange", {"desiredName": UNFINDABLE}, stream=True)
     return [
-        Way("gRPC, cancelled", direct),
-        Way("gateway, curl killed", curl),
-        Way("gateway, /find closed", _connection(gateway.address, get(search()))),
-        Way("gateway, Connect stream closed", _connection(gateway.address, stream)),
-        Way("gateway, Connect unary closed", _connection(gateway.address, unary)),
+        Disconnect("gRPC, cancelled", direct),
+        Disconnect("gateway, curl killed", curl),
+        Disconnect("gateway, /find closed", _connection(gateway.address, get(search()))),
+        Disconnect("gateway, Connect stream closed", _connection(gateway.address, stream)),
+        Disconnect("gateway, Connect unary closed", _connection(gateway.address, unary)),
     ]
 
 
-def _chromium_ways(gateway: GatewayProcess, stack: ExitStack, report: Report) -> list[Way]:
+def _chromium_disconnects(gateway: GatewayProcess, stack: ExitStack, report: Report) -> list[Disconnect]:
     if find_spec("playwright") is None:
         report.missing.append("Chromium, which `make bench-hops` drives where it is installed")
         return []
-    from tests.bench.chromium_ways import chromium_ways  # noqa: PLC0415  # needs its driver
+    from tests.bench.chromium_disconnects import (  # noqa: PLC0415  # needs its driver
+        chromium_disconnects,
+    )
 
-    return [Way(name, begin) for name, begin in chromium_ways(gateway, stack).items()]
+    return [Disconnect(name, begin) for name, begin in chromium_disconnects(gateway, stack).items()]
 
 
-def _plain_ways(plain: tuple[str, int]) -> list[Way]:
+def _plain_disconnects(plain: tuple[str, int]) -> list[Disconnect]:
     stream, unary = get(f"/stream/{UNFINDABLE}"), get(f"/unary/{UNFINDABLE}")
     return [
-        Way("plain route, StreamingResponse closed", _connection(plain, stream)),
-        Way("plain route, unary closed", _connection(plain, unary)),
+        Disconnect("plain route, StreamingResponse closed", _connection(plain, stream)),
+        Disconnect("plain route, unary closed", _connection(plain, unary)),
     ]
 
 
@@ -132,7 +135,7 @@ def _connection(address: tuple[str, int], request: bytes) -> Begin:
     return begin
 
 
-def _measure(server: ServerProcess, way: Way, *, counts: bool) -> None:
+def _measure(server: ServerProcess, disconnect: Disconnect, *, counts: bool) -> None:
     if way.leaked >= _ENOUGH_LEAKS:
         return
     active = server.metric("hashfinder_searches_active")

@@ -1,12 +1,11 @@
 """`make bench-kernel`: how many candidates a second each backend searches, beside OpenSSL.
 
-All rates are million candidates per second of CPU time on one thread. Everything is measured in
-turns, and the best turn of each counts: what others do on the machine slows down all alike, and the
-best turns are those that it slowed down least. Ratios are the medians of those within a turn.
-Hashcat is measured as well where it is installed, and where there are AVX-512 and a C compiler, how
-many vector operations the CPU does: the limit of the kernel.
+All rates are million candidates per second of CPU time on one thread. Backends are measured in
+turns and the best turn of each counts, since other load can only slow a turn down. Ratios are the
+medians of the ratios within a turn. Hashcat is measured where it is installed; where there are
+AVX-512 and a C compiler, so is the CPU's rate of vector operations, which bounds the kernel.
 
-Exit codes: 0; 1 where the default job misses the ratio that `--at-least` asks for.
+Exit codes: 0; 1 where the default job misses the ratio of `--at-least`.
 """
 
 import argparse
@@ -35,17 +34,17 @@ from tests.bench.results import OVER, SHORT
 SCHEMES = (kernel_jobs.DEFAULT, *kernel_jobs.jobs())
 CHUNK = 2**17
 CAPACITY = 1024
-"""Positions and hits of one scan, as the scheduler has them."""
+"""Positions and results of one scan, as the scheduler uses them."""
 LIMIT = "estimated limit with AVX-512"
 ONE_RATE = str(Path(__file__).with_name("one_rate.py"))
 PRINT_BACKENDS = "from hashfinder.kernel import *; print(*available_backends())"
 OPERATIONS = 646 / 16
-"""Vector operations for a candidate, counted in the machine code: see docs/kernel.md."""
+"""Vector operations per candidate, counted in the machine code: see docs/kernel.md."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of search. A '-' in a name, which no hash has, keeps it from ending."""
+    """A kind of search. A '-' in a name, which no hash contains, means that no result is ideal."""
 
     name: str
     distance: int
@@ -53,7 +52,7 @@ class Shape:
 
     @property
     def label(self) -> str:
-        """What a table calls it."""
+        """The label in tables."""
         return f"{self.name}, distance {self.distance}, {self.secret_length} bytes"
 
 
@@ -68,18 +67,18 @@ SHAPES = (
     Shape("abcdefghijklmn", 6),
     Shape("abcdefghijklmnopqrstu", 12),
     Shape("abcdefghijklmnopqrstuvwxyz0=", 16),
-    Shape("doctor", 4),  # dense: 27 % are hits
+    Shape("doctor", 4),  # dense: 27 % of the candidates are results
     Shape("a-", 1),  # dense: 59 %
     Shape("a-", 2),  # dense: all
 )
 
 
 def scan_rate(kernel: Kernel, query: Query, first: int, seconds: float) -> float:
-    """Return the candidates of `query`, from `first` on, searched in a second of CPU time."""
+    """Return the candidates of `query` searched per second of CPU time, starting at `first`."""
     scanner = kernel.prepare(query)
     chunk = CHUNK if kernel.backend != "python" else 512
     position = first
-    scanner.scan(first, first + 1, 0, CAPACITY)  # what is made once for a search is not measured
+    scanner.scan(first, first + 1, 0, CAPACITY)  # not measured: a search's set-up
     began = time.thread_time()
     while (elapsed := time.thread_time() - began) < seconds or position == first:
         stop = position + chunk
@@ -89,7 +88,7 @@ def scan_rate(kernel: Kernel, query: Query, first: int, seconds: float) -> float
 
 
 def cliffs(turns: int, seconds: float) -> dict[str, tuple[float, float, str]]:
-    """Return, for each kind of search, the slowest and the median of its rates, and which it is."""
+    """Return each kind's slowest rate, its median rate, and which job is the slowest."""
     kernel = load_kernel(available_backends()[0])
     found = {}
     for kind, members in kernel_jobs.kinds():
@@ -105,9 +104,9 @@ def cliffs(turns: int, seconds: float) -> dict[str, tuple[float, float, str]]:
 
 
 def against(revision: str, turns: int, seconds: float) -> dict[str, float]:
-    """Return the rate of the default job over that of an earlier version, for each backend in C.
+    """Return the default job's rate divided by that of an earlier version, for each backend in C.
 
-    Builds that version in a temporary folder. Both are measured in turns by the same program.
+    Builds that version in a temporary folder. One program measures both, in turns.
     """
     root = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +127,7 @@ def against(revision: str, turns: int, seconds: float) -> dict[str, float]:
 
 
 def _run_version(base: Path, *arguments: str) -> str:
-    """Run Python with the version of HashFinder in the folder `base`; return what it prints."""
+    """Run Python with the version of HashFinder in the folder `base`; return its output."""
     paths = os.pathsep.join(str(base / part / "src") for part in ("services/hashfinder", "proto"))
     environment = {**os.environ, "PYTHONPATH": paths}
     command = [sys.executable, *arguments]
@@ -138,18 +137,18 @@ def _run_version(base: Path, *arguments: str) -> str:
 
 
 def openssl_rate() -> float:
-    """Return the messages of 16 bytes that OpenSSL hashes in a second of CPU time."""
+    """Return how many messages of 16 bytes OpenSSL hashes in a second of CPU time."""
     command = ["openssl", "speed", "-seconds", "1", "-evp", "sha1", "-bytes", "16"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     found = re.search(r"(\d+) sha1(?: ops)?(?:'s)? in ([\d.]+)s", output)
     if not found:
-        message = f"openssl speed said something unexpected: {output}"
+        message = f"openssl speed printed no rate: {output}"
         raise RuntimeError(message)
     return int(found[1]) / float(found[2])
 
 
 def has_hashcat() -> bool:
-    """Return whether hashcat is there, and OpenCL for the CPU.
+    """Return whether hashcat and OpenCL for the CPU are installed.
 
     On Debian that is pocl-opencl-icd with ocl-icd-libopencl1.
     """
@@ -161,10 +160,11 @@ def has_hashcat() -> bool:
 
 
 def hashcat_rate() -> float:
-    """Return the candidates that hashcat hashes in a second of CPU time, without any score.
+    """Return how many candidates hashcat hashes in a second of CPU time, without a score.
 
-    It tries all strings of 8 small letters against a hash that none has, for a few seconds. Between
-    its first report and its last it neither compiles nor tunes.
+    It tries all strings of 8 small letters against a hash that none of them has, for a few seconds.
+    It compiles and tunes before its first report, so only the time between the first and the last
+    report counts.
     """
     command = ["hashcat", "-m", "100", "-a", "3", "-D", "1", "--force", "-O", "--runtime", "6"]
     command += ["--potfile-disable", "--self-test-disable", "--status", "--status-json"]
@@ -183,13 +183,13 @@ def hashcat_rate() -> float:
 
 
 def limit_rate(program: Path) -> float:
-    """Return how many candidates a second the CPU's vector units could do, busy all the time."""
+    """Return how many candidates a second fit the CPU's vector units if they are always busy."""
     output = subprocess.run([program], capture_output=True, text=True, check=True).stdout
     return float(output) / OPERATIONS
 
 
 def build_limit(folder: str) -> Path | None:
-    """Compile what `limit_rate` runs; return None without AVX-512 or a compiler."""
+    """Compile the program of `limit_rate`; return None without AVX-512 or a compiler."""
     compiler = shutil.which(os.environ.get("CC", "gcc"))
     if "native-avx512" not in available_backends() or compiler is None:
         return None
@@ -199,10 +199,10 @@ def build_limit(folder: str) -> Path | None:
 
 
 def scaling(turns: int, seconds: float) -> dict[str, list[float]]:
-    """Return how many times as much as one worker all cores do, by CPU time and by the clock.
+    """Return how many times the rate of one worker all cores reach, by CPU time and by the clock.
 
-    On a shared machine the clock tells of the neighbours; the rate for each second of CPU time,
-    times the workers, tells whether workers slow each other down.
+    On a shared machine the rate by the clock depends on other load. The rate per CPU second, times
+    the workers, shows whether workers slow each other down.
     """
     kernel = load_kernel(available_backends()[0])
     default = kernel_jobs.DEFAULT
@@ -231,7 +231,7 @@ def scaling(turns: int, seconds: float) -> dict[str, list[float]]:
 def rates(
     turns: int, seconds: float, limit: Path | None, report: Report
 ) -> dict[tuple[str, str], list[float]]:
-    """Return the rates of each job and backend, and of other programs, a number for each turn."""
+    """Return the rates of each job and backend, and of other programs, one value per turn."""
     jobs: dict[tuple[str, str], Callable[[], float]] = {}
     for backend in available_backends():
         kernel = load_kernel(backend)
@@ -265,7 +265,7 @@ def rates(
 
 
 def measure(report: Report, arguments: argparse.Namespace) -> None:
-    """Measure all that the command line asks for."""
+    """Measure everything that the command line asks for."""
     turns, seconds = arguments.turns, arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
         found = rates(turns, seconds, build_limit(folder), report)
@@ -288,7 +288,7 @@ def measure(report: Report, arguments: argparse.Namespace) -> None:
 
 
 def _measure_on_request(report: Report, arguments: argparse.Namespace) -> None:
-    """Measure what takes minutes more, and hold the ratio against what is asked for."""
+    """Measure what takes minutes longer, and compare the ratio with --at-least."""
     turns, seconds, fastest = arguments.turns, arguments.seconds, available_backends()[0]
     if arguments.cliffs:
         for kind, (low, middle, label) in cliffs(turns, seconds).items():

@@ -1,11 +1,11 @@
 """`make bench-scale`: one search over 1, 2, 4 and 8 servers of one worker each, and over thousands.
 
-The servers search the same ranges, in turns. With fewer cores than servers they cannot be faster
-together by the clock, so that the speed-up is one of CPU time: the CPU seconds that the lone server
-takes, over those of the busiest. It is what as many machines gain. Then a search with a match in
-its first range: from the end of that one until all others have stopped, by the servers' own
-account. Then what an RPC and a message cost the client, `AsyncFinder`, and a simulation of fleets
-that is made of these figures.
+The servers search the same ranges, in turns. With fewer cores than servers they are not faster by
+the clock, so the speed-up is computed from CPU time: the CPU seconds of the lone server divided by
+those of the busiest server. As many machines would gain as much. Then a search with a match in its
+first range: the time from the end of that range until all other ranges have stopped, by the
+servers' own records. Then the client's cost (`AsyncFinder`) of an RPC and of a message, and a
+simulation of larger fleets from these figures.
 
 Exit codes: 0; 1 where the speed-up over 8 servers is below --at-least.
 """
@@ -38,17 +38,17 @@ from tests.integration.replicas import NAME, NameServer
 
 SERVERS = (1, 2, 4, 8)
 RANGES = 128
-"""Of the measured search: so many that one more or less for a server hardly counts."""
+"""Ranges of the measured search: enough that one more or less on a server hardly matters."""
 SMALL_RANGES = 600
-"""Of the search that measures what an RPC costs."""
+"""Ranges of the search that measures the cost of an RPC."""
 WIDTH = 128
-"""Of the search that measures what a progress message and a cancel cost."""
+"""Ranges of the search that measures the cost of a progress message and of a cancel."""
 MESSAGE_SECONDS = 2.0
 MATCH = 2**44
-"""Roughly where the searched matches are."""
+"""Roughly where the matches are."""
 FLEETS = (10, 100, 1000, 10_000)
 RANGES_EACH = 20
-"""Of a simulated search, for each server: some ten minutes."""
+"""Ranges per server of a simulated search: about ten minutes."""
 FAN_OUT = 32
 """Of the simulated tree."""
 DRAWS = 5
@@ -62,13 +62,13 @@ class Servers:
     processes: list[DesignProcess]
 
     async def snapshots(self) -> list[dict[str, Any]]:
-        """Return each server's account of itself."""
+        """Return a snapshot of each server."""
         return [await process.snapshot() for process in self.processes]
 
 
 @asynccontextmanager
 async def running(number: int) -> AsyncIterator[Servers]:
-    """Run so many servers of one worker each."""
+    """Run `number` servers of one worker each."""
     names, port = NameServer(), "0"
     async with AsyncExitStack() as stack:
         stack.enter_context(names.serving())
@@ -83,7 +83,7 @@ async def running(number: int) -> AsyncIterator[Servers]:
 
 
 async def searched(servers: Servers, hashes: int, ranges: int, width: int) -> list[float]:
-    """Search so many hashes, without a match; return the CPU seconds of each server."""
+    """Search `hashes` hashes without a match; return the CPU seconds of each server."""
     query = Query("hashfinderhashfinder", maximum_hashes=hashes)
     before = await servers.snapshots()
     with patch("hashfinder_client.settings.DEFAULT_RANGE_SIZE", -(-hashes // ranges)):
@@ -95,9 +95,9 @@ async def searched(servers: Servers, hashes: int, ranges: int, width: int) -> li
 
 
 async def stopped(servers: Servers, width: int, rate: float, number: int) -> list[float] | None:
-    """Return the seconds from the first match until each server was free, but the one that has it.
+    """Return the seconds from the first match until each other server has stopped.
 
-    None where the match came before all ranges were under way. `number` chooses the match.
+    None where the match came before all ranges had started. `number` selects the match.
     """
     match = MATCH + number * 2**32
     digest = hashlib.sha1(Keyspace().secret_at(match), usedforsecurity=False).digest()
@@ -119,7 +119,7 @@ async def stopped(servers: Servers, width: int, rate: float, number: int) -> lis
 
 
 async def client_costs(servers: Servers) -> dict[str, float]:
-    """Return the CPU seconds of the client for an RPC, a progress message, and a cancel."""
+    """Return the client's CPU seconds for an RPC, a progress message, and a cancel."""
     began = time.process_time()
     await searched(servers, SMALL_RANGES * 20_000, SMALL_RANGES, 8)
     rpc = (time.process_time() - began) / SMALL_RANGES
@@ -199,7 +199,7 @@ def _report(
 
 
 def simulate(report: Report, costs: Costs, range_seconds: float, seed: int) -> None:
-    """Add rows on fleets of servers that are simulated."""
+    """Add rows about simulated fleets of servers."""
     print(f"The seed of the simulation is {seed}", file=sys.stderr)
     for servers in FLEETS:
         source, who = random.Random(seed), _named(servers)  # noqa: S311  # no secrets

@@ -1,7 +1,7 @@
-"""`make bench-security`: what TLS and identities cost beside plain text, how exact weights are.
+"""`make bench-security`: the cost of TLS and identities, and how exactly weights divide the work.
 
-The servers run side by side, and take turns in short rounds, so that other work on the machine
-falls on all of them. A ratio is the median over the rounds.
+The servers run side by side and take turns in short rounds, so that other load on the machine
+affects all of them. A ratio is the median over the rounds.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class Case(NamedTuple):
-    """A server, and how a client comes to it."""
+    """A server, and how a client connects to it."""
 
     server: ServerProcess
     credentials: grpc.ChannelCredentials | None
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
     @contextmanager
     def stub(self) -> Iterator[HashFinderStub]:
-        """Yield a stub on a connection of its own."""
+        """Yield a stub on its own connection."""
         options = [("grpc.use_local_subchannel_pool", 1)]
         address = self.server.address
         with (
@@ -62,7 +62,7 @@ def bearer(name: str) -> Metadata:
 
 
 def write_files(folder: Path) -> tuple[str, ...]:
-    """Write tokens, a thousand of them, and a policy; return the flags for both."""
+    """Write a token file with a thousand tokens and a policy; return the flags for both."""
     names = [*WEIGHTS, *(f"other-{n}" for n in range(1000))]
     lines = [f"{name} {hashlib.sha256(token_of(name).encode()).hexdigest()}\n" for name in names]
     (folder / "tokens").write_text("".join(lines))
@@ -104,7 +104,7 @@ def cases() -> Iterator[dict[str, Case]]:
 
 
 def unary(stub: HashFinderStub, metadata: Metadata, number: int) -> float:
-    """Return the seconds of an RPC that finds at once, one after the other on one connection."""
+    """Return the seconds per RPC of short searches, one after another on one connection."""
     began = time.perf_counter()
     for _ in range(number):
         stub.Find(QUICK, metadata=metadata)
@@ -112,7 +112,7 @@ def unary(stub: HashFinderStub, metadata: Metadata, number: int) -> float:
 
 
 def streamed(stub: HashFinderStub, metadata: Metadata, number: int) -> float:
-    """Return the seconds of a message of a stream that is read as fast as it comes."""
+    """Return the seconds per message of a stream that is read as fast as it arrives."""
     call = stub.FindRange(DENSE, metadata=metadata)
     next(call)
     began = time.perf_counter()
@@ -124,7 +124,7 @@ def streamed(stub: HashFinderStub, metadata: Metadata, number: int) -> float:
 
 
 def connected(case: Case, number: int) -> float:
-    """Return the seconds of a new connection with one RPC."""
+    """Return the seconds for a new connection with one RPC."""
     began = time.perf_counter()
     for _ in range(number):
         with case.stub() as stub:
@@ -159,7 +159,7 @@ def costs(report: Report, rounds: int) -> None:
 
 
 def shares(report: Report, seconds: float) -> None:
-    """Measure how far what clients of the weights 1, 2 and 4 have of the work is off these."""
+    """Measure how far the work of clients of the weights 1, 2 and 4 deviates from these weights."""
     request = HashNameRequest()
     request.CopyFrom(HOPELESS)
     request.progress_interval.FromMilliseconds(100)
@@ -194,7 +194,7 @@ def _read(call: Any, reports: list[tuple[float, int]]) -> None:  # noqa: ANN401 
 
 
 def _rate(reports: list[tuple[float, int]], seconds: float) -> float:
-    """Return the rate over so many seconds of the server's clock, the first two left out."""
+    """Return the hash rate over `seconds` of the server's clock, without the first two seconds."""
     first = next(each for each in reports if each[0] >= 2)
     last = next(each for each in reports if each[0] >= first[0] + seconds)
     return (last[1] - first[1]) / (last[0] - first[0])

@@ -1,10 +1,10 @@
-"""`make bench-small`: how fast small searches are, and what a server takes.
+"""`make bench-small`: how fast small searches are, and what resources a server uses.
 
 Searches that end within some hundred hashes, 32 at once over 4 connections, in turns with a
-grpc.aio server whose handler does nothing: what counts is the ratio, by the clock and by the CPU
-time of the servers, which others on the machine disturb less. Then the latency of one such search
-at a time, in turns on an idle server and beside dense streams of another client. Then memory,
-start, drain and idle CPU. The load is made by ghz where it is installed
+grpc.aio server whose handler does nothing. The ratio of the two counts, by the clock and by the CPU
+time of the servers, which other load disturbs less. Then the latency of single searches, in turns
+on an idle server and beside dense streams of another client. Then memory, start, drain, idle CPU.
+The load comes from ghz where it is installed
 (`go install github.com/bojand/ghz/cmd/ghz@v0.121.0`), else in Python.
 
 Exit codes: 0; 1 where the ratio is below --at-least.
@@ -38,11 +38,11 @@ class Plan:
 
     rounds: int
     seconds: float
-    """Of load, for each server in a round."""
+    """Of load, per server and round."""
     calls: int
-    """In each part of a round of latencies."""
+    """Per part of a latency round."""
     streams: int
-    """Dense ones of the other client."""
+    """The other client's dense streams."""
     sizes: Sizes
 
 
@@ -81,14 +81,14 @@ def measure(report: Report, arguments: argparse.Namespace) -> None:
 
 
 def _turn(address: str, process: int, seconds: float) -> tuple[float, float]:
-    """Return the RPCs a second, and the microseconds of CPU of the server for each."""
+    """Return the RPCs per second, and the server's CPU microseconds per RPC."""
     cpu = cpu_seconds(process)
     rate = small_load.rate(address, seconds)
     return rate, 1e6 * (cpu_seconds(process) - cpu) / (rate * seconds)
 
 
 def _latencies(server: ServerProcess, plan: Plan) -> tuple[float, float]:
-    """Return the median milliseconds of a search: on an idle server, then beside streams."""
+    """Return the median milliseconds of a search on an idle server, then beside dense streams."""
     with server.stub() as stub:
         idle = _median_ms(stub, plan.calls)
         with crowd(server.address, "dense", plan.streams):

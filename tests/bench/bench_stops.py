@@ -1,10 +1,10 @@
-"""`make bench-stops`: what happens after a cancel, and who gets the CPU, against two usual designs.
+"""`make bench-stops`: how fast a cancel frees the CPU, how fairly it is shared, in three designs.
 
-A cancel is over when handler and last scan have ended. The hash rate is for each CPU second of the
-whole process, against the bare kernel just before. The figures of a design compare with those of
-the others in the same run alone.
+A cancel is complete when the handler and the last scan have ended. The hash rate is per CPU second
+of the whole process, divided by the bare kernel's rate just before. Compare the designs' figures
+only within one run.
 
-Exit codes: 0; 1 where a search of ours did not stop, or left something behind.
+Exit codes: 0; 1 where one of our searches did not stop or left something behind.
 """
 
 import argparse
@@ -23,7 +23,7 @@ OURS = "fair-chunks"
 DESIGNS = (OURS, "thread-per-rpc", "to-thread")
 BARE_SECONDS = 0.5
 STORMS = 4
-"""Of ours: so many that the 99th percentile for health is not its worst answer."""
+"""For HashFinder: enough samples that the 99th percentile of health is not the worst answer."""
 CELL = (
     ("cancel to free, p50", "ms", Better.LOWER, "free_p50"),
     ("cancel to free, p99", "ms", Better.LOWER, "free_p99"),
@@ -54,7 +54,7 @@ def _add(
     columns: tuple[tuple[str, str, Better, str], ...],
     measured: Cell | Storm,
 ) -> None:
-    """Add a row for each of the columns, which name what is `measured`."""
+    """Add a row for each column of `measured`."""
     for name, unit, better, attribute in columns:
         values = getattr(measured, attribute)
         its = better if design == OURS else Better.NEITHER

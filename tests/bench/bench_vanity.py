@@ -1,15 +1,15 @@
 """`make bench-vanity`: a vanity commit, beside lucky-commit and by the clock.
 
-First the CPU seconds for 2^28 hashes. `lucky_commit --benchmark` hashes a commit of its own that
-often and finds nothing. A server does the same with the same commit, in each kernel, and with a
-message that makes five blocks of each candidate (free bytes in a header; lucky-commit's are always
-at the end of the message, so that its time stays). The CPU is that of the server. All are measured
-one after another, several times; the least of each counts, since other programs only add to it.
+First the CPU seconds for 2^28 hashes. `lucky_commit --benchmark` hashes its own commit that often
+and finds nothing. A server hashes the same commit as often, with each kernel, and then with a
+message that makes each candidate five blocks long (the free bytes are in a header; lucky-commit's
+are always at the end of the message, so its time stays the same). All cases are measured one after
+another, several times. The least time of each counts, since other programs can only add to it.
 
-Then the wall time of `hashfinder git-vanity` for seven hex digits, program start included, on a
-server that runs and with a private one.
+Then the wall time of `hashfinder git-vanity` for seven hex digits, the program's start included,
+on a running server and on a private one.
 
-Exit codes: 0; 1 where a ratio or the time is worse than its target.
+Exit codes: 0; 1 where a ratio or the time misses its target.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from tests.integration.server_process import ServerProcess, run_server
 
 HASHES = 2**28
 HOPELESS = "0" * 10
-"""Not found in 2^28 hashes, but for a chance of 1 in 4096."""
+"""Not found in 2^28 hashes, except with a chance of 1 in 4096."""
 COMMIT = b"""\
 tree 6f4e79123e206448f80ec73b9a53e07eb0784fef
 author Foo Bar <foo@example.com> 1611912738 -0500
@@ -43,20 +43,20 @@ committer Foo Bar <foo@example.com> 1611912738 -0500
 
 Test commit for benchmarking performance changes
 """
-"""The one of `lucky_commit --benchmark`, version 2.2.5."""
+"""The commit of `lucky_commit --benchmark`, version 2.2.5."""
 LONG_MESSAGE = b"x" * 69 + b"\n"
 BLOCKS = 5
 DIGITS = 7
 LUCKY, AVX2, FIVE = "lucky-commit", "native-avx2", "five blocks"
 RUNNING, PRIVATE = "a server that runs", "a private server"
 TARGETS = {"avx512": 10.0, "native-avx2sha": 4.0, AVX2: 4.0, FIVE: 2.5}
-"""How many times fewer CPU seconds."""
+"""How many times fewer CPU seconds than lucky-commit."""
 MOST_SECONDS = 1.0
-"""The median of the wall time on a server that runs."""
+"""The target for the median of the wall time on a running server, in seconds."""
 
 
 def lucky_commit(program: str) -> Callable[[], float]:
-    """Return what runs its benchmark and returns the CPU seconds."""
+    """Return a function that runs lucky-commit's benchmark and returns its CPU seconds."""
 
     def run() -> float:
         before = os.times()
@@ -69,7 +69,7 @@ def lucky_commit(program: str) -> Callable[[], float]:
 
 
 def ours(server: ServerProcess, template: Template) -> Callable[[], float]:
-    """Return what searches as many positions of `template` and returns the server's CPU seconds."""
+    """Return a function that searches as many positions and returns the server's CPU seconds."""
     query = Query(
         HOPELESS,
         maximum_hashes=HASHES,
@@ -93,7 +93,7 @@ def ours(server: ServerProcess, template: Template) -> Callable[[], float]:
 
 
 def five_blocks() -> Template:
-    """Return the same commit with a longer message, behind free bytes in a header."""
+    """Return the same commit with a longer message behind the free bytes in a header."""
     message = Commit.parse(COMMIT)
     while (template := message.template(Place.HEADER)).blocks < BLOCKS:
         message = Commit(message.headers, message.message + LONG_MESSAGE)
@@ -101,7 +101,7 @@ def five_blocks() -> Template:
 
 
 def wall_times(server: ServerProcess, runs: int, seed: int) -> dict[str, list[float]]:
-    """Return the wall seconds of as many commits for seven digits each, by where they search."""
+    """Return the wall seconds of `runs` commits for seven digits each, on each kind of server."""
     source = random.Random(seed)  # noqa: S311  # patterns, no secrets
     with tempfile.TemporaryDirectory() as folder:
         git = ["git", "-C", folder, "-c", "user.name=A", "-c", "user.email=a@example.org"]
@@ -123,7 +123,7 @@ def wall_times(server: ServerProcess, runs: int, seed: int) -> dict[str, list[fl
 
 
 def measure(report: Report, arguments: argparse.Namespace) -> None:
-    """Measure all, and hold it against the targets."""
+    """Measure everything and compare it with the targets."""
     template = Commit.parse(COMMIT).template()
     cpu: dict[str, list[float]] = {}
     with ExitStack() as stack:
@@ -149,7 +149,7 @@ def measure(report: Report, arguments: argparse.Namespace) -> None:
 
 
 def _report_cpu(report: Report, cpu: dict[str, list[float]]) -> None:
-    """Note the CPU seconds, and how many times lucky-commit's are ours, which has a target."""
+    """Add the CPU seconds, and the ratio to lucky-commit's, which has a target."""
     for what, seconds in cpu.items():
         better = Better.NEITHER if what == LUCKY else Better.LOWER
         report.add("2^28 hashes of a commit", what, "CPU s", better, *seconds, best=True)

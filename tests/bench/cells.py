@@ -1,4 +1,4 @@
-"""The measurements: one design under one load, and one design in a storm."""
+"""The measurements: one design under one steady load, and one design in a storm."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from tests.bench.rows import percentile
 
 _OPEN_SECONDS = 6.0
 _STORM_SECONDS = 15.0
-"""How long searches have to begin before the measurement starts without them."""
+"""The longest wait for searches to begin; the measurement then starts without the rest."""
 _FREE_SECONDS = 3.0
-"""How long a cancelled search is watched."""
+"""How long to wait for a cancelled search to be free, in seconds."""
 _NOT_FREE = 1000 * _FREE_SECONDS
-"""What one counts with that is not free by then."""
+"""The milliseconds recorded for a search that is not free by then."""
 _LAST_SCAN_SECONDS = 0.05
 _MESSAGES_PER_SECOND = 64
 _CANCEL_PERIOD_SECONDS = 0.06
@@ -36,22 +36,22 @@ class Cell:
     """One design under one load. Latencies in milliseconds."""
 
     begun: int
-    """How many searches the server had begun when the window began."""
+    """How many searches the server had begun at the start of the window."""
     jain: float
-    """Jain's index over the clients' hashes, as their progress messages tell."""
+    """Jain's index over the clients' hashes, computed from their progress messages."""
     stuck: int
-    """How many of the cancelled searches were not free within the time they were watched."""
+    """How many cancelled searches were not free within the waiting time."""
     free_p50: float
     free_p99: float
-    """From the client's cancel to the end of handler and last scan."""
+    """From the client's cancel to the end of the handler and the last scan."""
     health_p50: float
     health_p99: float
     rate: float
     """Million hashes a second."""
     rate_per_cpu: float
-    """Million hashes a CPU second of the server's process, all its work included."""
+    """Million hashes per CPU second of the server's process, including all its other work."""
     kernel_share: float
-    """The part of that CPU time which is the kernel's."""
+    """The part of that CPU time spent in the kernel."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,20 @@ class Storm:
     """Many searches opened, then all cancelled. Times in milliseconds, memory in MiB."""
 
     begun: list[int]
-    """How many the server had begun when all were cancelled, by storm."""
+    """How many searches the server had begun when all were cancelled, for each storm."""
     all_free_after: list[float]
-    """The slowest one, by storm."""
+    """The time of the slowest search, for each storm."""
     free_p50: float
     free_p99: float
     health_p50: float
     health_p99: float
     left: int
-    """How many searches still run at the end, or tasks or threads are left of them."""
+    """How many searches still run at the end, or how many tasks or threads are left."""
     most_rss: int
 
 
 def unequal(searches: int) -> list[int]:
-    """Divide searches among up to four clients, as unevenly as 1 to 8 to 64 to the rest."""
+    """Divide searches among up to four clients unevenly: 1, 8, 64 and the rest."""
     parts = [part for part in (1, 8, 64) if 2 * part < searches]
     return [*parts, searches - sum(parts)]
 
@@ -84,9 +84,9 @@ def jain(shares: Sequence[float]) -> float:
 
 
 async def measure_cell(design: str, searches: int, times: Times) -> Cell:
-    """Load a fresh server of a design, watch it for a while, then cancel one search at a time."""
+    """Load a new server of a design, measure for a while, then cancel one search at a time."""
     counts = unequal(searches)
-    # Few enough messages a second not to be the load themselves; two or more for each search.
+    # Few messages a second, so that they are not the load, but at least two for each search.
     progress_seconds = max(times.window / 5, searches / _MESSAGES_PER_SECOND)
     window = max(times.window, 2.5 * progress_seconds)
     async with serving(design) as server:
@@ -98,7 +98,7 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         begin = await server.snapshot()
         await asyncio.sleep(window)
         end = await server.snapshot()
-        told = [
+        reported = [
             sum(search.hashes_between(begin["wall"], end["wall"]) for search in client)
             for client in clients.searches
         ]
@@ -106,7 +106,7 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
             sum(end["hashes"].get(s.name, 0) - begin["hashes"].get(s.name, 0) for s in client)
             for client in clients.searches
         ]
-        # Afterwards: forty checks a second cost a server in Python a few parts of a hundred.
+        # After the window, because forty checks a second take some percent of a server in Python.
         async with health_probed(server.address) as health:
             cancelled = await _cancel_in_turn(clients, times.cancels, progress_seconds)
             names = {search.name for search in cancelled}
@@ -121,7 +121,7 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
     latencies = [1000 * seconds for _, seconds in health]
     return Cell(
         begun=begin["begun"],
-        jain=jain(told),
+        jain=jain(reported),
         stuck=sum(ms >= _NOT_FREE for ms in free),
         free_p50=percentile(free, 50),
         free_p99=percentile(free, 99),
@@ -134,7 +134,7 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
 
 
 async def measure_storm(design: str, searches: int, storms: int) -> Storm:
-    """Open many searches at once and cancel all, several times; watch health and what is left."""
+    """Open many searches and cancel all at once, several times; measure health and leftovers."""
     free: list[float] = []
     last: list[float] = []
     begun: list[int] = []
@@ -178,7 +178,7 @@ def _begun(searches: int, now: dict[str, Any]) -> bool:
 async def _cancel_in_turn(
     clients: Clients, count: int, progress_seconds: float
 ) -> list[OpenSearch]:
-    """Cancel `count` searches, each client's oldest in turn; another takes the place of each."""
+    """Cancel `count` searches, each client's oldest in turn, and replace each with a new one."""
     cancelled = []
     for client in islice(cycle(range(len(clients.searches))), count):
         cancelled.append(clients.replace_oldest(client, progress_seconds))
@@ -187,7 +187,7 @@ async def _cancel_in_turn(
 
 
 async def _free_milliseconds(server: DesignProcess, cancelled: list[OpenSearch]) -> list[float]:
-    """Return after how long each cancelled search was free; those never begun are left out."""
+    """Return how long each cancelled search took to be free, without those that never began."""
     await asyncio.sleep(_LAST_SCAN_SECONDS)
     after = await server.snapshot()
     free = []

@@ -1,8 +1,8 @@
-"""What became worse between two runs, beyond what noise explains.
+"""Find the figures that became worse between two runs by more than noise explains.
 
-Ratios compare between machines; times and rates only where the CPU is the same. A figure is worse
-when it changed by more than the spread of its turns in both runs, and the part of the machine that
-others used during either, together: with half of a machine, an RPC takes twice as long.
+Ratios compare between machines; times and rates only on the same CPU. A figure is worse when it
+changed by more than the spread of its turns in both runs plus the share of the machine that other
+load used in either run: with half of a machine, an RPC takes twice as long.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from tests.bench.rows import RATIO, Better, Report, Row, number
 
 LEAST = 0.05
-"""The change that is never called worse."""
+"""A change below this is never reported."""
 SINGLE = 0.25
-"""The spread that is assumed of a figure that was measured once, a 99th percentile, say."""
+"""The spread assumed for a figure that was measured once, such as a 99th percentile."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Change:
     factor: float
     """How many times worse."""
     tolerance: float
-    """By how many times it may be worse for noise alone: 1.2 for a fifth."""
+    """The factor that noise alone explains: 1.2 for a fifth."""
 
     def __str__(self) -> str:
-        """Return a line for a person."""
+        """Return a line for the summary."""
         its = f"{self.part}: {self.now.name}, {self.now.subject}"
         values = f"{number(self.before.value)} → {number(self.now.value)} {self.now.unit}"
         return (
@@ -38,7 +38,7 @@ class Change:
 
 
 def worse(before: Iterable[Report], now: Iterable[Report]) -> list[Change]:
-    """Return what became worse: ratios first, then the rest, the worst first."""
+    """Return what became worse: ratios first, then other units, the largest change first."""
     earlier = {report.part: report for report in before}
     changes = [
         change
@@ -63,7 +63,7 @@ def _changes(before: Report, now: Report) -> Iterable[Change]:
 
 
 def _times_worse(before: Row, now: Row) -> float:
-    """Return how many times worse it is; infinity where it was nothing and is something."""
+    """Return the factor by which it is worse; infinity where it was zero and no longer is."""
     small, large = before.value, now.value
     if now.better is Better.HIGHER:
         small, large = large, small

@@ -1,4 +1,4 @@
-"""The measurement of delivery: one client's stream of results beside many of another client."""
+"""Measure delivery: one client's stream of results beside many streams of another client."""
 
 import asyncio
 import time
@@ -15,19 +15,19 @@ from tests.integration.server.crowd import DENSE, crowd
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a stream of results gets beside others. Rates in results a second."""
+    """What a stream of results gets beside others. Rates in results per second."""
 
     beside_one: float
     beside_many: float
 
     @property
     def kept(self) -> float:
-        """The part that the stream keeps."""
+        """The part of its rate that the stream keeps."""
         return self.beside_many / self.beside_one
 
 
 async def measure_delivery(design: str, streams: int, seconds: float) -> Delivery:
-    """Read a stream in which every candidate is a result, beside 1 and beside `streams` others."""
+    """Read a stream where every candidate is a result, beside 1 and beside `streams` others."""
     async with serving(design) as server:
         beside_one = await asyncio.to_thread(_rate, server.address, 1, seconds)
         beside_many = await asyncio.to_thread(_rate, server.address, streams, seconds)

@@ -1,7 +1,7 @@
 """A server of one design: `python -m tests.bench.design_server DESIGN [FLAG VALUE]...`.
 
-It prints its address, then answers every line on stdin with its ledger's counts or a snapshot, as
-the line asks, in JSON. It ends when stdin does.
+It prints its address. It then answers each line on stdin with a line of JSON: counts or a full
+snapshot of its recorder, as the line asks. It ends when stdin does.
 """
 
 import asyncio
@@ -21,62 +21,62 @@ from hashfinder.transport.adapt import RpcContext
 from hashfinder.transport.servicer import SearchServicer
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.bench.baselines import MAXIMUM_HASHES, start_thread_per_rpc, start_to_thread
-from tests.bench.ledger import AccountedKernel, Ledger
+from tests.bench.recorder import RecordedKernel, SearchRecorder
 
 FLAGS = {
     "--port": 0,
     "--metrics-port": 0,
-    "--client-identity": "connection",  # on loopback, all clients have one address
+    "--client-identity": "connection",  # on loopback, all clients have the same address
     "--maximum-hashes": MAXIMUM_HASHES,
     "--maximum-searches": 10_000,
     "--maximum-searches-per-client": 10_000,
 }
 
 
-async def serve_fair_chunks(kernel: Kernel, ledger: Ledger) -> None:
-    """Serve the real application, its handler and its kernel being accounted for."""
+async def serve_fair_chunks(kernel: Kernel, recorder: SearchRecorder) -> None:
+    """Serve the real application, with a recorder in its handler and kernel."""
 
-    class AccountedServicer(SearchServicer):
+    class RecordedServicer(SearchServicer):
         async def FindRange(  # type: ignore[override]  # as in SearchServicer
             self, request: HashNameRequest, context: RpcContext
         ) -> None:
-            with ledger.handling(request.desired_name):
+            with recorder.handling(request.desired_name):
                 await super().FindRange(request, context)
 
     given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     flags = [str(word) for flag in {**FLAGS, **given}.items() for word in flag]
-    with patch("hashfinder.app.SearchServicer", AccountedServicer):
+    with patch("hashfinder.app.SearchServicer", RecordedServicer):
         application = Application(load_settings(flags), kernel)
     await application.start()
-    _answer(ledger, application.address, asyncio.get_running_loop())
+    _answer(recorder, application.address, asyncio.get_running_loop())
     await application.lifecycle.run()
 
 
-async def serve_to_thread(kernel: Kernel, ledger: Ledger) -> None:
-    """Serve aio with `asyncio.to_thread`."""
-    server, address = await start_to_thread(kernel, ledger)
-    _answer(ledger, address, asyncio.get_running_loop())
+async def serve_to_thread(kernel: Kernel, recorder: SearchRecorder) -> None:
+    """Serve with grpc.aio and `asyncio.to_thread`."""
+    server, address = await start_to_thread(kernel, recorder)
+    _answer(recorder, address, asyncio.get_running_loop())
     await server.wait_for_termination()
 
 
-def serve_thread_per_rpc(kernel: Kernel, ledger: Ledger) -> None:
+def serve_thread_per_rpc(kernel: Kernel, recorder: SearchRecorder) -> None:
     """Serve with one thread for each RPC."""
-    server, address = start_thread_per_rpc(kernel, ledger)
-    _answer(ledger, address)
+    server, address = start_thread_per_rpc(kernel, recorder)
+    _answer(recorder, address)
     server.wait_for_termination()
 
 
-def _answer(ledger: Ledger, address: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
-    """Print the address; answer questions from a thread of its own."""
+def _answer(recorder: SearchRecorder, address: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    """Print the address; answer the questions on stdin from a separate thread."""
 
     def answer() -> None:
         print(address, flush=True)  # the protocol
         for question in sys.stdin:
             if question.strip() == "counts":
-                reply = ledger.counts()
+                reply = recorder.counts()
             else:
                 tasks = len(asyncio.all_tasks(loop)) if loop else 0
-                reply = {**ledger.snapshot(), "tasks": tasks}
+                reply = {**recorder.snapshot(), "tasks": tasks}
             print(json.dumps(reply), flush=True)
         os._exit(0)
 
@@ -85,17 +85,17 @@ def _answer(ledger: Ledger, address: str, loop: asyncio.AbstractEventLoop | None
 
 def main() -> None:
     """Serve the design that the first argument names."""
-    ledger = Ledger()
-    kernel = AccountedKernel(load_kernel(), ledger)
-    tune_interpreter()  # for all, since `hashfinder` has it
+    recorder = SearchRecorder()
+    kernel = RecordedKernel(load_kernel(), recorder)
+    tune_interpreter()  # in every design, since `hashfinder` does it
     configure_logging(LogFormat.JSON, "info")
     match sys.argv[1]:
         case "fair-chunks":
-            run(serve_fair_chunks(kernel, ledger))
+            run(serve_fair_chunks(kernel, recorder))
         case "thread-per-rpc":
-            serve_thread_per_rpc(kernel, ledger)
+            serve_thread_per_rpc(kernel, recorder)
         case "to-thread":
-            asyncio.run(serve_to_thread(kernel, ledger))
+            asyncio.run(serve_to_thread(kernel, recorder))
         case unknown:
             sys.exit(f"no such design: {unknown}")
 

@@ -1,6 +1,6 @@
 """A grpc.aio server whose `Find` does nothing: `python -m tests.bench.empty_server`.
 
-What gRPC for Python itself costs. It prints its address and ends when stdin does.
+It measures what gRPC for Python itself costs. It prints its address and ends when stdin does.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ class Empty(HashFinderServicer):
     """Answers every request with an empty message."""
 
     async def Find(self, request: HashNameRequest, context: object) -> HashNameResponse:
-        """Answer."""
+        """Return an empty message."""
         del request, context
         return HashNameResponse()
 

@@ -1,4 +1,4 @@
-"""What a server takes: memory by search and connection, start, drain, the CPU of an idle one."""
+"""A server's resources: memory per search and connection, start, drain, CPU of an idle server."""
 
 import asyncio
 import shutil
@@ -15,7 +15,7 @@ import grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-from tests.bench.ledger import resident_bytes
+from tests.bench.recorder import resident_bytes
 from tests.bench.machine import cpu_seconds
 from tests.bench.report import Better, Report
 from tests.http2 import Connection
@@ -30,14 +30,14 @@ BUDGETS = {
     "CPU time of a server that nobody calls, a second": 5.0,
     "wake-ups of a server that nobody calls": 50.0,
 }
-"""In the units of the rows; operations.md promises them."""
+"""In the units of the rows; docs/operations.md promises these budgets."""
 _HOPELESS = HashNameRequest(desired_name="hopelesshopeless")
 _CHANNELS = 16
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is opened, and for how long an idle server is watched."""
+    """How many searches and connections are opened, and for how long an idle server is measured."""
 
     starts: int
     searches: int
@@ -46,15 +46,15 @@ class Sizes:
 
 
 def measure_footprint(report: Report, sizes: Sizes) -> None:
-    """Start servers, fill one, and stop one while it is full; hold all to the budgets."""
+    """Start servers, fill one, stop one while it is full; compare all figures with the budgets."""
     seconds, cpu = zip(*(_start() for _ in range(sizes.starts)), strict=True)
     report.add("from the command to `serving`", "server", "s", Better.LOWER, *seconds)
     _add(report, "CPU time from the command to `serving`", "s", *cpu)
-    # By address, all searches of this machine would be one client's: more than it may have.
+    # Identified by address, all searches of this machine would be one client's, above its limit.
     with run_server("--client-identity", "connection") as server:
         process = server.process.pid
         _add(report, "memory after the start", "MiB", resident_bytes(process) / 2**20)
-        # The first ones also bring what is made once, whatever the number.
+        # The first batch also allocates what is needed only once, whatever the number.
         _connections(server, 10)
         connection = _connections(server, sizes.connections) / sizes.connections
         _add(report, "memory for an open connection", "KiB", connection / 2**10)
@@ -76,7 +76,7 @@ def measure_footprint(report: Report, sizes: Sizes) -> None:
 
 
 def _add(report: Report, name: str, unit: str, *values: float) -> None:
-    """Note what has a budget."""
+    """Add a figure that has a budget."""
     report.add(name, "server", unit, Better.LOWER, *values)
     report.add(name, "budget", unit, Better.NEITHER, BUDGETS[name])
     if (taken := report.named(name)["server"].value) > BUDGETS[name]:
@@ -90,7 +90,7 @@ def _start() -> tuple[float, float]:
 
 
 def _connections(server: ServerProcess, number: int) -> int:
-    """Return by how many bytes so many connections make a server grow."""
+    """Return by how many bytes `number` connections make a server grow."""
     before = resident_bytes(server.process.pid)
     with ExitStack() as stack:
         for _ in range(number):
@@ -103,7 +103,7 @@ def _connections(server: ServerProcess, number: int) -> int:
 async def _open_searches(
     server: ServerProcess, number: int
 ) -> AsyncIterator[tuple[int, list[Any]]]:
-    """Open so many searches; yield by how many bytes they make a server grow, and their calls."""
+    """Open `number` searches; yield by how many bytes they make a server grow, and their calls."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [
         grpc.aio.insecure_channel(server.address, options=options) for _ in range(_CHANNELS)
@@ -119,7 +119,7 @@ async def _open_searches(
 
 
 async def _searches(server: ServerProcess, number: int) -> int:
-    """Return by how many bytes so many searches make a server grow."""
+    """Return by how many bytes `number` searches make a server grow."""
     async with _open_searches(server, number) as (grown, _):
         pass
     await asyncio.to_thread(server.wait_until_idle)
@@ -127,7 +127,7 @@ async def _searches(server: ServerProcess, number: int) -> int:
 
 
 async def _drain(server: ServerProcess, number: int) -> tuple[float, float]:
-    """Return the seconds from SIGTERM until so many searches have their status, and to the end."""
+    """Return the seconds from SIGTERM until all searches have their status, and to the exit."""
     async with _open_searches(server, number) as (_, calls):
         began = time.monotonic()
         server.send(signal.SIGTERM)
@@ -140,7 +140,7 @@ async def _drain(server: ServerProcess, number: int) -> tuple[float, float]:
 
 
 def _idle(process: int, seconds: float) -> tuple[float, float]:
-    """Return the CPU and the wake-ups of a process, by second."""
+    """Return the CPU seconds and the wake-ups of a process, per second."""
     cpu, switches = _exact_cpu_seconds(process), _switches(process)
     time.sleep(seconds)
     cpu, switches = _exact_cpu_seconds(process) - cpu, _switches(process) - switches
@@ -148,13 +148,13 @@ def _idle(process: int, seconds: float) -> tuple[float, float]:
 
 
 def _exact_cpu_seconds(process: int) -> float:
-    """Return the CPU time of its threads to the nanosecond: it is less than a tick in a second."""
+    """Return the CPU time of all threads in nanosecond resolution: it is under a tick a second."""
     tasks = Path(f"/proc/{process}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def _switches(process: int) -> int:
-    """Return how often the threads of a process have given up the CPU by themselves."""
+    """Return how many voluntary context switches the threads of a process have made."""
     lines = (
         line
         for task in Path(f"/proc/{process}/task").iterdir()

@@ -1,7 +1,7 @@
-"""A health checker as a process of its own: `python -m tests.bench.health_probe ADDRESS`.
+"""A health checker in its own process: `python -m tests.bench.health_probe ADDRESS`.
 
-It asks at a fixed rate, whether or not earlier questions have been answered: a slow server is not
-asked less often. Each answer is a line of JSON, the time of the question and the seconds it took.
+It asks at a fixed rate, whether or not earlier checks were answered: a slow server is not asked
+less often. Each answer is a line of JSON with the time of the check and the seconds it took.
 It ends when its stdin does.
 """
 
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 3.0
 
 
 async def ask(stub: Any) -> None:  # noqa: ANN401  # the package has no types
-    """Ask once, and print how long it took."""
+    """Check once, and print how long it took."""
     began = time.monotonic()
     try:
         await stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
@@ -31,7 +31,7 @@ async def ask(stub: Any) -> None:  # noqa: ANN401  # the package has no types
 
 
 async def main() -> None:
-    """Ask until stdin ends."""
+    """Check until stdin ends."""
     loop = asyncio.get_running_loop()
     over = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
     async with grpc.aio.insecure_channel(sys.argv[1]) as channel:

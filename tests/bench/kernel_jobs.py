@@ -1,4 +1,4 @@
-"""What `make bench-kernel` measures beside the default search: schemes, and the worst of a kind."""
+"""The searches that `make bench-kernel` measures beside the default one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
 from tests.bench.results import DEFAULT_JOB
 
 COMMIT = Keyspace(bytes(range(0x40, 0x50)), 10)
-"""Sixteen symbols, as the end of a commit's message or header has them."""
+"""Sixteen symbols, as free bytes of a commit's message or header use them."""
 ALPHANUMERIC = Keyspace((ascii_letters + digits).encode(), 8)
 DIGITS = Keyspace(digits.encode(), 10)
 FIVE_BYTES = Keyspace(ALL_BYTES, 5)
@@ -25,7 +25,7 @@ class Job:
 
     @property
     def start(self) -> int:
-        """A position with many behind it."""
+        """A position with many others behind it."""
         return self.query.keyspace.end // 3
 
 
@@ -37,7 +37,7 @@ def _job(label: str, name: str, scheme: Scheme, keyspace: Keyspace, prefix: int 
 
 
 def jobs() -> list[Job]:
-    """Return the jobs of the table, all to be compared with `DEFAULT`."""
+    """Return the jobs of the table, all compared with `DEFAULT`."""
     sha1, sha256, sha512 = (Scheme(algorithm) for algorithm in Algorithm)
     hex_1, hex_256, hex_512 = (Scheme(a, Encoding.HEX, Anchor.START) for a in Algorithm)
     commit = _job("SHA-1, hex START, prefix, 16 symbols", "c0ffee0", hex_1, COMMIT, 108)
@@ -56,7 +56,7 @@ def jobs() -> list[Job]:
 
 
 def kinds() -> Iterator[tuple[str, list[Job]]]:
-    """Yield kinds of searches whose members ought to be about as fast: a kind has no cliff."""
+    """Yield kinds of searches whose members should be about equally fast: without cliffs."""
     for algorithm in Algorithm:
         scheme = Scheme(algorithm)
         title = algorithm.title

@@ -1,4 +1,4 @@
-"""The clients of a bench, all on this process's loop, and the processes that they talk to."""
+"""The clients of a bench, all on this process's event loop, and the processes that they talk to."""
 
 import asyncio
 import json
@@ -29,16 +29,16 @@ class DesignProcess:
     """A `design_server` process."""
 
     def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
-        """Take the process and the address that it serves on."""
+        """Store the process and the address that it serves on."""
         self.address = address
         self._process = process
 
     async def counts(self) -> dict[str, Any]:
-        """Return how many searches have begun and ended, hardly disturbing the server."""
+        """Return how many searches have begun and ended; cheap for the server."""
         return await self._ask("counts")
 
     async def snapshot(self) -> dict[str, Any]:
-        """Return the server's account of itself; see `Ledger.snapshot`."""
+        """Return the server's records; see `SearchRecorder.snapshot`."""
         return await self._ask("snapshot")
 
     async def _ask(self, question: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def until(
     condition: Callable[[dict[str, Any]], bool],
     seconds: float,
 ) -> dict[str, Any]:
-    """Ask again and again; return the first answer of the kind, or the last within `seconds`."""
+    """Ask until an answer meets the condition or `seconds` are over; return the last one."""
     deadline = time.monotonic() + seconds
     while not condition(answer := await ask()) and time.monotonic() < deadline:  # noqa: ASYNC110  # another process
         await asyncio.sleep(_POLL_SECONDS)
@@ -65,7 +65,7 @@ async def until(
 
 @asynccontextmanager
 async def serving(design: str, *flags: str) -> AsyncIterator[DesignProcess]:
-    """Run a server of a design; kill it afterwards, whatever state it is in."""
+    """Run a server of a design; kill it afterwards, whatever its state."""
     async with _running("design_server", design, *flags) as process:
         assert process.stdout
         address = (await process.stdout.readline()).decode().strip()
@@ -74,7 +74,7 @@ async def serving(design: str, *flags: str) -> AsyncIterator[DesignProcess]:
 
 @asynccontextmanager
 async def health_probed(address: str) -> AsyncIterator[list[tuple[float, float]]]:
-    """Ask for health while the context lasts; the list fills with pairs of time and seconds."""
+    """Check the health while the context is open; the list fills with (time, seconds) pairs."""
     answers: list[tuple[float, float]] = []
     async with _running("health_probe", address) as process:
         assert process.stdin
@@ -89,7 +89,7 @@ async def health_probed(address: str) -> AsyncIterator[list[tuple[float, float]]
         reading = asyncio.create_task(read())
         yield answers
         process.stdin.close()
-        await reading  # until the last question is answered
+        await reading  # until the last check is answered
 
 
 @asynccontextmanager
@@ -119,35 +119,35 @@ async def _running(module: str, *arguments: str) -> AsyncIterator[asyncio.subpro
 
 @dataclass
 class OpenSearch:
-    """A search under way, as its client sees it."""
+    """A running search, as its client sees it."""
 
     name: str
     client: int
     call: "grpc.aio.UnaryStreamCall[Any, Any]"
     heard: list[tuple[float, int]] = field(default_factory=list)
-    """When a progress message came, and how many hashes it told."""
+    """When each progress message arrived, and the hashes that it reported."""
     reading: "asyncio.Task[None] | None" = None
     cancelled_at: float | None = None
 
     def cancel(self) -> None:
-        """Cancel, and note when; only the first time counts."""
+        """Cancel and note the time; only the first call counts."""
         if self.cancelled_at is None:
             self.cancelled_at = time.monotonic()
             self.call.cancel()
 
     def hashes_between(self, begin: float, end: float) -> int:
-        """Return how many hashes the client heard of between two moments."""
+        """Return how many hashes were reported between two moments."""
         told = [hashes for at, hashes in self.heard if begin <= at <= end]
         return told[-1] - told[0] if told else 0
 
 
 class Clients:
-    """Clients with a connection each, whose searches never find anything."""
+    """Clients with a connection each, whose searches find nothing."""
 
     _numbers = count()
 
     def __init__(self, address: str, counts: list[int]) -> None:
-        """Take how many searches each client is to have."""
+        """Create clients with these numbers of searches."""
         self._counts = counts
         self._channels = [
             grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
@@ -161,7 +161,7 @@ class Clients:
         await asyncio.gather(*(channel.channel_ready() for channel in self._channels))
 
     def open_all(self, progress_seconds: float | None = None) -> None:
-        """Begin all searches at once."""
+        """Start all searches at once."""
         for client, searches in enumerate(self._counts):
             for _ in range(searches):
                 self.open(client, progress_seconds)
@@ -172,8 +172,8 @@ class Clients:
         return [search for searches in self.searches for search in searches]
 
     def open(self, client: int, progress_seconds: float | None = None) -> OpenSearch:
-        """Begin a search; its stream is read in the background."""
-        name = f"hopeless{next(self._numbers):06d}"  # unique, and found once in 36^14 hashes
+        """Start a search; its stream is read in the background."""
+        name = f"hopeless{next(self._numbers):06d}"  # unique, and a match only once in 36^14 hashes
         request = HashNameRequest(desired_name=name)
         if progress_seconds is not None:
             request.progress_interval.CopyFrom(Duration(nanos=int(progress_seconds % 1 * 1e9)))
@@ -184,21 +184,21 @@ class Clients:
         return search
 
     def replace_oldest(self, client: int, progress_seconds: float) -> OpenSearch:
-        """Cancel the oldest search of a client, begin another, and return the cancelled one."""
+        """Cancel the oldest search of a client, start another, and return the cancelled one."""
         oldest = self.searches[client].pop(0)
         oldest.cancel()
         self.open(client, progress_seconds)
         return oldest
 
     def cancel_all(self) -> list[OpenSearch]:
-        """Cancel the searches under way, and return them."""
+        """Cancel all running searches, and return them."""
         cancelled = self.all
         for search in cancelled:
             search.cancel()
         return cancelled
 
     async def close(self) -> None:
-        """Cancel what is left, and disconnect."""
+        """Cancel the remaining searches, and disconnect."""
         self.cancel_all()
         await asyncio.gather(*(search.reading for search in self.all if search.reading))
         await asyncio.gather(*(channel.close() for channel in self._channels))

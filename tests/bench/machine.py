@@ -1,4 +1,4 @@
-"""What the machine can do, and who else uses it: without that, no number of a bench means much."""
+"""The machine's speed and its other load: without them, no figure of a bench means much."""
 
 import os
 import platform
@@ -12,14 +12,14 @@ from hashfinder.kernel import Kernel, load_kernel
 from hashfinder_rules.query import Query
 
 CHUNK = 2**18
-"""Some milliseconds for a fast kernel, as the scheduler's chunks."""
+"""Some milliseconds for a fast kernel, like the scheduler's chunks."""
 CORES = os.cpu_count() or 1
 _TICK = os.sysconf("SC_CLK_TCK")
 _VECTORS = {"avx2", "sha_ni", "avx512f", "avx512vbmi", "avx512_bf16", "asimd", "sve"}
 
 
 def bare_rate(kernel: Kernel, threads: int, seconds: float) -> float:
-    """Return how many hashes a CPU second of the kernel alone computes, on `threads` at once."""
+    """Return the hashes per CPU second of the bare kernel, on `threads` threads at once."""
     scanned: list[tuple[int, float]] = []
     end = time.monotonic() + seconds
 
@@ -40,7 +40,7 @@ def bare_rate(kernel: Kernel, threads: int, seconds: float) -> float:
 
 
 def description() -> dict[str, str]:
-    """Return what figures of this machine depend on. Virtual machines hide the CPU's trade name."""
+    """Return the properties of this machine that affect figures. VMs hide the CPU's trade name."""
     facts: dict[str, str] = dict(
         re.findall(r"^(.+?)\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     )
@@ -58,31 +58,31 @@ def description() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """CPU seconds since the machine, or the processes, began."""
+    """CPU seconds since the start of the machine or of a process."""
 
     at: float
     """The time of the monotonic clock."""
     busy: float
-    """Of the whole machine, stolen time included."""
+    """The CPU seconds of the whole machine, stolen time included."""
     ours: float
-    """Of this process and its children."""
+    """The CPU seconds of this process and its children."""
 
     @classmethod
     def now(cls) -> "CpuTimes":
-        """Return the times so far; those of children that have ended are included."""
+        """Return the times so far, children that have ended included."""
         fields = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
         user, nice, system, _idle, _iowait, irq, softirq, steal = fields
         busy = (user + nice + system + irq + softirq + steal) / _TICK
         return cls(time.monotonic(), busy, cpu_seconds(os.getpid()))
 
     def others_since(self, earlier: "CpuTimes") -> float:
-        """Return the part of the machine that others used since `earlier`, the OS included."""
+        """Return the share of the machine that others used since `earlier`, the OS included."""
         theirs = self.busy - earlier.busy - (self.ours - earlier.ours)
         return max(0.0, theirs) / (CORES * max(_TICK**-1, self.at - earlier.at))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a process, its living children, and those it has waited for."""
+    """Return the CPU seconds of a process, its children, and those that it has waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     seconds = sum(int(word) for word in fields[11:15]) / _TICK
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

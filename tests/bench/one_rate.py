@@ -1,4 +1,4 @@
-"""Prints how fast the kernel on the path searches the default job, in candidates a CPU second.
+"""Print how fast the kernel on the path searches the default job, in candidates per CPU second.
 
     one_rate.py BACKEND SECONDS
 

@@ -1,6 +1,6 @@
-"""A hop as it is usually written: routes of Starlette that await an RPC. Run by `bench_hops`.
+"""A hop as it is usually written: Starlette routes that await an RPC. Run by `bench_hops`.
 
-Nothing is wrong with them, and the unary one leaks: nobody asks whether the client is there.
+The code is ordinary, yet the unary route leaks: nothing checks whether the client is still there.
 """
 
 import os
@@ -21,7 +21,7 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
 
 def application(server: str) -> Starlette:
-    """Return the routes in front of the server at `server`."""
+    """Return the routes in front of the server at the address `server`."""
     stubs: list[HashFinderStub] = []
 
     @asynccontextmanager

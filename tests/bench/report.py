@@ -1,4 +1,4 @@
-"""How every bench runs: `run` parses, watches the machine, prints and writes."""
+"""The common frame of every bench: parse, watch the machine, measure, print, write."""
 
 import signal
 import subprocess
@@ -17,9 +17,9 @@ FOLDER = Path(".cache/bench")
 
 
 def run(part: str, measure: Callable[[Report, Namespace], None], parser: ArgumentParser) -> int:
-    """Measure, print, write; return the exit code: 1 where something is not as it must be.
+    """Measure, print, write; return the exit code: 1 if a requirement is not met.
 
-    What was measured before an exception or a SIGTERM is printed and written all the same.
+    What was measured before an exception or SIGTERM is printed and written as well.
     """
     output = FOLDER / f"{part}.json"
     parser.prog = f"make bench-{part}"

@@ -1,4 +1,4 @@
-"""Where committed runs are, one file for each CPU, and what their plots were made of."""
+"""Where committed runs are, one file per CPU, and which figures their plots show."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.bench.rows import Report, read
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs/benchmarks"
-# Names of rows that the page or the plots look for.
+# Names of rows that the page or the plots use.
 DEFAULT_JOB = "default: doctor, distance 1"
 SHORT = "SHA-1 of short messages, without a score"
 JAIN = "Jain's index of the clients' shares"
@@ -32,7 +32,7 @@ def newest() -> tuple[dict[str, Report], Path]:
 
 
 def digest(run: Path) -> str:
-    """Return what stands in each plot: the digest of its figures and of what draws them."""
+    """Return the digest in each plot: of its figures and of the code that draws them."""
     here = Path(__file__)
     drawing = (here.with_name("plots.py"), here.with_name("charts.py"))
     sources = (run, *drawing, ROOT / "requirements/bench.txt")

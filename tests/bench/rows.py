@@ -1,6 +1,6 @@
-"""What every bench measures, in one shape: rows. One writer, one table.
+"""The common format of every bench's figures: rows, with one writer and one table.
 
-The page, the plots and the comparison know this alone. Needs the standard library alone.
+The page, the plots and the comparison use only this. Needs the standard library alone.
 """
 
 import json
@@ -14,20 +14,20 @@ from statistics import median, quantiles
 from typing import Any
 
 NOISY = 0.05
-"""The part of the machine that others may use before the figures are called noisy."""
+"""If others used more of the machine than this, the figures are called noisy."""
 RATIO = "ratio"
-"""The unit of what compares between machines."""
+"""The unit of figures that compare between machines."""
 _QUARTILES_FROM = 4
-"""So many values have quartiles."""
+"""From this many values on, quartiles are used."""
 
 
 class Better(StrEnum):
-    """Which values of a row are the better ones."""
+    """Whether larger or smaller values are better."""
 
     HIGHER = "higher"
     LOWER = "lower"
     NEITHER = "neither"
-    """Of another program, or a figure that only explains others."""
+    """Neither: a figure of another program, or one that explains others."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Row:
     """One figure."""
 
     name: str
-    """What it is a figure of: a line of a table."""
+    """What the figure is about: a line of a table."""
     subject: str
     """Whose it is: a column."""
     unit: str
@@ -43,11 +43,11 @@ class Row:
     values: tuple[float, ...]
     """One for each turn."""
     best: bool = False
-    """Whether the best turn counts, since others on the machine can only slow it down."""
+    """Whether the best turn counts, since other load can only slow a turn down."""
 
     @property
     def key(self) -> str:
-        """What it is called, once in a report."""
+        """The identity of the row, unique in a report."""
         return f"{self.name} | {self.subject} | {self.unit}"
 
     @property
@@ -59,9 +59,9 @@ class Row:
 
     @property
     def spread(self) -> float | None:
-        """How far half of the turns are from each other, halved, as a part of the value.
+        """Half the interquartile range, divided by the value.
 
-        All turns where they are few; None for a single one.
+        Half the full range if there are few turns; None for a single one.
         """
         if len(self.values) == 1 or not self.value:
             return None
@@ -72,27 +72,27 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The value and its spread, as a table has them."""
+        """The value and its spread, as shown in tables."""
         return number(self.value) + (f" ±{self.spread:.0%}" if self.spread is not None else "")
 
 
 @dataclass
 class Report:
-    """What one bench has measured, on what, and what disturbed it."""
+    """The figures of one bench, the machine, and what disturbed it."""
 
     part: str
-    """The bench: `stops` is that of `make bench-stops`."""
+    """The bench: `stops` for `make bench-stops`."""
     at: str
     revision: str
     machine: dict[str, str]
     rows: list[Row] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    """What is not installed or not built, and so not measured."""
+    """What was not measured because it is not installed or built."""
     faults: list[str] = field(default_factory=list)
-    """What the bench insists on and does not hold."""
+    """The requirements of the bench that are not met."""
     complete: bool = False
     others: float = 0.0
-    """The part of the machine that others used meanwhile."""
+    """The share of the machine that others used during the measurement."""
     seconds: float = 0.0
 
     def add(
@@ -104,18 +104,18 @@ class Report:
         *values: float,
         best: bool = False,
     ) -> None:
-        """Note a figure. Without a finite value, it was not measured."""
+        """Add a figure. If it has no finite value, it counts as not measured."""
         if known := tuple(value for value in values if math.isfinite(value)):
             self.rows.append(Row(name, subject, unit, better, known, best))
         else:
             self.missing.append(f"{name}, {subject}: nothing to see")
 
     def named(self, name: str) -> dict[str, Row]:
-        """Return the rows of a name, by subject."""
+        """Return the rows of this name, by subject."""
         return {row.subject: row for row in self.rows if row.name == name}
 
     def tables(self) -> list[list[list[str]]]:
-        """Return tables of cells, the head first: those of names that have the same columns."""
+        """Return tables of cells, header first; names with the same columns share a table."""
         names: dict[str, dict[str, Row]] = {}
         for row in self.rows:
             names.setdefault(row.name, {})[f"{row.subject}, {row.unit}"] = row
@@ -126,7 +126,7 @@ class Report:
         return list(groups.values())
 
     def remarks(self) -> Iterable[str]:
-        """Yield sentences on how far the figures can be trusted, and what is not there."""
+        """Yield sentences about how reliable the figures are and what is missing."""
         spreads = [row.spread for row in self.rows if row.spread is not None]
         noise = "NOISY: trust ratios, not times" if self.others > NOISY else "quiet"
         yield f"Others used {self.others:.0%} of the machine in {self.seconds:.0f} s: {noise}."
@@ -137,7 +137,7 @@ class Report:
 
 
 def write(path: Path, reports: Iterable[Report]) -> None:
-    """Write reports as JSON, a line for each row, so that a difference shows what changed."""
+    """Write reports as JSON, one line per row, so that a diff shows what changed."""
     text = json.dumps([asdict(report) for report in reports], indent=1)
     text = re.sub(r'\{\s+"name"[^{}]*\}', lambda found: _line(json.loads(found[0])), text)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,13 +152,13 @@ def read(text: str) -> list[Report]:
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """Return the smallest value that `percent` of all do not exceed; nan for none."""
+    """Return the smallest value that at least `percent` of all do not exceed; nan for none."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else math.nan
 
 
 def number(value: float) -> str:
-    """Return a number with three digits that count, or all before the point."""
+    """Return a number with three significant digits, or with all digits before the point."""
     size = abs(value)
     if size >= 100 or value == int(value):
         return f"{value:,.0f}"

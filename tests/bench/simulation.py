@@ -1,9 +1,9 @@
-"""A search over more servers than there are here, simulated from what was measured.
+"""Simulate a search over more servers than this machine can run, from measured costs.
 
-One client keeps `width` ranges under way over `servers`, as `hashfinder_client` does: each RPC goes
+One client keeps `width` ranges running over `servers`, as `hashfinder_client` does: each RPC goes
 to the next server in turn, and a server divides its time equally among its ranges. The client does
-one thing at a time: each RPC and each progress message costs it CPU time, and what waits for it
-leaves its server idle. Servers differ in speed. Nothing is said of connections or of lost servers.
+one thing at a time: each RPC and each progress message costs it CPU time, and a server that waits
+for it is idle. Servers differ in speed. Connections and failing servers are not simulated.
 """
 
 import heapq
@@ -15,16 +15,16 @@ from random import Random
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured, in seconds."""
+    """The measured costs, in seconds."""
 
     rpc: float
-    """CPU time of the client for an RPC, from its begin to its end."""
+    """The client's CPU time for an RPC, from begin to end."""
     message: float
-    """CPU time of the client for a progress message."""
+    """The client's CPU time for a progress message."""
     cancel: float
-    """CPU time of the client to cancel an RPC and learn of its end."""
+    """The client's CPU time to cancel an RPC and to see its end."""
     stops: Sequence[float]
-    """From the end of the search that has the match until another has stopped, over loopback."""
+    """From the end of the search with the match until another search has stopped, over loopback."""
 
 
 @dataclass(frozen=True)
@@ -33,42 +33,42 @@ class Fleet:
 
     servers: int
     width: int
-    """How many ranges are under way."""
+    """How many ranges run at once."""
     range_seconds: float
-    """What a range takes on a server of average speed that has no other."""
+    """How long a range takes on a server of average speed that has no other range."""
     ranges: int
     """Of the whole search."""
     speed_deviation: float = 0.05
-    """The standard deviation of the servers' speeds, the average being 1."""
+    """The standard deviation of the servers' speeds; their average is 1."""
     network: float = 0.0005
-    """One way between client and server."""
+    """The one-way latency between client and server."""
     progress_interval: float = 1.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the simulated search was like."""
+    """The results of the simulated search."""
 
     efficiency: float
-    """The part of the time of all servers, until the last range was done, that was searched."""
+    """The part of all servers' time, until the last range ended, that was spent searching."""
     load: float
-    """CPU seconds of the client, a second. From 1 on it cannot keep up."""
+    """The client's CPU seconds per second. From 1 on it cannot keep up."""
     rpcs: float
-    """RPCs that the client begins, a second."""
+    """The RPCs that the client starts, per second."""
 
 
 @dataclass
 class _Server:
-    """Divides its time equally among its ranges: all gain `work`, at a rate that their number sets.
+    """Divides its time equally among its ranges: all gain `work`, at a rate set by their number.
 
-    A range is done when the server has gained a range's work more than when it came.
+    A range is done when `work` has grown by one range's work since it arrived.
     """
 
     speed: float
     work: float = 0.0
     at: float = 0.0
     due: list[float] = field(default_factory=list)
-    """The `work` at which each range is done, a heap."""
+    """The `work` at which each range is done, as a heap."""
     version: int = 0
 
     def advance(self, now: float) -> None:
@@ -85,9 +85,9 @@ def search(fleet: Fleet, costs: Costs, random: Random) -> Outcome:
     speeds = [max(0.1, random.gauss(1, fleet.speed_deviation)) for _ in range(fleet.servers)]
     servers = [_Server(speed / fleet.range_seconds) for speed in speeds]
     messages = fleet.width / fleet.progress_interval * costs.message
-    rpc = costs.rpc / max(1e-3, 1 - messages)  # it reads messages meanwhile
+    rpc = costs.rpc / max(1e-3, 1 - messages)  # it reads progress messages at the same time
     events: list[tuple[float, int, int, int]] = []
-    """Time, a number that orders equal times, server, its version; -1 for an arrival."""
+    """Time, a number that orders equal times, server, and its version; -1 for an arrival."""
     numbers, turns, begun, client_free, now = count(), count(), 0, 0.0, 0.0
 
     def begin(at: float) -> None:
@@ -103,7 +103,7 @@ def search(fleet: Fleet, costs: Costs, random: Random) -> Outcome:
         at, _, index, version = heapq.heappop(events)
         server = servers[index]
         if version not in {-1, server.version}:
-            continue  # the server's ranges have changed since
+            continue  # the server's ranges have changed since then
         now = at
         server.advance(now)
         if version == -1:
@@ -128,11 +128,11 @@ def stop_seconds(
         fleet: the servers.
         costs: what was measured.
         random: draws how long each range takes to stop.
-        fan_out: how many clients a client above them has, that divide the ranges: a tree of two
-            levels; None for the one client.
+        fan_out: how many clients a client above them divides the ranges between: a tree of two
+                levels; None for a single client.
     """
     clients = min(fan_out or 1, fleet.servers)
-    # The match goes up to the root, which cancels its RPCs to the clients below it one by one.
+    # The match goes up to the root, which cancels its RPCs to the clients below one by one.
     hop = 0.0 if fan_out is None else fleet.network + costs.cancel
     last = 0.0
     for client in range(clients):

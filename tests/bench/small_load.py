@@ -1,7 +1,7 @@
 """The load of small RPCs: from ghz where it is installed, else from clients in Python.
 
 `python -m tests.bench.small_load ADDRESS REQUESTS CONNECTIONS SECONDS` is such a client: it prints
-how many RPCs ended in that time, as JSON. It is slower than ghz and takes more of the machine.
+as JSON how many RPCs ended in that time. It is slower than ghz and uses more of the machine.
 """
 
 import asyncio
@@ -21,25 +21,25 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 NAME = "doc"
 """Found at position 449."""
 REQUESTS = 32
-"""At once, over all connections."""
+"""Concurrent RPCs over all connections."""
 CONNECTIONS = 4
 _CLIENTS = 2
-"""Processes, where Python makes the load."""
+"""Client processes, where Python makes the load."""
 _PROTO = Path(__file__).parents[2] / "proto" / "hash_name.proto"
 _WAY_OF_GO = Path.home() / "go" / "bin" / "ghz"
 
 
 def ghz() -> str | None:
-    """Return the path of ghz, None where it is not installed."""
+    """Return the path of ghz, None if it is not installed."""
     installed = str(_WAY_OF_GO) if os.access(_WAY_OF_GO, os.X_OK) else None
     return shutil.which("ghz") or installed
 
 
 def rate(address: str, seconds: float) -> float:
-    """Return how many `Find` a second the server at `address` answers.
+    """Return how many `Find` RPCs a second the server at `address` answers.
 
     Raises:
-        RuntimeError: one failed, or the load could not be made.
+        RuntimeError: an RPC failed, or the load could not be made.
     """
     program = ghz()
     return _rate_by_ghz(program, address, seconds) if program else _rate_by_python(address, seconds)

@@ -1,6 +1,6 @@
-"""`make soak MINUTES=n`: all stops at random, then the accounts: nothing has leaked, all adds up.
+"""`make soak MINUTES=n`: random stops of every kind, then checks: no leaks, consistent counters.
 
-Exit codes: 0; 1 where something has leaked or does not add up.
+Exit codes: 0; 1 where something leaked or is inconsistent.
 """
 
 import argparse
@@ -10,18 +10,18 @@ import threading
 
 from hashfinder.kernel import load_kernel
 from hashfinder.runtime.cores import usable_cores
-from tests.bench.accounts import WARM_UP_SECONDS, Books, leaks, settled
+from tests.bench.invariants import WARM_UP_SECONDS, SearchCounts, leaks, settled
 from tests.bench.machine import bare_rate
 from tests.bench.soak_mix import Mix
 from tests.integration.server_process import run_server
 
 ACTORS = 8
 QUOTA_SECONDS = 0.5
-"""How long one search alone takes to use up its client's burst."""
+"""How long a single search takes to use up its client's burst."""
 
 
 def main() -> int:
-    """Soak, then check the accounts."""
+    """Run the soak, then check resources and counters."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311
@@ -39,8 +39,8 @@ def main() -> int:
         _run(mix, 60 * arguments.minutes)
         after = settled(server, warm)
         print(f"after: {after}")
-        books = Books.between(before, server.samples())
-        violations = [*leaks(server, warm, after), *books.violations(), *_account(mix, books)]
+        counts = SearchCounts.between(before, server.samples())
+        violations = [*leaks(server, warm, after), *counts.violations(), *_compare(mix, counts)]
     for violation in violations:
         print(f"VIOLATION: {violation}")
     print("failed" if violations else "Nothing has leaked, and the counters add up.")
@@ -82,32 +82,32 @@ def _run(mix: Mix, seconds: float) -> None:
         raise failures[0]
 
 
-def _account(mix: Mix, books: Books) -> list[str]:
-    """Compare what the server counted with what its clients did and were told.
+def _compare(mix: Mix, counts: SearchCounts) -> list[str]:
+    """Compare the server's counters with what its clients did and received.
 
     A client that cancels, dies, or gives up at its deadline cannot know whether the server had
-    already ended its call for another reason: those calls are the slack of all other bounds.
+    already ended its call for another reason: those calls are the tolerance of all other bounds.
     """
-    told, codes, causes = mix.told, books.codes, books.causes
-    print(f"done: {dict(mix.done)}\ntold: {dict(told)}\n{books}")
-    sent = sum(told.values())
-    unknown = told["CANCELLED"] + told["KILLED"] + told["DEADLINE_EXCEEDED"]
-    refused = told["INVALID_REQUEST"] + told["UNDECODABLE_REQUEST"]
-    quota = told["CLIENT_QUOTA_EXHAUSTED"] + told["TOO_MANY_SEARCHES"]
+    reported, codes, causes = mix.reported, counts.codes, counts.causes
+    print(f"done: {dict(mix.done)}\nreported: {dict(reported)}\n{counts}")
+    sent = sum(reported.values())
+    unknown = reported["CANCELLED"] + reported["KILLED"] + reported["DEADLINE_EXCEEDED"]
+    refused = reported["INVALID_REQUEST"] + reported["UNDECODABLE_REQUEST"]
+    quota = reported["CLIENT_QUOTA_EXHAUSTED"] + reported["TOO_MANY_SEARCHES"]
 
-    def told_or_missed(calls: int) -> tuple[int, int]:
+    def reported_or_missed(calls: int) -> tuple[int, int]:
         return calls, calls + unknown
 
-    bounds = {  # what is counted, the least and the most that the clients know of
-        "calls that began": (books.started, sent - unknown, sent),
-        "OK": (codes["OK"], *told_or_missed(told["OK"])),
+    bounds = {  # what is counted, and the least and the most that the clients know of
+        "calls that began": (counts.started, sent - unknown, sent),
+        "OK": (codes["OK"], *reported_or_missed(reported["OK"])),
         "InvalidArgument": (codes["InvalidArgument"], refused, refused),
-        "client_cancel": (causes["client_cancel"], 0, told["CANCELLED"]),
-        "deadline": (causes["deadline"], 0, told["DEADLINE_EXCEEDED"]),
-        "disconnect": (causes["disconnect"], 0, told["KILLED"]),
-        "budget": (causes["budget"], *told_or_missed(told["HASH_BUDGET_EXHAUSTED"])),
-        "quota": (causes["quota"], *told_or_missed(quota)),
-        "overload": (causes["overload"], *told_or_missed(told["SERVER_OVERLOADED"])),
+        "client_cancel": (causes["client_cancel"], 0, reported["CANCELLED"]),
+        "deadline": (causes["deadline"], 0, reported["DEADLINE_EXCEEDED"]),
+        "disconnect": (causes["disconnect"], 0, reported["KILLED"]),
+        "budget": (causes["budget"], *reported_or_missed(reported["HASH_BUDGET_EXHAUSTED"])),
+        "quota": (causes["quota"], *reported_or_missed(quota)),
+        "overload": (causes["overload"], *reported_or_missed(reported["SERVER_OVERLOADED"])),
         "shutdown": (causes["shutdown"], 0, 0),
     }
     known_codes = {"OK", "InvalidArgument", "Canceled", "DeadlineExceeded", "ResourceExhausted"}

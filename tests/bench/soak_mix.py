@@ -1,4 +1,4 @@
-"""The clients of the soak: every way for a search to end, and what clients can know of it."""
+"""The clients of the soak: every way for a search to end, and what each client knows of it."""
 
 import random
 import signal
@@ -22,14 +22,14 @@ from tests.integration.server_process import ServerProcess
 HOPELESS = HashNameRequest(desired_name="hopelesssearch")
 DENSE = HashNameRequest(desired_name="hopelesssearch", interesting_hamming_distance=14)
 LINGER_SECONDS = 1.0
-"""How long a channel stays open after a cancel: closed at once, it would look like a lost one."""
+"""How long a channel stays open after a cancel; closed at once, it would count as a disconnect."""
 LONGEST_SECONDS = 60.0
 WITHOUT_DETAILS = (
     grpc.StatusCode.OK,
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 )
-"""The codes that come without details of the server's."""
+"""The codes that come without details from the server."""
 
 _DOOMED = """
 import sys, time, grpc
@@ -45,32 +45,32 @@ time.sleep(300)
 
 
 class Mix:
-    """Does one random thing after another; counts what it did and what it was told."""
+    """Does random things one after another; counts what it did and what was reported to it."""
 
     def __init__(self, server: ServerProcess, seed: int) -> None:
-        """Take the server, and the seed of all choices."""
+        """Store the server, and the seed of all choices."""
         self._server = server
         self._chance = random.Random(seed)  # noqa: S311  # no secret
         self._lock = threading.Lock()
         self.done: Counter[str] = Counter()
         """How often each thing was done."""
-        self.told: Counter[str] = Counter()
-        """The calls by what the client knows of them: the reason or code that it was told, or
+        self.reported: Counter[str] = Counter()
+        """The calls by what the client knows of them: the reason or code that was reported, or
         CANCELLED or KILLED for what it did itself."""
         self.ways: dict[str, tuple[int, Callable[[random.Random], None]]] = {
             "found": (4, self._find),
             "budget": (4, self._exhaust_budget),
             "cancel": (6, self._cancel),
             "deadline": (4, self._miss_deadline),
-            "killed": (1, self._die),
+            "killed": (1, self._kill_client),
             "stalled": (3, self._stall),
             "quota": (1, self._exhaust_quota),
             "overload": (2, self._overload),
-            "invalid": (3, self._ask_nonsense),
+            "invalid": (3, self._send_invalid),
         }
 
     def run(self, seconds: float) -> None:
-        """Do random things for a while; the last of them may take some seconds longer."""
+        """Do random things for a while; the last one may take some seconds longer."""
         chance = random.Random(self._chance.random())  # noqa: S311  # no secret
         weights = [weight for weight, _ in self.ways.values()]
         end = time.monotonic() + seconds
@@ -116,7 +116,7 @@ class Mix:
             time.sleep(chance.uniform(0.3, 0.8))
             self._cancel_all(calls)
 
-    def _ask_nonsense(self, chance: random.Random) -> None:
+    def _send_invalid(self, chance: random.Random) -> None:
         with self._server.channel() as channel:
             if chance.random() < 0.5:
                 raw: Any = channel.unary_unary("/hash_name.HashFinder/Find")
@@ -124,7 +124,7 @@ class Mix:
             else:
                 self._ended(_start(channel, HashNameRequest(desired_name=""), chance))
 
-    def _die(self, chance: random.Random) -> None:
+    def _kill_client(self, chance: random.Random) -> None:
         count = chance.randrange(1, 4)
         command = [sys.executable, "-c", _DOOMED, self._server.address, str(count)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
@@ -132,7 +132,7 @@ class Mix:
             assert client.stdout.readline() == b"sent\n"
             time.sleep(chance.uniform(0, 0.7))
             client.send_signal(signal.SIGKILL)
-        self._tell("KILLED", count)
+        self._record("KILLED", count)
 
     def _wait(
         self, request: HashNameRequest, chance: random.Random, timeout: float = LONGEST_SECONDS
@@ -164,11 +164,11 @@ class Mix:
             info = error_details_pb2.ErrorInfo()
             assert status.details[0].Unpack(info)
             reason = info.reason
-        self._tell(reason, 1)
+        self._record(reason, 1)
 
-    def _tell(self, what: str, calls: int) -> None:
+    def _record(self, what: str, calls: int) -> None:
         with self._lock:
-            self.told[what] += calls
+            self.reported[what] += calls
 
 
 def _start(channel: grpc.Channel, request: HashNameRequest, chance: random.Random) -> Any:  # noqa: ANN401  # the calls of the two methods have no common type

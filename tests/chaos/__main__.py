@@ -1,11 +1,12 @@
-"""`make chaos MINUTES=n`: faults at random under clients that resume, then the accounts.
+"""`make chaos MINUTES=n`: random faults under clients that resume, then the checks.
 
-Every search has to give its results once, and all of them, whatever befell its servers and its
-network; at the end every slot, thread and descriptor, and the memory, has to be free again, and the
-counters have to add up.
+Every search must return each of its results exactly once, whatever happened to its servers and its
+network. At the end every slot, thread and descriptor, and the memory, must be free again, and the
+counters must be consistent.
 
-The servers and clients live in a network and a mount namespace of their own, where packets can be
-dropped and a small disk be filled. Where none can be made, these two faults are left out, and said.
+The servers and clients run in their own network and mount namespaces, where packets can be dropped
+and a small disk can be filled. Where no namespace can be made, these two faults are left out and
+reported.
 
 Exit codes: 0; 1 where anything is wrong.
 """
@@ -21,24 +22,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hashfinder.kernel import load_kernel
-from tests.bench.accounts import WARM_UP_SECONDS, Books, leaks, settled
-from tests.chaos.errand import Reference
-from tests.chaos.faults import FAULTS, Apply, Fault, fill_disk, mended, partition, step_clock
+from tests.bench.invariants import WARM_UP_SECONDS, SearchCounts, leaks, settled
+from tests.chaos.search_task import Reference
+from tests.chaos.faults import FAULTS, Apply, Fault, fill_disk, recovered, partition, step_clock
 from tests.chaos.searchers import Searchers
 from tests.chaos.world import World
 
-CONDUCTORS = 2
-"""Threads that make faults: so many are at work at a time."""
+INJECTORS = 2
+"""Threads that inject faults, which is how many faults are active at once."""
 LULL_SECONDS = 2.0
-"""Between two faults of a conductor, at most."""
+"""The longest pause between two faults of an injector."""
 LOG_DISK_BYTES = 8 * 2**20
 EXPECTED_FAULTS = ("not reloaded", "accept loop ended")
-"""What a server may log as an error: files were spoiled, and descriptors exhausted."""
+"""What a server may log as an error: files were corrupted, and descriptors exhausted."""
 _INSIDE = "--inside"
 
 
 def main() -> int:
-    """Run the command line: enter the namespaces, then begin."""
+    """Run the command line: enter the namespaces, then start."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311
@@ -56,11 +57,11 @@ def main() -> int:
             _run("mount", "-t", "tmpfs", "-o", f"size={LOG_DISK_BYTES}", "tmpfs", str(logs))
         try:
             with World.running(Path(folder), logs, arguments.seed) as world:
-                _live(world, arguments.seed, 60 * arguments.minutes, inside=arguments.inside)
+                _run_chaos(world, arguments.seed, 60 * arguments.minutes, inside=arguments.inside)
         finally:
             if arguments.inside:
                 _run("umount", "--lazy", str(logs))
-    print("failed" if world.violations else "Nothing skipped, found twice or leaked; all adds up.")
+    print("failed" if world.violations else "All results once, nothing leaked, counters consistent.")
     return 1 if world.violations else 0
 
 
@@ -78,7 +79,7 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, timeout=20)
 
 
-def _live(world: World, seed: int, seconds: float, *, inside: bool) -> None:
+def _run_chaos(world: World, seed: int, seconds: float, *, inside: bool) -> None:
     reference = Reference(load_kernel())
     reference.scan()
     before = world.steady.process.samples()
@@ -94,24 +95,24 @@ def _live(world: World, seed: int, seconds: float, *, inside: bool) -> None:
     searchers = Searchers(world, reference, seed + 1000)
     searchers.start()
     faults = _possible(world, inside=inside)
-    made = _Conduct(world, faults, seed).for_seconds(seconds)
-    mended(world)
+    made = _FaultInjector(world, faults, seed).for_seconds(seconds)
+    recovered(world)
     world.files.renew_policy(is_calm=True)
     searchers.finish()
-    print(f"errands: {dict(searchers.done)}\nfaults: {dict(made)}")
-    print(f"the mortal server lived {world.mortal.lives} times")
+    print(f"searches: {dict(searchers.done)}\nfaults: {dict(made)}")
+    print(f"the restarted server ran {world.restarted.starts} times")
     if missing := {fault.name for fault in faults} - made.keys():
         print(f"NOT made in this time: {sorted(missing)}")
 
     after = settled(world.steady.process, warm)
     print(f"after: {after}")
     world.violations += leaks(world.steady.process, warm, after)
-    settled_mortal = world.mortal.process
-    settled_mortal.wait_until_idle(30)
-    for server, since in ((world.steady, before), (world.mortal, type(before)())):
-        books = Books.between(since, server.process.samples())
-        print(f"{server.target}: {books}")
-        world.violations += [f"{server.target}: {text}" for text in books.violations()]
+    restarted = world.restarted.process
+    restarted.wait_until_idle(30)
+    for server, since in ((world.steady, before), (world.restarted, type(before)())):
+        counts = SearchCounts.between(since, server.process.samples())
+        print(f"{server.target}: {counts}")
+        world.violations += [f"{server.target}: {text}" for text in counts.violations()]
         world.violations += _logged(server.process.logs())
     for violation in world.violations:
         print(f"VIOLATION: {violation}")
@@ -136,8 +137,8 @@ def _possible(world: World, *, inside: bool) -> list[Fault]:
     return [fault for fault in FAULTS if fault.apply not in left_out]
 
 
-class _Conduct:
-    """Makes faults on several threads."""
+class _FaultInjector:
+    """Injects faults from several threads."""
 
     def __init__(self, world: World, faults: list[Fault], seed: int) -> None:
         self._world = world
@@ -148,11 +149,11 @@ class _Conduct:
         self._locks = {name: threading.Lock() for name in names}
 
     def for_seconds(self, seconds: float) -> Counter[str]:
-        """Make faults for a while; return which, when all is mended."""
+        """Inject faults for a while; return how often each was injected, once all are reverted."""
         end = time.monotonic() + seconds
         threads = [
-            threading.Thread(target=self._conduct, args=(self._seed + n, end))
-            for n in range(CONDUCTORS)
+            threading.Thread(target=self._inject, args=(self._seed + n, end))
+            for n in range(INJECTORS)
         ]
         for thread in threads:
             thread.start()
@@ -160,7 +161,7 @@ class _Conduct:
             thread.join()
         return self._made
 
-    def _conduct(self, seed: int, end: float) -> None:
+    def _inject(self, seed: int, end: float) -> None:
         chance = random.Random(seed)  # noqa: S311  # no secret
         while time.monotonic() < end:
             [fault] = chance.choices(self._faults, [fault.weight for fault in self._faults])
@@ -171,7 +172,7 @@ class _Conduct:
                 print(f"{end - time.monotonic():6.1f} s left: {fault.name}", flush=True)
                 fault.apply(self._world, chance)
                 self._made[fault.name] += 1
-            except Exception as error:  # noqa: BLE001  # the others go on
+            except Exception as error:  # noqa: BLE001  # the other faults continue
                 self._world.violations.append(f"{fault.name}: {type(error).__name__}: {error}")
             finally:
                 lock.release()

@@ -1,4 +1,4 @@
-"""What goes wrong in the chaos: each fault is applied, held for some seconds, and mended."""
+"""The faults of the chaos test: each is applied, held for some seconds, and reverted."""
 
 import random
 import resource
@@ -20,7 +20,7 @@ from tests.integration.network import dropped
 from tests.integration.server_process import eventually
 
 DRAIN_SECONDS = 30.0
-"""For a drain with half a second of grace, of a process that may be paused meanwhile."""
+"""The limit of a drain with half a second of grace, in a process that may be paused meanwhile."""
 _OPERATOR_SECONDS = 2.0
 
 Apply = Callable[[World, random.Random], None]
@@ -33,28 +33,28 @@ class Fault:
     apply: Apply
     weight: int = 1
     excludes: str = ""
-    """Of the faults that share this word, one is at work at a time."""
+    """Of the faults with the same word, only one is active at a time."""
 
     @property
     def name(self) -> str:
-        """Names it in the report."""
+        """The name in the report."""
         return self.apply.__name__.replace("_", " ")
 
 
 def kill(world: World, chance: random.Random) -> None:
-    """End the mortal server at once; start another one a little later."""
-    world.mortal.process.send(signal.SIGKILL)
-    world.mortal.process.wait()
+    """Kill the restarted server; start another one a little later."""
+    world.restarted.process.send(signal.SIGKILL)
+    world.restarted.process.wait()
     time.sleep(chance.uniform(0, 1.5))
-    world.mortal.restart()
+    world.restarted.restart()
 
 
 def drain(world: World, chance: random.Random) -> None:
-    """Let the mortal server go away by itself, by a signal or an operator; start another one."""
-    if chance.random() < 0.5 or not _drained_by_operator(world.mortal):
-        world.mortal.process.send(signal.SIGTERM)
-    assert 0 == world.mortal.process.wait(DRAIN_SECONDS), "a drain ends with exit code 0"
-    world.mortal.restart()
+    """Drain the restarted server, by a signal or as an operator; start another one."""
+    if chance.random() < 0.5 or not _drained_by_operator(world.restarted):
+        world.restarted.process.send(signal.SIGTERM)
+    assert 0 == world.restarted.process.wait(DRAIN_SECONDS), "a drain ends with exit code 0"
+    world.restarted.restart()
 
 
 def _drained_by_operator(server: Server) -> bool:
@@ -67,7 +67,7 @@ def _drained_by_operator(server: Server) -> bool:
 
 
 def pause(world: World, chance: random.Random) -> None:
-    """Stop a process for some seconds, longer than keepalive waits at times."""
+    """Stop a process for some seconds, sometimes for longer than keepalive waits."""
     process = chance.choice(world.servers).process
     process.send(signal.SIGSTOP)
     time.sleep(chance.uniform(0.2, 5))
@@ -75,7 +75,7 @@ def pause(world: World, chance: random.Random) -> None:
 
 
 def partition(world: World, chance: random.Random) -> None:
-    """Drop every packet to and from the servers of both addresses or of one; close nothing."""
+    """Drop all packets from and to one or both servers, without closing any connection."""
     hosts = chance.choice((["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1", "127.0.0.2"]))
     rules = [
         ("OUTPUT", "--protocol", "tcp", f"--{way}", host, f"--{end}", str(world.port))
@@ -87,22 +87,22 @@ def partition(world: World, chance: random.Random) -> None:
 
 
 def rotate_certificates(world: World, chance: random.Random) -> None:
-    """Replace the certificates of both sides; at times by a broken one first."""
-    _spoil_at_times(world, chance, "server.pem")
+    """Replace the certificates of both sides; sometimes by a broken one first."""
+    _corrupt_sometimes(world, chance, "server.pem")
     world.files.renew_certificates()
     time.sleep(1)
 
 
 def reload_policy(world: World, chance: random.Random) -> None:
-    """Change weights and rates under way; at times with a file that is not valid first."""
-    _spoil_at_times(world, chance, "policy.toml")
+    """Change weights and rates at run time; sometimes by an invalid file first."""
+    _corrupt_sometimes(world, chance, "policy.toml")
     world.files.renew_policy()
     time.sleep(1)
 
 
-def _spoil_at_times(world: World, chance: random.Random, name: str) -> None:
+def _corrupt_sometimes(world: World, chance: random.Random, name: str) -> None:
     if chance.random() < 0.3:
-        with world.files.spoiled(name):
+        with world.files.corrupted(name):
             time.sleep(3)
 
 
@@ -112,7 +112,7 @@ def renew_tokens(world: World, _chance: random.Random) -> None:
 
 
 def fill_disk(world: World, chance: random.Random) -> None:
-    """Leave no room on the file system that the steady server logs to."""
+    """Fill the file system that the steady server logs to."""
     filler = world.logs / "filler"
     try:
         with suppress(OSError), filler.open("wb", buffering=0) as file:
@@ -124,7 +124,7 @@ def fill_disk(world: World, chance: random.Random) -> None:
 
 
 def exhaust_descriptors(world: World, chance: random.Random) -> None:
-    """Leave a server no file descriptor, while others connect."""
+    """Leave a server without file descriptors, while clients connect."""
     server = chance.choice(world.servers)
     pid, kind = server.pid, resource.RLIMIT_NOFILE
     with suppress(ProcessLookupError):  # it was killed meanwhile
@@ -147,13 +147,13 @@ def _crowd(server: Server, count: int) -> Iterator[None]:
 
 
 def step_clock(world: World, chance: random.Random) -> None:
-    """Put the servers' wall clock an hour ahead or back, and leave it there."""
+    """Step the servers' wall clock an hour forward or back, and leave it there."""
     world.clock.step(chance.choice((-3600, 0, 3600)))
     time.sleep(0.5)
 
 
 def stop_as_operator(world: World, chance: random.Random) -> None:
-    """Stop one search, or all of a client."""
+    """Stop one search, or all searches of a client."""
     server = chance.choice(world.servers)
     seconds = _OPERATOR_SECONDS
     with suppress(OperatorError), operators(server.admin) as operator:
@@ -173,7 +173,7 @@ FAULTS = (
     Fault(drain, excludes="life"),
     Fault(pause, 2),
     Fault(partition, 2),
-    # While a file is broken, no server can be started.
+    # While a file is corrupted, no server can be started.
     Fault(rotate_certificates, excludes="life"),
     Fault(reload_policy, excludes="life"),
     Fault(renew_tokens, excludes="tokens"),
@@ -184,7 +184,7 @@ FAULTS = (
 )
 
 
-def mended(world: World) -> None:
+def recovered(world: World) -> None:
     """Return when the servers answer again."""
     for server in world.servers:
         eventually(lambda server=server: _answers(server), f"{server.target} answers", 30)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The clients of the chaos. Each searches one errand after another, and resumes wherever it may."""
+"""The clients of the chaos test. Each runs one search after another and resumes where it may."""
 
 import asyncio
 import faulthandler
@@ -16,43 +16,43 @@ from collections.abc import Callable
 
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_client import AsyncFinder, Finder, RetryPolicy, StoppedError
-from tests.chaos.errand import Errand, Reference
+from tests.chaos.search_task import Reference, SearchTask
 from tests.chaos.world import World
 
 POLICY = RetryPolicy(retries=30, longest_delay=2.0)
-"""More patience than by default: several faults may follow one another."""
+"""More retries than by default, since several faults may follow one another."""
 PROGRESS_SECONDS = 0.1
 LEAVING = 0.25
-"""How many of the searches their client leaves, or is killed in, once."""
+"""The share of searches that their client leaves once, or is killed in."""
 PATIENCE_SECONDS = 90.0
-"""How long one errand may take once nothing is broken any more."""
+"""How long a search may take once no fault is active any more."""
 
 _RESUMABLE = {ExitCode.STOPPED, ExitCode.INTERRUPTED}
 
 
 class Searchers:
-    """All clients, each on a thread of its own, and what they have found."""
+    """All clients, each on its own thread."""
 
     def __init__(self, world: World, reference: Reference, seed: int) -> None:
-        """Take whom to ask, and what is true."""
+        """Create the clients; `reference` has the results that each search must return."""
         self.done: Counter[str] = Counter()
-        """Errands, by the kind of client."""
-        self._errands: dict[str, Errand] = {}
-        """The errand under way, by the kind of client."""
+        """The completed searches, by the kind of client."""
+        self._tasks: dict[str, SearchTask] = {}
+        """The current search, by the kind of client."""
         self._world = world
         self._reference = reference
         self._lock = threading.Lock()
-        steady, mortal, both = world.steady.target, world.mortal.target, world.both
+        steady, restarted, both = world.steady.target, world.restarted.target, world.both
         kinds: dict[str, Callable[[random.Random], None]] = {
             "Finder, steady server": lambda c: self._find(c, steady, "alice"),
-            "Finder, mortal server": lambda c: self._find(c, mortal, "bob"),
+            "Finder, restarted server": lambda c: self._find(c, restarted, "bob"),
             "Finder, both servers": lambda c: self._find(c, both, "carol", shards=2),
             "AsyncFinder, both servers": lambda c: asyncio.run(self._find_async(c, both, "dave")),
-            "AsyncFinder, mortal server": lambda c: asyncio.run(
-                self._find_async(c, mortal, "alice")
+            "AsyncFinder, restarted server": lambda c: asyncio.run(
+                self._find_async(c, restarted, "alice")
             ),
             "command, steady server": lambda c: self._command(c, steady, "bob"),
-            "command, mortal server": lambda c: self._command(c, mortal, "carol"),
+            "command, restarted server": lambda c: self._command(c, restarted, "carol"),
             "command, shards over both": lambda c: self._command(c, both, "dave", _SHARDS),
         }
         self._threads = [
@@ -63,19 +63,19 @@ class Searchers:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start all clients."""
         for thread in self._threads:
             thread.start()
 
     def finish(self) -> None:
-        """Wait for the errands under way; they have to end, for everything works again."""
+        """Wait for the current searches, which must end because no fault is active any more."""
         self._world.is_over.set()
         end = time.monotonic() + PATIENCE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
-                errand = self._errands[thread.name]
-                self._violation(f"{thread.name}: an errand does not end: {errand}")
+                task = self._tasks[thread.name]
+                self._violation(f"{thread.name}: a search does not end: {task}")
                 faulthandler.dump_traceback()
 
     def _repeat(self, kind: str, search: Callable[[random.Random], None], seed: int) -> None:
@@ -83,7 +83,7 @@ class Searchers:
         while not self._world.is_over.is_set():
             try:
                 search(chance)
-            except Exception as error:  # noqa: BLE001  # whatever it is, a client must not see it
+            except Exception as error:  # noqa: BLE001  # no client may see an unexpected error
                 self._violation(f"{kind}: {type(error).__name__}: {error}")
             else:
                 self._count(kind)
@@ -97,45 +97,45 @@ class Searchers:
             self._world.violations.append(text)
         print(f"VIOLATION: {text}", flush=True)
 
-    def _draw(self, chance: random.Random) -> Errand:
-        errand = self._errands[threading.current_thread().name] = self._reference.draw(chance)
-        return errand
+    def _draw(self, chance: random.Random) -> SearchTask:
+        task = self._tasks[threading.current_thread().name] = self._reference.draw(chance)
+        return task
 
-    def _check(self, errand: Errand) -> None:
-        if wrong := errand.violation():
+    def _check(self, task: SearchTask) -> None:
+        if wrong := task.violation():
             raise AssertionError(wrong)
 
     def _find(
         self, chance: random.Random, target: str, user: str, shards: int | None = None
     ) -> None:
-        errand, leave_at = self._draw(chance), _leaving(chance)
+        task, leave_at = self._draw(chance), _leaving(chance)
         with Finder(target, **self._options(user)) as finder:  # type: ignore[arg-type]
-            while not errand.is_done:
+            while not task.is_done:
                 try:
-                    with finder.find_range(errand.remaining, shards=shards) as events:
+                    with finder.find_range(task.remaining, shards=shards) as events:
                         for event in events:
-                            errand.take(event)
+                            task.take(event)
                             if time.monotonic() > leave_at:
                                 leave_at = math.inf
                                 break
                 except StoppedError as error:
-                    errand.stop(error)
-        self._check(errand)
+                    task.stop(error)
+        self._check(task)
 
     async def _find_async(self, chance: random.Random, target: str, user: str) -> None:
-        errand, leave_at = self._draw(chance), _leaving(chance)
+        task, leave_at = self._draw(chance), _leaving(chance)
         async with AsyncFinder(target, **self._options(user)) as finder:  # type: ignore[arg-type]
-            while not errand.is_done:
+            while not task.is_done:
                 try:
-                    async with finder.find_range(errand.remaining) as events:
+                    async with finder.find_range(task.remaining) as events:
                         async for event in events:
-                            errand.take(event)
+                            task.take(event)
                             if time.monotonic() > leave_at:
                                 leave_at = math.inf
                                 break
                 except StoppedError as error:
-                    errand.stop(error)
-        self._check(errand)
+                    task.stop(error)
+        self._check(task)
 
     def _options(self, user: str) -> dict[str, object]:
         return {
@@ -149,19 +149,19 @@ class Searchers:
     def _command(
         self, chance: random.Random, target: str, user: str, more: tuple[str, ...] = ()
     ) -> None:
-        errand, leave_at = self._draw(chance), _leaving(chance)
+        task, leave_at = self._draw(chance), _leaving(chance)
         tls = self._world.files.tls
         security = ("--ca", tls.ca, "--certificate", tls.certificate, "--key", tls.key)
         where = ("--server", target, *security, "--token-file", self._world.files.token_file(user))
-        while not errand.is_done:
-            command = [*_PROGRAM, *_search(errand), *map(str, where), *more]
-            leave_at = self._run(command, errand, chance, leave_at)
-        self._check(errand)
+        while not task.is_done:
+            command = [*_PROGRAM, *_search(task), *map(str, where), *more]
+            leave_at = self._run(command, task, chance, leave_at)
+        self._check(task)
 
     def _run(
-        self, command: list[str], errand: Errand, chance: random.Random, leave_at: float
+        self, command: list[str], task: SearchTask, chance: random.Random, leave_at: float
     ) -> float:
-        """Run the command line to its end, or end it at a time; return when to end the next."""
+        """Run the command line to its end, or end it at `leave_at`; return when to end the next one."""
         log = self._world.folder / f"{threading.current_thread().name}.stderr"
         with (
             log.open("w") as stderr,
@@ -171,13 +171,13 @@ class Searchers:
         ):
             assert process.stdout
             for line in process.stdout:
-                _read(line, errand)
+                _read(line, task)
                 if time.monotonic() > leave_at:
                     leave_at = math.inf
                     process.send_signal(chance.choice((signal.SIGKILL, signal.SIGINT)))
         code = process.returncode
         if code == ExitCode.BUDGET_SPENT:
-            errand.is_done = True
+            task.is_done = True
         elif code not in {ExitCode.FOUND, *_RESUMABLE, -signal.SIGKILL}:
             message = f"exit code {code}: {log.read_text()[-500:]}"
             raise AssertionError(message)
@@ -189,14 +189,14 @@ _SHARDS = ("--shards", "3", "--range-size", "3000000")
 
 
 def _leaving(chance: random.Random) -> float:
-    """Return when a client leaves its search: most never do."""
+    """Return when a client leaves its search; most never do."""
     if chance.random() > LEAVING:
         return math.inf
     return time.monotonic() + chance.uniform(0, 3)
 
 
-def _search(errand: Errand) -> list[str]:
-    query = errand.remaining
+def _search(task: SearchTask) -> list[str]:
+    query = task.remaining
     scheme = query.scheme
     options = {
         "--algorithm": scheme.algorithm.name.lower(),
@@ -216,12 +216,12 @@ def _environment() -> dict[str, str]:
     return {**own, "TERM": "dumb"}
 
 
-def _read(text: str, errand: Errand) -> None:
-    """Take a line of JSON. One that a kill has cut is none."""
+def _read(text: str, task: SearchTask) -> None:
+    """Record a line of JSON. A line cut off by a kill is ignored."""
     if not text.endswith("\n"):
         return
     line = json.loads(text)
     if line["type"] == "result":
-        errand.found(line["position"], is_ideal=line["is_ideal"])
+        task.found(line["position"], is_ideal=line["is_ideal"])
     else:
-        errand.reach(line["next_position"])
+        task.reach(line["next_position"])

@@ -1,7 +1,7 @@
-"""Two servers with mutual TLS, tokens and a policy, and the files that they follow.
+"""Two servers with mutual TLS, tokens and a policy, and the files that they reload.
 
-One lives from the beginning to the end, so that what it holds can be compared. The other one is
-killed and drained, and begins anew at the same address.
+The steady server runs for the whole test, so that its resources can be compared. The restarted one
+is killed and drained, and starts again at the same address.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Files:
     """Certificates, tokens and the policy, which change while they are in use."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
-        """Write the first of each."""
+        """Write the first version of each."""
         self.folder = folder
         self._chance = chance
         self._authority = Authority()
@@ -55,7 +55,7 @@ class Files:
 
     @property
     def flags(self) -> list[str]:
-        """The flags of a server that follows them."""
+        """The flags of a server that reads them."""
         names = {
             "--tls-certificate": "server.pem",
             "--tls-key": "server.key",
@@ -67,7 +67,7 @@ class Files:
 
     @property
     def tls(self) -> Tls:
-        """A client's side."""
+        """The TLS settings of a client."""
         at = self.folder
         return Tls(ca=at / "ca.pem", certificate=at / "client.pem", key=at / "client.key")
 
@@ -84,7 +84,7 @@ class Files:
                 path.rename(self.folder / f"{name}{path.suffix}")
 
     def renew_policy(self, *, is_calm: bool = False) -> None:
-        """Give each user another weight and rate; in calm, no bound on the rate."""
+        """Give each user another weight and rate; if `is_calm`, no limit on the rate."""
         rate = 0 if is_calm else self._rate
         text = "".join(
             f'[identities."token:{user}"]\nweight = {self._chance.randrange(1, 5)}\n'
@@ -95,7 +95,7 @@ class Files:
         self._replace("policy.toml", text)
 
     def renew_tokens(self) -> None:
-        """Hand out new tokens. Those of the last two times remain valid meanwhile."""
+        """Issue new tokens. The previous two of each user remain valid."""
         tokens = {user: secrets.token_urlsafe(32) for user in USERS}
         self._lines.append(
             [f"{u} {hashlib.sha256(t.encode()).hexdigest()}\n" for u, t in tokens.items()]
@@ -107,8 +107,8 @@ class Files:
             self._replace(f"{user}.token", token)
 
     @contextmanager
-    def spoiled(self, name: str) -> Iterator[None]:
-        """Replace a file by nonsense, for a while."""
+    def corrupted(self, name: str) -> Iterator[None]:
+        """Corrupt a file temporarily."""
         text = (self.folder / name).read_text()
         self._replace(name, text[: len(text) // 2] + "\n= nonsense")
         yield
@@ -125,10 +125,10 @@ class Server:
     """A server at one address, over one or more processes."""
 
     def __init__(self, world: "World", host: str, logs: Path) -> None:
-        """Start the first process; each has a log of its own in the folder `logs`."""
+        """Start the first process; each has its own log in the folder `logs`."""
         self.admin = f"unix:{world.folder}/admin-{host}"
         self.host = host
-        self.lives = 0
+        self.starts = 0
         self._world = world
         self._logs = logs
         self.process = self._start()
@@ -136,22 +136,22 @@ class Server:
 
     @property
     def target(self) -> str:
-        """What a client connects to."""
+        """The address that a client connects to."""
         return self.process.address
 
     @property
     def pid(self) -> int:
-        """The process of now."""
+        """The current process."""
         return self.process.process.pid
 
     def restart(self) -> None:
-        """Start another process, since the former one has ended."""
+        """Start another process after the last one has ended."""
         self.process = self._start()
 
     def _start(self) -> ServerProcess:
-        self.lives += 1
+        self.starts += 1
         world = self._world
-        log = self._logs / f"{self.host}-{self.lives}.jsonl"
+        log = self._logs / f"{self.host}-{self.starts}.jsonl"
         where = {"--host": self.host, "--port": world.port, "--admin-listen": self.admin}
         settings = [str(word) for flag in {**_SETTINGS, **where}.items() for word in flag]
         process = start_process(*settings, *world.files.flags, env=world.clock.environment, log=log)
@@ -163,7 +163,7 @@ class Server:
             raise
 
     def end(self) -> None:
-        """End the process of now, if need be at once."""
+        """End the current process, by force if necessary."""
         process = self.process.process
         with suppress(subprocess.TimeoutExpired):
             process.terminate()
@@ -173,14 +173,14 @@ class Server:
 
 
 class Clock:
-    """The wall clock of the servers, which can be stepped. Monotonic clocks are left alone."""
+    """The servers' wall clock, which can be stepped. Monotonic clocks are not affected."""
 
     def __init__(self, folder: Path) -> None:
-        """Compile what is preloaded into the servers, where there is a compiler."""
+        """Compile the library that is preloaded into the servers, if there is a compiler."""
         self._path = folder / "clock"
         self.step(0)
         self.environment: dict[str, str] = {}
-        """What a server's environment needs; empty where the clock cannot be stepped."""
+        """The environment that a server needs; empty where the clock cannot be stepped."""
         library = folder / "clock.so"
         compiler = shutil.which("gcc") or shutil.which("cc")
         if compiler is not None:
@@ -189,27 +189,27 @@ class Clock:
             self.environment = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._path)}
 
     def step(self, seconds: int) -> None:
-        """Put the clock that far from the true time."""
+        """Set the clock to so many seconds from the true time."""
         with self._path.open("r+b" if self._path.exists() else "wb") as file:
             file.write(struct.pack("=q", seconds))
 
 
 class World:
-    """All of it."""
+    """The servers, their files and clock, and the violations seen so far."""
 
     def __init__(self, folder: Path, logs: Path, chance: random.Random, names: NameServer) -> None:
-        """Write the files; the servers are started next. `logs` is where the steady one logs."""
+        """Write the files and start the servers; the steady one logs to `logs`."""
         self.folder = folder
         self.logs = logs
         self.port = 0
         self.files = Files(folder, chance)
         self.clock = Clock(folder)
         self.is_over = threading.Event()
-        """Set when the searchers are to begin no errand any more."""
+        """Set when no new search may begin."""
         self.violations: list[str] = []
         self.steady = Server(self, "127.0.0.1", logs)
-        self.mortal = Server(self, "127.0.0.2", folder)
-        self.servers = (self.steady, self.mortal)
+        self.restarted = Server(self, "127.0.0.2", folder)
+        self.servers = (self.steady, self.restarted)
         names.addresses = [server.host for server in self.servers]
         self.both = f"dns://127.0.0.1:{names.port}/{NAME}:{self.port}"
         """The target that leads to both servers."""
@@ -217,7 +217,7 @@ class World:
     @classmethod
     @contextmanager
     def running(cls, folder: Path, logs: Path, seed: int) -> "Iterator[World]":
-        """Make one; end what it has started afterwards."""
+        """Create a world; end everything that it started afterwards."""
         names = NameServer()
         with names.serving():
             world = cls(folder, logs, random.Random(seed), names)  # noqa: S311  # no secret

@@ -5,7 +5,7 @@ The floods that `stops/test_floods.py` sends are not repeated here.
 
 import pytest
 
-from tests.bench.attack import suffer
+from tests.bench.attack import run_attack
 
 pytestmark = [pytest.mark.security, pytest.mark.timeout(240)]
 
@@ -31,7 +31,7 @@ SECONDS = 2.0
 )
 def test_attack_harms_nobody(name: str, seconds: float) -> None:
     """Health answers, a neighbour's search goes on, memory is bounded, a search afterwards ends."""
-    damage = suffer(name, seconds)
+    result = run_attack(name, seconds)
 
     print(damage)  # noqa: T201  # shown when the test fails
     assert damage.health_p50 < HEALTH_SECONDS

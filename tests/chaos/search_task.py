@@ -1,4 +1,4 @@
-"""What the searchers of the chaos search for, and what they must find: not more, not less."""
+"""The searches of the chaos test, and the exact results that each must return."""
 
 import random
 import time
@@ -15,13 +15,13 @@ from tests.oracle import best_match, hash_text
 
 @dataclass(frozen=True)
 class Case:
-    """A name in a part of the keyspace, in which all results are known beforehand."""
+    """A name and a part of the keyspace in which all results are known beforehand."""
 
     query: Query
     extent: int
     """Results are known below this position."""
     shortest: int
-    """How many positions an errand searches, at least."""
+    """The smallest number of positions that a task searches."""
 
 
 SHA256_START = Scheme(algorithm=Algorithm.SHA256, encoding=Encoding.HEX, anchor=Anchor.START)
@@ -33,11 +33,11 @@ CASES = (
 )
 
 
-class Errand:
-    """One search over as many processes, finders and RPCs as it takes."""
+class SearchTask:
+    """One search, over as many processes, finders and RPCs as it needs."""
 
     def __init__(self, query: Query, expected: list[int]) -> None:
-        """Take what to search for, and the positions of all results, in order."""
+        """Store the query, and the positions of all its results, in order."""
         self.query = query
         self.is_done = False
         self._expected = expected
@@ -52,31 +52,31 @@ class Errand:
 
     @property
     def remaining(self) -> Query:
-        """What is left to search."""
+        """The part that is not searched yet."""
         left = self.query.limit - self._reached
         return replace(self.query, start_position=self._reached, maximum_hashes=left)
 
     def take(self, event: SearchEvent) -> None:
-        """Note what happened."""
+        """Record an event of the search."""
         if isinstance(event, Match):
             self.found(event.position, is_ideal=event.distance <= self.query.ideal_distance)
         elif isinstance(event, Progress):
             self.reach(event.next_position)
 
     def found(self, position: int, *, is_ideal: bool) -> None:
-        """Note a result."""
+        """Record a result."""
         self._found.append(position)
         self.reach(position + 1)
         self.is_done |= is_ideal
 
     def reach(self, position: int | None) -> None:
-        """Note that everything before `position` is searched, and its results are handed on."""
+        """Record that everything before `position` is searched and its results are delivered."""
         self._heard = time.monotonic()
         self._reached = max(self._reached, position or 0)
         self.is_done |= self._reached >= self.query.limit
 
     def stop(self, error: StoppedError) -> None:
-        """Note an end without the ideal result; raise it where resuming was the client's part."""
+        """Record an end without the ideal result; raise it where the client should have resumed."""
         if isinstance(error, BudgetSpentError):
             self.is_done = True
         elif isinstance(error, StoppedByOperatorError):
@@ -85,21 +85,21 @@ class Errand:
             raise error
 
     def violation(self) -> str | None:
-        """Return what is wrong with the results, if anything is."""
+        """Return what is wrong with the results, None if they are as expected."""
         if self._found == self._expected:
             return None
         skipped = sorted(set(self._expected) - set(self._found))
         foreign = sorted(set(self._found) - set(self._expected))
         return (
             f"{self.query}: {len(self._found)} results, not {len(self._expected)};"
-            f" skipped {skipped[:5]}, found for no reason {foreign[:5]},"
+            f" skipped {skipped[:5]}, unexpected {foreign[:5]},"
             f" {len(self._found) - len(set(self._found))} found twice"
         )
 
 
 @dataclass
 class Reference:
-    """The results of all cases, by the kernel alone: no server, no client, one thread."""
+    """The results of all cases, computed by the kernel alone: no server, no client, one thread."""
 
     kernel: Kernel
     _results: dict[Case, tuple[list[int], list[int]]] = field(default_factory=dict)
@@ -117,8 +117,8 @@ class Reference:
             ideal = [each for each in results if _distance(case.query, each) == 0]
             self._results[case] = results, ideal
 
-    def draw(self, chance: random.Random) -> Errand:
-        """Return a random errand."""
+    def draw(self, chance: random.Random) -> SearchTask:
+        """Return a random task."""
         case = chance.choice(CASES)
         start = chance.randrange(case.extent - case.shortest)
         stop = chance.randrange(start + case.shortest, case.extent + 1)
@@ -126,11 +126,11 @@ class Reference:
         first_ideal = next((each for each in ideal if start <= each < stop), stop - 1)
         expected = results[bisect_left(results, start) : bisect_left(results, first_ideal + 1)]
         query = replace(case.query, start_position=start, maximum_hashes=stop - start)
-        return Errand(query, expected)
+        return SearchTask(query, expected)
 
 
 def _distance(query: Query, position: int) -> int:
-    """Return how far the hash at `position` is from the name, in the words of the contract."""
+    """Return the distance of the hash at `position` from the name, by the tests' oracle."""
     scheme = query.scheme
     text = hash_text(scheme.algorithm.name, scheme.encoding.name, query.rules.message_at(position))
     anchor = scheme.anchor.name

@@ -1,4 +1,4 @@
-"""Searches of Chromium behind the gateway, and two ways to leave them."""
+"""Searches of Chromium through the gateway, and two ways to disconnect."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,19 +15,19 @@ _BEGIN = """async (path) => {
 }"""
 
 
-def chromium_ways(
+def chromium_disconnects(
     gateway: GatewayProcess, stack: ExitStack
 ) -> dict[str, Callable[[ExitStack], Callable[[], None]]]:
-    """Start a browser that ends with `stack`; return what begins a search, by the way to leave it.
+    """Start a browser that ends with `stack`; return what starts a search, by disconnect.
 
-    What begins a search returns what ends it. The driver's message to the browser is part of that.
+    What starts a search returns what disconnects it, the driver's message to the browser included.
     """
     browser = stack.enter_context(launch(stack.enter_context(sync_playwright())))
     context = browser.new_context()
 
     def opened() -> Page:
         page = context.new_page()
-        page.goto(f"{gateway.url}/icon.svg")  # of the gateway, and with no requests of its own
+        page.goto(f"{gateway.url}/icon.svg")  # same origin, and no requests of its own
         return page
 
     lasting = opened()

@@ -1,7 +1,7 @@
-"""What a server did for each search, written down where it happens: in the kernel and the handler.
+"""Record each search in a server, in its kernel and its handler.
 
-The same for every design, so that the designs compare: which search was scanned how much, and when
-it was really over. A search is over when its handler has ended *and* its last scan has.
+All designs are recorded in the same way, so that they compare: how much of each search was scanned,
+and when it had really ended. A search has ended when its handler *and* its last scan have ended.
 """
 
 import os
@@ -17,12 +17,12 @@ from hashfinder.kernel import Kernel, Scan, Scanner
 from hashfinder_rules.query import Query
 
 
-class Ledger:
-    """Keeps account of searches by their names, which have to be unique. Safe from any thread."""
+class SearchRecorder:
+    """Records searches by their names, which must be unique. Safe from any thread."""
 
     def __init__(self) -> None:
-        """Begin empty."""
-        # Appending to a deque is atomic: nothing here makes a thread wait for another.
+        """Start without records."""
+        # Appending to a deque is atomic, so no thread waits for another here.
         self._scans: deque[tuple[str, int, float, float]] = deque()
         self._begun: deque[str] = deque()
         self._ended: deque[tuple[str, float]] = deque()
@@ -33,7 +33,7 @@ class Ledger:
 
     @contextmanager
     def handling(self, name: str) -> Iterator[None]:
-        """Surround the handler of the search `name`."""
+        """Record the begin and the end of the handler of the search `name`."""
         self._begun.append(name)
         try:
             yield
@@ -41,7 +41,7 @@ class Ledger:
             self._ended.append((name, time.monotonic()))
 
     def scanned(self, name: str, hashes: int, cpu_seconds: float) -> None:
-        """Note one scan that has ended just now."""
+        """Record a scan that has just ended."""
         self._scans.append((name, hashes, cpu_seconds, time.monotonic()))
 
     def counts(self) -> dict[str, Any]:
@@ -56,9 +56,9 @@ class Ledger:
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the account so far, times of the monotonic clock and sums since the start.
+        """Return all records: times of the monotonic clock, and sums since the start.
 
-        Keeps the interpreter for milliseconds where there are thousands of searches.
+        Holds the interpreter lock for milliseconds if there are thousands of searches.
         """
         with self._lock:
             wall, cpu = time.monotonic(), time.process_time()
@@ -82,14 +82,14 @@ class Ledger:
             }
 
 
-class AccountedScanner:
-    """A `Scanner` that notes every scan in a ledger."""
+class RecordedScanner:
+    """A `Scanner` that records every scan."""
 
-    def __init__(self, scanner: Scanner, name: str, ledger: Ledger) -> None:
-        """Take the scanner that does the work, and the name that it searches for."""
+    def __init__(self, scanner: Scanner, name: str, recorder: SearchRecorder) -> None:
+        """Wrap the scanner of the search `name`."""
         self._scanner = scanner
         self._name = name
-        self._ledger = ledger
+        self._recorder = recorder
 
     def scan(
         self,
@@ -99,25 +99,25 @@ class AccountedScanner:
         capacity: int,
         halt: bytearray | None = None,
     ) -> Scan:
-        """Scan, and note it. See `Scanner.scan`."""
+        """Scan and record it. See `Scanner.scan`."""
         began = time.thread_time()
         scan = self._scanner.scan(start, stop, best_distance, capacity, halt)
-        self._ledger.scanned(self._name, scan.stop - start, time.thread_time() - began)
+        self._recorder.scanned(self._name, scan.stop - start, time.thread_time() - began)
         return scan
 
 
-class AccountedKernel:
-    """A `Kernel` that notes every scan in a ledger."""
+class RecordedKernel:
+    """A `Kernel` that records every scan."""
 
-    def __init__(self, kernel: Kernel, ledger: Ledger) -> None:
-        """Take the kernel that does the work."""
+    def __init__(self, kernel: Kernel, recorder: SearchRecorder) -> None:
+        """Wrap a kernel."""
         self.backend = kernel.backend
         self._kernel = kernel
-        self._ledger = ledger
+        self._recorder = recorder
 
-    def prepare(self, query: Query) -> AccountedScanner:
-        """Return what scans for `query`, and notes it."""
-        return AccountedScanner(self._kernel.prepare(query), query.name, self._ledger)
+    def prepare(self, query: Query) -> RecordedScanner:
+        """Return a recorded scanner for `query`."""
+        return RecordedScanner(self._kernel.prepare(query), query.name, self._recorder)
 
 
 def resident_bytes(pid: int) -> int:

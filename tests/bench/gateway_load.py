@@ -1,14 +1,14 @@
-"""What two hundred connections cost a gateway, and the searches of its server."""
+"""What two hundred connections cost the gateway, and how much they slow down searches."""
 
 import socket
 import time
 from contextlib import ExitStack
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.bench.ledger import resident_bytes
+from tests.bench.gateway_clients import polling_pages, stalled_readers
 from tests.bench.machine import cpu_seconds
+from tests.bench.recorder import resident_bytes
 from tests.bench.report import RATIO, Better, Report
-from tests.bench.visitors import looking, not_reading
 from tests.integration.gateway_process import UNFINDABLE, GatewayProcess, get, search
 from tests.integration.server_process import ServerProcess, eventually
 
@@ -18,7 +18,7 @@ _MEGA = 1e6
 
 
 def measure_searches(server: ServerProcess, gateway: GatewayProcess, report: Report) -> None:
-    """Measure what many connections cost the gateway, and the server's rate beside that without."""
+    """Measure 200 searches through the gateway beside the same 200 over gRPC."""
     pid = gateway.process.pid
     name = f"{_CONNECTIONS} searches, each with a report a second: "
     with ExitStack() as stack:
@@ -63,8 +63,8 @@ def measure_searches(server: ServerProcess, gateway: GatewayProcess, report: Rep
     )
 
 
-def measure_visitors(server: ServerProcess, gateway: GatewayProcess, report: Report) -> None:
-    """Measure what people who look, or do not read, cost the gateway and a search over gRPC."""
+def measure_polling_and_stalled(server: ServerProcess, gateway: GatewayProcess, report: Report) -> None:
+    """Measure pages that poll and clients that do not read, beside one search over gRPC."""
     pid, half = gateway.process.pid, _CONNECTIONS // 2
     name = f"{half} pages that look and {half} clients that do not read: "
     with ExitStack() as stack:
@@ -73,8 +73,8 @@ def measure_visitors(server: ServerProcess, gateway: GatewayProcess, report: Rep
         )
         stack.callback(call.cancel)
         alone = [_window(server, pid, 1)[0]]
-        with looking(gateway, half), not_reading(gateway, half):
-            server.wait_until_nothing_is_sent(180)  # what is held for them is full
+        with polling_pages(gateway, half), stalled_readers(gateway, half):
+            server.wait_until_nothing_is_sent(180)  # every buffer for the stalled clients is full
             rate, cores = _window(server, pid, 1)
             memory = resident_bytes(pid) / _MEGA
         eventually(lambda: server.metric("hashfinder_searches_active") == 1, "they are gone", 30)
@@ -95,7 +95,7 @@ def measure_visitors(server: ServerProcess, gateway: GatewayProcess, report: Rep
 
 
 def _window(server: ServerProcess, pid: int, searches: int = _CONNECTIONS) -> tuple[float, float]:
-    """Return the server's rate in millions a CPU second, and the cores that `pid` uses."""
+    """Return the server's million hashes per CPU second, and the cores that `pid` uses."""
     active = "hashfinder_searches_active"
     eventually(lambda: server.metric(active) >= searches, "all have begun", 30)
     time.sleep(1)

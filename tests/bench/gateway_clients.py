@@ -1,4 +1,4 @@
-"""Many people at a gateway: pages that only look, and clients that do not read."""
+"""Many clients of a gateway that search little: pages that poll, and clients that do not read."""
 
 import asyncio
 import socket
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from tests.integration.gateway_process import GatewayProcess, get, search
 
 _SMALL = 4096
-"""The receive buffer of a client that does not read."""
+"""The receive buffer in bytes of a client that does not read."""
 _EVERY_SECONDS = 1.0
 
 
 @contextmanager
-def looking(gateway: GatewayProcess, count: int) -> Iterator[None]:
-    """Have `count` pages open that read the metrics once a second, each on its own connection."""
+def polling_pages(gateway: GatewayProcess, count: int) -> Iterator[None]:
+    """Keep `count` pages open that read the metrics once a second, each on its own connection."""
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_look(gateway.address, count, stop)))
+    thread = threading.Thread(target=lambda: asyncio.run(_poll(gateway.address, count, stop)))
     thread.start()
     try:
         yield
@@ -27,8 +27,8 @@ def looking(gateway: GatewayProcess, count: int) -> Iterator[None]:
 
 
 @contextmanager
-def not_reading(gateway: GatewayProcess, count: int) -> Iterator[None]:
-    """Have `count` searches under way whose results come quickly and are not read."""
+def stalled_readers(gateway: GatewayProcess, count: int) -> Iterator[None]:
+    """Keep `count` searches open that find results quickly and whose clients do not read."""
     clients = []
     try:
         for _ in range(count):
@@ -42,14 +42,14 @@ def not_reading(gateway: GatewayProcess, count: int) -> Iterator[None]:
             client.close()
 
 
-async def _look(address: tuple[str, int], count: int, stop: threading.Event) -> None:
+async def _poll(address: tuple[str, int], count: int, stop: threading.Event) -> None:
     async with asyncio.TaskGroup() as pages:
         for number in range(count):
             pages.create_task(_page(address, _EVERY_SECONDS * number / count, stop))
 
 
 async def _page(address: tuple[str, int], delay: float, stop: threading.Event) -> None:
-    await asyncio.sleep(delay)  # they were not all opened at once
+    await asyncio.sleep(delay)  # pages do not open all at the same moment
     reader, writer = await asyncio.open_connection(*address)
     path = "/"
     while not stop.is_set():

@@ -1,25 +1,25 @@
-"""What a server has to have back when all is over, and what its counters have to add up to."""
+"""What must hold once a server is idle: its resources are back, its counters are consistent."""
 
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.ledger import resident_bytes
+from tests.bench.recorder import resident_bytes
 from tests.integration.server_process import SERVICE, Samples, ServerProcess
 
 SETTLE_SECONDS = 45.0
-"""How long threads and connections of gRPC's own have to go away when nothing happens any more."""
+"""How long gRPC's own threads and connections may take to go away on an idle server."""
 WARM_UP_SECONDS = 10.0
 SPARE_THREADS = 4
-"""gRPC keeps a few threads more or less at its own discretion."""
+"""gRPC keeps a few threads more or fewer, as it sees fit."""
 SPARE_BYTES = 24 * 2**20
 _GAUGES = ("searches_active", "searches_queued", "searches_parked", "workers_busy")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the server's process holds."""
+    """The threads, file descriptors and memory of a process."""
 
     threads: int
     descriptors: int
@@ -27,7 +27,7 @@ class Resources:
 
     @classmethod
     def of(cls, pid: int) -> "Resources":
-        """Return what a process holds now."""
+        """Return what a process uses now."""
         return cls(
             len(list(Path(f"/proc/{pid}/task").iterdir())),
             len(list(Path(f"/proc/{pid}/fd").iterdir())),
@@ -48,10 +48,10 @@ class Resources:
 
 
 def settled(server: ServerProcess, earlier: Resources | None) -> Resources:
-    """Return the resources when all is quiet: when they are as earlier, or do not get less.
+    """Return an idle server's resources, once as low as `earlier` or when time is up.
 
     Raises:
-        AssertionError: a search, or a worker, does not end.
+        AssertionError: a search or a worker does not end.
     """
     server.wait_until_idle(30)
     pid = server.process.pid
@@ -65,7 +65,7 @@ def settled(server: ServerProcess, earlier: Resources | None) -> Resources:
 
 
 def leaks(server: ServerProcess, warm: Resources, after: Resources) -> list[str]:
-    """Return what the server has not got back, in words."""
+    """Return a sentence for each resource that the server did not release."""
     violations = [] if after.within(warm) else [f"leaked: {after}, after {warm}"]
     samples = server.samples()
     left = {gauge: samples.value(f"hashfinder_{gauge}") for gauge in _GAUGES}
@@ -73,19 +73,19 @@ def leaks(server: ServerProcess, warm: Resources, after: Resources) -> list[str]
 
 
 @dataclass(frozen=True)
-class Books:
-    """What a server has counted of its searches between two scrapes."""
+class SearchCounts:
+    """How the server's counters of searches changed between two scrapes."""
 
     started: int
     codes: Counter[str]
-    """The RPCs that ended, by code."""
+    """The RPCs that ended, by status code."""
     causes: Counter[str]
-    """Those of them that were stopped or refused, by cause."""
+    """The RPCs that were stopped or refused, by cause."""
     denied: int
-    """Those of them that were refused for who asked."""
+    """The RPCs that were refused because of their client's identity."""
 
     @classmethod
-    def between(cls, before: Samples, after: Samples) -> "Books":
+    def between(cls, before: Samples, after: Samples) -> "SearchCounts":
         """Return the difference of two scrapes."""
         started = _by_label("grpc_server_started_total", "grpc_method", before, after)
         denied = _by_label("hashfinder_access_denied_total", "reason", before, after)
@@ -97,9 +97,9 @@ class Books:
         )
 
     def violations(self) -> list[str]:
-        """Return what does not add up: each search ended once, with a code, and with its cause.
+        """Return what is inconsistent. A search ends once, with a code and, if stopped, a cause.
 
-        One that found, or was not valid, or came from nobody who may search, has no cause.
+        A search that found its match, an invalid request and a denied client have no cause.
         """
         ended = sum(self.codes.values())
         without_cause = self.codes["OK"] + self.codes["InvalidArgument"] + self.denied
