@@ -1,7 +1,7 @@
-"""Hostile peers, each as a process of its own: NAME ADDRESS METRICS_ADDRESS SECONDS. Loopback only.
+"""Hostile peers, each a process of its own: NAME ADDRESS METRICS_ADDRESS SECONDS. Loopback only.
 
-Prints what became of it: how its streams and connections ended. They come from an address of their
-own, so that they are another client than those whom they disturb.
+Prints how its streams and connections ended. They come from a separate loopback address, so that
+the server takes them for another client than those that they disturb.
 """
 
 import gzip
@@ -64,49 +64,49 @@ def headers_and_reset(stream: int) -> bytes:
 
 
 def headers_alone(stream: int) -> bytes:
-    """Open a stream whose message never comes."""
+    """Open a stream without ever sending its message."""
     return frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
 
 
 def health_check(stream: int) -> bytes:
-    """Check the health, without waiting for the answer."""
+    """Send a health check, without waiting for the answer."""
     opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(CHECK)))
     return opened + frame(DATA, END_STREAM, stream, message(b""))
 
 
 def large_headers(stream: int) -> bytes:
-    """Open a stream with 15 kB of headers, twice what the server announces to accept."""
+    """Open a stream with 15 kB of headers, twice the limit that the server announces."""
     block = encode(request_headers(FIND, (b"x-large", b"v" * 15_000)))
     opened = frame(HEADERS, END_HEADERS, stream, block)
     return opened + frame(DATA, END_STREAM, stream, message(b""))
 
 
 def header_bomb(stream: int) -> bytes:
-    """Open a stream with some kB that HPACK expands to 12 MB: one long entry, 3,000 times."""
+    """Open a stream with a few kB that HPACK expands to 12 MB: one long entry, 3,000 times."""
     entry = b"\x40" + encode([(b"x", b"v" * 4_000)])[1:]
     block = encode(request_headers(FIND)) + entry + b"\xbe" * 3_000
     return frame(HEADERS, END_HEADERS | END_STREAM, stream, block)
 
 
 def settings_to_acknowledge(_stream: int) -> bytes:
-    """Change a setting, which the server has to acknowledge."""
+    """Change a setting, which the server must acknowledge."""
     return frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 65_535))
 
 
 def endless_headers(stream: int) -> bytes:
-    """Begin a header block, or continue it, without an end."""
+    """Begin a header block, or continue it, without ending it."""
     piece = encode([(b"x-piece", b"v" * 4_000)])
     return frame(HEADERS if stream == 1 else CONTINUATION, 0, 1, piece)
 
 
 def unknown_method(stream: int) -> bytes:
-    """Call a method that there is not."""
+    """Call a method that does not exist."""
     opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(b"/a.B/C\xff")))
     return opened + frame(DATA, END_STREAM, stream, message(b""))
 
 
 def call(path: bytes, serialized: bytes, *more: tuple[bytes, bytes], flag: int = 0) -> Build:
-    """Return what makes an RPC with one message, compressed where `flag` says so."""
+    """Return what builds an RPC with one message; `flag` marks it as compressed."""
     block = encode(request_headers(path, *more))
     data = struct.pack(">BI", flag, len(serialized)) + serialized
 
@@ -118,7 +118,7 @@ def call(path: bytes, serialized: bytes, *more: tuple[bytes, bytes], flag: int =
 
 
 def ping(_stream: int) -> bytes:
-    """Ask for an answer to a ping."""
+    """Send a ping, which the server must answer."""
     return frame(PING, 0, 0, bytes(8))
 
 
@@ -129,9 +129,9 @@ _NONSENSE = b"\x32\xff\x00" * 100
 def flood(
     build: Build, connections: int = 1, most: float = math.inf
 ) -> Callable[[str, float, Outcome], None]:
-    """Return an attack by RPCs or frames, `most` of them, over so many connections.
+    """Return an attack by up to `most` RPCs or frames over this many connections.
 
-    One that is closed is opened anew.
+    A closed connection is opened again.
     """
 
     def attack(address: str, seconds: float, outcome: Outcome) -> None:
@@ -177,7 +177,7 @@ def _read(connection: Connection, end: float, outcome: Outcome) -> None:
 
 
 def hold(data: bytes, number: int, drip: bytes = b"") -> Callable[[str, float, Outcome], None]:
-    """Return an attack by so many connections that begin with `data`, and then `drip` slowly."""
+    """Return an attack by connections that send `data` first and then `drip` slowly."""
 
     def attack(address: str, seconds: float, outcome: Outcome) -> None:
         end = time.monotonic() + seconds
@@ -213,7 +213,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def _unread(number: int) -> bytes:
-    """Return a connection's bytes that ask for so many streams of results, and take none."""
+    """Return the bytes of a connection that requests that many result streams and reads none."""
     settings = frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 0))
     search = call(FIND_RANGE, DENSE.SerializeToString())
     return PREFACE + settings + b"".join(search(2 * n + 1) for n in range(number))
@@ -244,7 +244,7 @@ ATTACKS: dict[str, Callable[[str, float, Outcome], None]] = {
 
 
 def main(name: str, address: str, metrics: str, seconds: str) -> None:
-    """Attack, and print what became of it."""
+    """Attack, and print how it ended."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     outcome: Outcome = Counter()

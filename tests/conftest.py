@@ -1,4 +1,4 @@
-"""Tests run several at once, but those that measure time or shares run alone."""
+"""Tests run in parallel, except those that measure time or shares."""
 
 import fcntl
 from collections.abc import Generator, Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 collect_ignore = [] if find_spec("playwright") else ["web"]
-"""What drives a browser is there once `make test-web` has installed it."""
+"""The browser's driver is installed by `make test-web`."""
 
 
 def runs_alone(item: pytest.Item) -> bool:
@@ -18,18 +18,18 @@ def runs_alone(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that run alone at the end: before it, none has to wait for them."""
+    """Run the tests that run alone last, so that no other test waits for them."""
     items.sort(key=runs_alone)
 
 
-# Around pytest-timeout, which would count the wait as the test's own time.
+# Around pytest-timeout, which would otherwise count the wait as the test's own time.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Share the machine with the other processes of pytest-xdist, or have it alone."""
     assert item.config.cache is not None
     folder = item.config.cache.mkdir("turns")
     with ExitStack() as turn:
-        # Others wait at the door meanwhile: else a test that runs alone might never enter.
+        # Others wait for this lock meanwhile; otherwise a test that runs alone might never start.
         with locked(folder / "door", fcntl.LOCK_EX):
             mode = fcntl.LOCK_EX if runs_alone(item) else fcntl.LOCK_SH
             turn.enter_context(locked(folder / "room", mode))

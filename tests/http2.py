@@ -1,4 +1,4 @@
-"""A small HTTP/2 client that sends any frame, also those that no library would. Loopback only."""
+"""A small HTTP/2 client that sends any frame, even those that no library would. Loopback only."""
 
 import socket
 import struct
@@ -23,7 +23,7 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame that the server sent."""
+    """A frame from the server."""
 
     type: int
     flags: int
@@ -32,12 +32,12 @@ class Frame:
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return the bytes of one frame, whatever they mean."""
+    """Return the bytes of a frame; its contents are not checked."""
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 def setting(identifier: int, value: int) -> bytes:
-    """Return one entry of a SETTINGS frame."""
+    """Return an entry of a SETTINGS frame."""
     return struct.pack(">HI", identifier, value)
 
 
@@ -47,7 +47,7 @@ def message(serialized: bytes) -> bytes:
 
 
 def request_headers(path: bytes, *extra: Header, **replaced: bytes) -> list[Header]:
-    """Return a gRPC request's headers; `replaced` ones by name: method, authority, content_type."""
+    """Return the headers of a gRPC request; keywords replace method, authority, content_type."""
     return [
         (b":method", replaced.get("method", b"POST")),
         (b":scheme", replaced.get("scheme", b"http")),
@@ -60,7 +60,7 @@ def request_headers(path: bytes, *extra: Header, **replaced: bytes) -> list[Head
 
 
 def encode(headers: Iterable[Header]) -> bytes:
-    """Return a header block of literals, as an `hpack.Encoder` would refuse to make of any byte."""
+    """Return a header block of literals; an `hpack.Encoder` would refuse some bytes."""
     return b"".join(b"\0" + _string(name) + _string(value) for name, value in headers)
 
 
@@ -77,10 +77,10 @@ def _string(text: bytes) -> bytes:
 
 
 class Connection:
-    """A connection on which a test writes frames, and reads what it likes."""
+    """A connection on which a test writes frames and reads the answers."""
 
     def __init__(self, address: str, settings: bytes = b"", source: str = "") -> None:
-        """Connect, from the address `source` if it is given; send the preface with `settings`."""
+        """Connect, from the address `source` if given; send the preface with `settings`."""
         self.socket = connect(address, source)
         self._decoder = Decoder()
         self._unread = b""
@@ -99,13 +99,13 @@ class Connection:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self.socket.sendall(data)
 
     def request(
         self, headers: list[Header], serialized: bytes | None = b"", *, end: bool = True
     ) -> int:
-        """Begin an RPC, with a message unless it is None, and return its stream.
+        """Begin an RPC, with a message unless it is None, and return its stream number.
 
         Without `end` the stream stays half open.
         """
@@ -125,7 +125,7 @@ class Connection:
         return stream
 
     def frames(self, seconds: float = 5.0) -> Iterator[Frame]:
-        """Yield what comes, until the server closes or is silent for so long."""
+        """Yield frames, until the server closes or is silent for so long."""
         self.socket.settimeout(seconds)
         while True:
             while len(self._unread) >= 9:
@@ -174,7 +174,7 @@ class Connection:
 
 @contextmanager
 def connections(address: str, count: int) -> Iterator[list[socket.socket]]:
-    """Yield so many connections that say nothing."""
+    """Yield this many connections that send nothing."""
     opened: list[socket.socket] = []
     try:
         for _ in range(count):

@@ -1,8 +1,8 @@
-"""Mutation testing of the parts whose mistakes no person would see: `make mutants`.
+"""Mutation testing of code whose mistakes would be hard to see: `make mutants`.
 
-mutmut changes a line of the code at a time, and runs the unit tests that reach it. A change that no
-test notices survives. There are thousands of them: a run takes a sample, by a seed that it prints.
-It works on a copy in `.cache/mutants`, where all packages are in one `src`, as mutmut needs it.
+mutmut changes one line at a time and runs the unit tests that reach it. A change that no test
+notices survives. There are thousands of them, so a run takes a random sample and prints its seed.
+It works on a copy in `.cache/mutants` with all packages in one `src`, as mutmut requires.
 """
 
 import argparse
@@ -48,7 +48,7 @@ use_git_change_detection = false
 track_dependencies = false
 """
 ALIVE = {0, 33}
-"""How mutmut numbers those whose tests pass, and those that no test reaches."""
+"""mutmut's exit codes for mutants whose tests pass, and for those that no test reaches."""
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def _copy() -> None:
 
 
 def _mutmut(*words: str, seconds: float) -> None:
-    """Run mutmut, which keeps what it has when it is interrupted."""
+    """Run mutmut, which keeps its results when it is interrupted."""
     with subprocess.Popen(
         [MUTMUT, *words], cwd=FOLDER, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -98,7 +98,7 @@ def _mutmut(*words: str, seconds: float) -> None:
 
 
 def _results() -> dict[str, Any]:
-    """Return the result of each mutant by its name; None for one that was not tried."""
+    """Return the result of each mutant by name; None for those not tried."""
     files = FOLDER.glob("mutants/**/*.meta")
     return {
         name: code

@@ -1,4 +1,4 @@
-"""The contract once more, in the plainest words: `hashlib` and `base64`, nothing of ours."""
+"""The contract again in plain code: `hashlib` and `base64`, and nothing of the product."""
 
 import base64
 import hashlib
@@ -24,11 +24,11 @@ def hash_text(algorithm: str, encoding: str, message: bytes) -> str:
 
 def ascii_lower(text: str) -> str:
     """Return `text` with A to Z in lower case."""
-    return text.encode("utf-8").lower().decode("utf-8")  # of bytes, only these have a lower case
+    return text.encode("utf-8").lower().decode("utf-8")  # for bytes, only these have a lower case
 
 
 def offsets(anchor: str, name: str, text: str) -> list[int]:
-    """Return where `name` may stand in `text`."""
+    """Return the offsets in `text` where `name` may start."""
     if anchor == "START":
         return [0]
     if anchor == "END":
@@ -39,7 +39,7 @@ def offsets(anchor: str, name: str, text: str) -> list[int]:
 def best_match(
     name: str, text: str, anchor: str, wildcard: str, *, case_sensitive: bool
 ) -> tuple[int, int]:
-    """Return the smallest distance and the first place that has it."""
+    """Return the smallest distance, and the first offset that has it."""
     written, folded = (name, text) if case_sensitive else (ascii_lower(name), ascii_lower(text))
     counted = [i for i in range(len(name)) if not wildcard or name[i] != wildcard]
     best = (len(name) + 1, -1)

@@ -161,7 +161,7 @@ class Searchers:
     def _run(
         self, command: list[str], task: SearchTask, chance: random.Random, leave_at: float
     ) -> float:
-        """Run the command line to its end, or end it at `leave_at`; return when to end the next one."""
+        """Run the command line, or end it at `leave_at`; return when to end the next one."""
         log = self._world.folder / f"{threading.current_thread().name}.stderr"
         with (
             log.open("w") as stderr,

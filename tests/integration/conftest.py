@@ -1,4 +1,4 @@
-"""Servers for all integration tests."""
+"""Fixtures of all integration tests: servers, networks, names."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
@@ -19,7 +19,7 @@ from tests.integration.server_process import ServerProcess, run_server
 
 @pytest.fixture
 def server_process() -> Iterator[Callable[..., ServerProcess]]:
-    """Start servers with the flags, the environment `env` and the code `before` of the test."""
+    """Start servers with flags, an environment `env`, and Python code `before` that runs first."""
     with ExitStack() as servers:
 
         def start(
@@ -32,21 +32,21 @@ def server_process() -> Iterator[Callable[..., ServerProcess]]:
 
 @pytest.fixture(scope="module")
 def module_server() -> Iterator[ServerProcess]:
-    """A server with its defaults that the tests of a module share."""
+    """A server with default settings, shared by the tests of a module."""
     with run_server() as server:
         yield server
 
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """A network of the test's own."""
+    """A network namespace of the test's own."""
     with open_network() as network:
         yield network
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start a server of a servicer; returns its address."""
+    """Start a server with a servicer; returns its address."""
     servers = []
 
     def serve(servicer: HashFinderServicer) -> str:
@@ -72,7 +72,7 @@ def names() -> Iterator[NameServer]:
 
 @pytest.fixture
 def replicas(names: NameServer, server_process: Callable[..., ServerProcess]) -> StartReplicas:
-    """Start three servers with the flags that the test gives, behind one name."""
+    """Start three servers behind one name, with the test's flags."""
     return lambda *flags: Replicas(names, server_process, flags)
 
 
@@ -80,7 +80,7 @@ def replicas(names: NameServer, server_process: Callable[..., ServerProcess]) ->
 def serve_script(
     serve: Serve,
 ) -> ServeScript:
-    """Start a server that does what a script says; returns its address."""
+    """Start a server that follows a script; returns its address."""
     return lambda script: serve(
         ScriptedServicer(script)  # type: ignore[abstract]  # no script needs Estimate
     )

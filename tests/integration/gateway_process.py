@@ -1,4 +1,4 @@
-"""The real gateway as a process of its own, and requests that can be left in any way."""
+"""The real gateway as a separate process, and requests that can be abandoned in any way."""
 
 import json
 import os
@@ -27,10 +27,10 @@ UNFINDABLE = "hopelessly"
 
 
 class GatewayProcess:
-    """A gateway that was started and serves."""
+    """A running gateway."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Take the process and the file that its stderr goes to; wait until it serves."""
+        """Store the process and the file that its stderr goes to; wait until it serves."""
         self.process = process
         self._log = log
         eventually(
@@ -45,17 +45,17 @@ class GatewayProcess:
         self.url = f"http://{serving[0]['http']}"
 
     def logs(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the log lines so far, all or those of one event. Every line is JSON."""
+        """Return the log lines so far, optionally those of one event. Every line must be JSON."""
         lines = self._log.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
         parsed = [json.loads(line) for line in lines]
         return [line for line in parsed if event is None or line["event"] == event]
 
     def samples(self) -> Samples:
-        """Return what its /metrics says now."""
+        """Return the current metrics."""
         return scrape(f"{self.url}/metrics")
 
     def wait_for_calls(self, count: int) -> None:
-        """Return when `count` calls are under way."""
+        """Return when `count` calls are running."""
         eventually(
             lambda: self.samples().value("hashfinder_web_calls_active") == count,
             f"{count} calls under way",
@@ -69,7 +69,7 @@ class GatewayProcess:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[HTTPResponse, bytes]:
-        """Return the whole answer to a request, over a connection of its own."""
+        """Return the response to a request on a connection of its own, and its body."""
         connection = HTTPConnection(*self.address, timeout=_ANSWER_SECONDS)
         try:
             connection.request(method, path, body, dict(headers or {}))
@@ -81,7 +81,7 @@ class GatewayProcess:
     def call(
         self, method: str, message: dict[str, Any] | bytes, **headers: str
     ) -> tuple[HTTPResponse, Any]:
-        """Make a unary call in JSON; return the response and what is in its body."""
+        """Make a unary call in JSON; return the response and the decoded body."""
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         path = SERVICE_PATH + method
@@ -91,13 +91,13 @@ class GatewayProcess:
         return response, json.loads(answer)
 
     def lines(self, path: str) -> tuple[int, list[dict[str, Any]]]:
-        """Return the status and the lines of ``GET /find/``, whose path and query follow."""
+        """Return the status and the lines of a GET request to ``/find/`` + `path`."""
         response, answer = self.request("GET", f"/find/{path}")
         return response.status, [json.loads(line) for line in answer.splitlines()]
 
     @contextmanager
     def connection(self, receive_buffer: int | None = None) -> Iterator[socket.socket]:
-        """Yield a connection; a small receive buffer fills soon."""
+        """Yield a connection; with a small receive buffer, flow control stops the sender soon."""
         with socket.socket(_family(self.address[0])) as connection:
             if receive_buffer is not None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -140,7 +140,7 @@ def envelopes(body: bytes) -> list[tuple[int, Any]]:
 
 
 def search(name: str = UNFINDABLE, **parameters: object) -> str:
-    """Return the path of a search by GET; a parameter's underscores stand for dashes."""
+    """Return the path of a search by GET; parameters are written with dashes."""
     query = "&".join(f"{key.replace('_', '-')}={value}" for key, value in parameters.items())
     return f"/find/{quote(name, safe='')}?{query}"
 
@@ -149,10 +149,10 @@ def search(name: str = UNFINDABLE, **parameters: object) -> str:
 def run_gateway(
     server: ServerProcess | str, *flags: str, prefix: tuple[str, ...] = ()
 ) -> Iterator[GatewayProcess]:
-    """Run a gateway to `server` on a free port; stop it afterwards, unless the test has.
+    """Run a gateway to `server` on a free port; stop it afterwards, unless the test already has.
 
-    `prefix` is a command that runs it. A gateway that dies by itself, or that logs an error, fails
-    the test.
+    `prefix` is a command that runs the gateway. The test fails if the gateway dies unexpectedly or
+    logs an error.
     """
     target = [f"--server={server}"]
     if isinstance(server, ServerProcess):
@@ -169,7 +169,7 @@ def run_gateway(
             gateway = GatewayProcess(process, log)
             yield gateway
             if process.returncode is None:
-                assert process.poll() is None, f"the gateway died by itself: {gateway.logs()}"
+                assert process.poll() is None, f"the gateway died unexpectedly: {gateway.logs()}"
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(_STOP_SECONDS) == 0, gateway.logs()
             faults = [line for line in gateway.logs() if line["level"] in {"error", "critical"}]

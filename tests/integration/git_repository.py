@@ -1,4 +1,4 @@
-"""Git, as tests use it: on its own, without the machine's configuration."""
+"""Git for tests: independent of the machine's configuration."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give Git an author, and nothing of what this machine has configured."""
+    """Set an author, and hide the machine's Git configuration."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     for who in ("AUTHOR", "COMMITTER"):
@@ -17,7 +17,7 @@ def isolate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Return what Git prints."""
+    """Run Git; return its output."""
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, input=stdin, check=True, capture_output=True).stdout
 

@@ -1,4 +1,4 @@
-"""A network namespace made for a test, in which packets can be dropped. Needs root."""
+"""A network namespace for a test, in which packets can be dropped. Needs root."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,43 +9,43 @@ from secrets import token_hex
 
 @dataclass(frozen=True)
 class Network:
-    """A namespace with one link to the server's side."""
+    """A namespace with a link to the server's network."""
 
     namespace: str
     server_address: str
-    """Of this side of the link, outside the namespace."""
+    """The address of this side of the link, outside the namespace."""
     address: str
     """Of the namespace's side."""
     device: str
-    """The namespace's end of the link."""
+    """The address of the namespace's side of the link."""
 
     @property
     def inside(self) -> tuple[str, ...]:
-        """What runs a command in the namespace."""
+        """The prefix of a command that runs in the namespace."""
         return ("ip", "netns", "exec", self.namespace)
 
     def drop_all_packets(self) -> None:
-        """Let nothing through any more, in either direction, and tell nobody."""
+        """Drop all packets in both directions from now on, without closing any connection."""
         for chain in ("INPUT", "OUTPUT"):
             self._iptables("-A", chain, "-j", "DROP")
 
     @contextmanager
     def partition(self, *matching: str) -> Iterator[None]:
-        """Let nothing through meanwhile, or no packet that matches these words of iptables."""
+        """Drop packets temporarily: all, or those that match these words of iptables."""
         with dropped(*((chain, *matching) for chain in ("INPUT", "OUTPUT")), inside=self.inside):
             yield
 
     def lose(self, probability: float) -> None:
-        """Lose so many packets of each direction, at random, from now on."""
+        """From now on, drop packets of both directions at random with this probability."""
         at_random = ("-m", "statistic", "--mode", "random", "--probability", f"{probability:g}")
         for chain in ("INPUT", "OUTPUT"):
             self._iptables("-A", chain, *at_random, "-j", "DROP")
 
     def disturb(self, *how: str) -> None:
-        """Disturb what leaves the namespace as netem does, where the kernel has it.
+        """Disturb packets that leave the namespace with netem, if the kernel has it.
 
         Raises:
-            AssertionError: it does not.
+            AssertionError: the kernel does not have it.
         """
         _run(*self.inside, "tc", "qdisc", "add", "dev", self.device, "root", "netem", *how)
 
@@ -55,9 +55,9 @@ class Network:
 
 @contextmanager
 def dropped(*rules: tuple[str, ...], inside: tuple[str, ...] = ()) -> Iterator[None]:
-    """Drop packets meanwhile: each rule is a chain of iptables and the words that packets match.
+    """Drop packets temporarily: a rule is a chain of iptables and the words that packets match.
 
-    `inside` is what runs a command in another network namespace than this process's own.
+    `inside` is the prefix of a command that runs in another network namespace.
     """
     with ExitStack() as healing:
         for rule in rules:
@@ -73,10 +73,10 @@ def _run(*command: str) -> None:
 
 @contextmanager
 def open_network() -> Iterator[Network]:
-    """Make a namespace and a link to it; both vanish afterwards."""
+    """Create a namespace and a link to it; remove both afterwards."""
     unique = token_hex(4)
     name, outer, inner = f"hf-{unique}", f"hfo{unique}", f"hfi{unique}"
-    subnet = f"198.18.{int(unique[:2], 16)}"  # of the range that is set aside for such tests
+    subnet = f"198.18.{int(unique[:2], 16)}"  # the range reserved for such tests
     _run("ip", "netns", "add", name)
     try:
         _run("ip", "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
@@ -87,5 +87,5 @@ def open_network() -> Iterator[Network]:
         _run("ip", "-n", name, "link", "set", "lo", "up")
         yield Network(name, f"{subnet}.1", f"{subnet}.2", inner)
     finally:
-        _run("ip", "link", "delete", outer)  # both ends
+        _run("ip", "link", "delete", outer)  # removes both ends
         _run("ip", "netns", "delete", name)

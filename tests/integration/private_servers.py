@@ -1,4 +1,4 @@
-"""The servers that programs start for themselves: found by their folder for temporary files."""
+"""The servers that programs start for themselves, found by their temporary folder."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ from tests.integration.server_process import eventually
 
 
 class PrivateServers:
-    """Those whose socket is in a folder of the test's own."""
+    """Servers whose socket is in the test's own folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder, which is the TMPDIR of the programs that start them."""
+        """Store the folder, which is the TMPDIR of the programs that start servers."""
         self.folder = folder
         self._mark = f"TMPDIR={folder}\0".encode()
 
@@ -23,23 +23,23 @@ class PrivateServers:
         return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if self._is_one(entry)]
 
     def wait_for_one(self) -> int:
-        """Return the process id of the one that there is, once it is there."""
+        """Wait for the only server; return its process id."""
         eventually(lambda: bool(self.running()), "a server is started", 30)
         [pid] = self.running()
         return pid
 
     def wait_for_socket(self) -> Path:
-        """Return the socket of the one that there is, once it is there."""
+        """Wait for the only server's socket; return its path."""
         eventually(lambda: bool(list(self.folder.glob("*/socket"))), "there is a socket", 30)
         [path] = self.folder.glob("*/socket")
         return path
 
     def are_gone(self) -> bool:
-        """Return whether there is no process, no socket and no folder."""
+        """Return whether no process, socket or folder is left."""
         return not self.running() and not any(self.folder.iterdir())
 
     def wait_until_gone(self) -> None:
-        """Return when nothing is left of them."""
+        """Return when nothing is left."""
         eventually(self.are_gone, "nothing is left", 30)
 
     def _is_one(self, entry: Path) -> bool:
@@ -54,7 +54,7 @@ class PrivateServers:
 
 @contextmanager
 def private_servers() -> Iterator[PrivateServers]:
-    """Yield those of a new folder, with a short path; nothing may be left at the end."""
+    """Yield the servers of a new folder with a short path; check at the end that none is left."""
     with TemporaryDirectory(dir="/tmp") as name:
         servers = PrivateServers(Path(name))
         yield servers

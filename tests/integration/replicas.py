@@ -1,4 +1,4 @@
-"""Servers behind one name, as a headless Service of Kubernetes has them: a record for each."""
+"""Servers behind one name with one DNS record each, like a headless Service of Kubernetes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +16,15 @@ class NameServer(BaseResolver):  # type: ignore[misc] # dnslib has no types
     """A DNS server on loopback that knows one name, whose addresses change."""
 
     def __init__(self) -> None:
-        """Know no address."""
+        """Start without addresses."""
         self.addresses: list[str] = []
-        # Its methods are switched on by name; this one stands for none.
+        # DNSLogger writes the kinds of messages that `log` names; "nothing" is none of them.
         logger = DNSLogger(log="nothing")
         self._server = DNSServer(self, address="127.0.0.1", port=0, logger=logger)
         self.port = self._server.server.server_address[1]
 
     def resolve(self, request: DNSRecord, _: DNSHandler) -> DNSRecord:
-        """Answer with the addresses of now, which are to be kept for no time."""
+        """Answer with the current addresses and a TTL of 0."""
         reply = request.reply()
         if request.q.qtype == QTYPE.A and str(request.q.qname).rstrip(".") == NAME:
             for address in self.addresses:
@@ -33,7 +33,7 @@ class NameServer(BaseResolver):  # type: ignore[misc] # dnslib has no types
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Answer in a thread of its own, until the end of the context."""
+        """Answer in a thread while the context is open."""
         self._server.start_thread()
         try:
             yield
@@ -49,9 +49,9 @@ class Replicas:
     def __init__(
         self, names: NameServer, start: Callable[..., ServerProcess], flags: tuple[str, ...]
     ) -> None:
-        """Begin with three servers, each started with `flags`."""
+        """Start three servers with `flags`."""
         self.servers: dict[str, ServerProcess] = {}
-        """By address, those that the name has."""
+        """The servers that the name has, by address."""
         self._names = names
         self._start = start
         self._flags = flags
@@ -62,11 +62,11 @@ class Replicas:
 
     @property
     def target(self) -> str:
-        """The target that a client connects to."""
+        """The target for a client."""
         return f"dns://127.0.0.1:{self._names.port}/{NAME}:{self._port}"
 
     def add(self) -> ServerProcess:
-        """Start another server, at an address that had none; give the name its address."""
+        """Start another server at a new address, and add its record."""
         address = next(self._addresses)
         server = self._start("--host", address, "--port", self._port, *self._flags)
         self._port = server.address.rpartition(":")[2]
@@ -75,7 +75,7 @@ class Replicas:
         return server
 
     def remove(self) -> ServerProcess:
-        """Take the oldest server's address from the name; return the server, which still runs."""
+        """Remove the oldest server's record; return the server, which keeps running."""
         server = self.servers.pop(next(iter(self.servers)))
         self._publish()
         return server
@@ -88,5 +88,5 @@ StartReplicas = Callable[..., Replicas]
 
 
 def searches(server: ServerProcess) -> float:
-    """Return how many RPCs a server has begun."""
+    """Return how many RPCs a server has started."""
     return server.metric("grpc_server_started_total", grpc_service="hash_name.HashFinder")

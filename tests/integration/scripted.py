@@ -1,4 +1,4 @@
-"""What the tests of the command line share: types, a scripted server, true results."""
+"""For tests of clients: types, a server that follows a script, and valid results."""
 
 import subprocess
 from base64 import b64encode
@@ -31,7 +31,7 @@ def distance_between(name: str, text: str) -> int:
 
 
 def true_response(name: str, secret: bytes = b"", position: int | None = None) -> HashNameResponse:
-    """Return a true result for `name`; of b"", at position 0, by default."""
+    """Return a valid result for `name`, by default of b"" at position 0."""
     return HashNameResponse(
         secret=b64encode(secret).decode(),
         hashed_name=hash_of(secret),
@@ -41,7 +41,7 @@ def true_response(name: str, secret: bytes = b"", position: int | None = None) -
 
 
 class ScriptedServicer(HashFinderServicer):
-    """Answers both RPCs as a script says; Find with the script's first message."""
+    """Answers both RPCs as a script says; Find returns the script's first message."""
 
     def __init__(self, script: Script) -> None:
         """Follow `script`."""

@@ -1,4 +1,4 @@
-"""The real server as a process of its own: flags in; addresses, logs and metrics out."""
+"""The real server as a separate process: flags in; addresses, logs and metrics out."""
 
 import json
 import os
@@ -43,12 +43,12 @@ class Samples(dict[tuple[str, Labels], float]):
         )
 
     def value(self, name: str, **labels: str) -> float:
-        """Return the sum of the series `name` that have these labels, 0 where there are none."""
+        """Return the sum of all series `name` with these labels, 0 if there are none."""
         wanted = labels.items()
         return sum(value for (n, have), value in self.items() if n == name and wanted <= have)
 
     def moved(self, name: str, since: Self) -> dict[Labels, float]:
-        """Return by how much each series `name` moved, those that did not left out."""
+        """Return how much each series `name` changed, without those that did not."""
         moves = {
             labels: value - since.get((n, labels), 0.0)
             for (n, labels), value in self.items()
@@ -58,14 +58,14 @@ class Samples(dict[tuple[str, Labels], float]):
 
 
 def scrape(url: str) -> Samples:
-    """Return what the metrics endpoint at `url` says now."""
+    """Return the current metrics at `url`."""
     with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own http address
         text = response.read().decode()
     return Samples.of(text_string_to_metric_families(text))
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
-    """Wait until `condition` holds; fail, naming `what` was waited for, after `seconds`."""
+    """Wait until `condition` holds; after `seconds`, fail and name `what` was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
@@ -73,7 +73,7 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) 
 
 
 def listening_ports(pid: int) -> set[int]:
-    """Return the TCP ports that a process listens on, as Linux tells them."""
+    """Return the TCP ports that a process listens on, from /proc."""
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
@@ -89,10 +89,10 @@ def listening_ports(pid: int) -> set[int]:
 
 
 class ServerProcess:
-    """A server that was started and serves."""
+    """A running server."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        """Take the process and the file that its stderr goes to; wait until it serves."""
+        """Store the process and the file that its stderr goes to; wait until it serves."""
         self.process = process
         self.faults_expected = False
         self._log = log
@@ -109,26 +109,26 @@ class ServerProcess:
         self.workers: int = serving[0]["workers"]
 
     def logs(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the log lines so far, all or those of one event. Every line is JSON."""
-        # The last line may be under way.
+        """Return the log lines so far, optionally those of one event. Every line must be JSON."""
+        # The last line may be incomplete.
         text = self._log.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
         stray = [line for line in text if not line.startswith("{")]
-        assert not stray, f"on stderr, but no JSON: {stray}"
+        assert not stray, f"on stderr, but not JSON: {stray}"
         lines = [json.loads(line) for line in text]
         return [line for line in lines if event is None or line["event"] == event]
 
     def samples(self) -> Samples:
-        """Return what /metrics says now."""
+        """Return the current metrics."""
         return scrape(self.metrics_url)
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the value of one metric now."""
+        """Return the current value of one metric."""
         return self.samples().value(name, **labels)
 
     def wait_until_idle(self, seconds: float = 10.0) -> None:
-        """Return when no worker is busy, no search is under way, and each that ended is counted.
+        """Return when no worker is busy, no search is running, and each ended RPC is counted.
 
-        An RPC is counted a little after its end, when it is clear who ended it.
+        An RPC is counted a little after its end, once it is known who ended it.
         """
         gauges = (
             "hashfinder_searches_active",
@@ -144,10 +144,10 @@ class ServerProcess:
             )
             return started == handled and not any(samples.value(gauge) for gauge in gauges)
 
-        eventually(idle, "no search under way, no worker busy, all counted", seconds)
+        eventually(idle, "no search running, no worker busy, all counted", seconds)
 
     def wait_until_nothing_is_sent(self, seconds: float = 60.0) -> None:
-        """Return when no message was sent for a second: nobody reads any more, or all is said."""
+        """Return when no message was sent for a second: clients do not read, or all was sent."""
         sent, since = -1.0, time.monotonic()
 
         def is_silent() -> bool:
@@ -160,7 +160,7 @@ class ServerProcess:
         eventually(is_silent, "nothing is sent", seconds)
 
     def wait_for_searches(self, count: int, seconds: float = 20.0) -> None:
-        """Return when `count` searches are under way."""
+        """Return when `count` searches are running."""
         eventually(
             lambda: self.metric("hashfinder_searches_active") == count,
             f"{count} searches under way",
@@ -169,13 +169,13 @@ class ServerProcess:
 
     @contextmanager
     def stub(self, **options: int) -> Iterator[HashFinderStub]:
-        """Yield a stub on a channel and a connection of its own; `options` are gRPC's."""
+        """Yield a stub on its own channel and connection; `options` are gRPC's."""
         with self.channel(**options) as channel:
             yield HashFinderStub(channel)
 
     @contextmanager
     def channel(self, **options: int) -> Iterator[grpc.Channel]:
-        """Yield a channel with a connection of its own; `options` are gRPC's."""
+        """Yield a channel with its own connection; `options` are gRPC's."""
         named = {f"grpc.{name}": value for name, value in options.items()}
         arguments = {"grpc.use_local_subchannel_pool": 1, **named}
         with grpc.insecure_channel(self.address, options=list(arguments.items())) as channel:
@@ -194,12 +194,12 @@ class ServerProcess:
 def run_server(
     *flags: str, env: Mapping[str, str] | None = None, before: str = ""
 ) -> Iterator[ServerProcess]:
-    """Run a server on free ports; stop it afterwards, unless the test has seen to that itself.
+    """Run a server on free ports; stop it afterwards, unless the test already has.
 
-    `before` is Python that the process runs first, to break something.
+    `before` is Python code that the process runs first, to inject a fault.
 
-    A process that dies by itself, a line on stderr that is no JSON, or an error in the log that the
-    test did not expect, fails the test.
+    The test fails if the process dies unexpectedly, writes a line to stderr that is not JSON, or
+    logs an error that the test did not expect.
     """
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
@@ -209,7 +209,7 @@ def run_server(
             yield server
             asked_to_end = process.returncode is not None
             if not asked_to_end:
-                assert process.poll() is None, f"the server died by itself: {server.logs()}"
+                assert process.poll() is None, f"the server died unexpectedly: {server.logs()}"
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(_STOP_SECONDS) == 0, server.logs()
             faults = [line for line in server.logs() if line["level"] in {"error", "critical"}]
@@ -237,9 +237,9 @@ def start_process(
 def server_command(*flags: str, before: str = "") -> list[str]:
     """Return the command line of a server that drains at once on a signal.
 
-    It is on free ports, unless `flags` has a --listen.
+    It uses free ports, unless `flags` has a --listen.
 
-    `before` is Python that the process runs first, to break something.
+    `before` is Python code that the process runs first, to inject a fault.
     """
     port = () if "--listen" in flags else ("--port", "0")
     defaults = (*port, "--metrics-port", "0", "--drain-grace", "0")
@@ -250,6 +250,6 @@ def server_command(*flags: str, before: str = "") -> list[str]:
 
 
 def server_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment, its settings of the server replaced by `env`."""
+    """Return this process's environment, with the server's settings replaced by `env`."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("HASHFINDER_")}
     return {**own, **(env or {})}

@@ -1,4 +1,4 @@
-"""The examples do what docs/cancellation.md says of them: every way out frees the server."""
+"""The examples behave as docs/cancellation.md says: every way to stop frees the server."""
 
 import contextlib
 import os
@@ -26,29 +26,29 @@ HOPELESS = HashNameRequest(desired_name="abcdefghijklmnop", interesting_hamming_
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
-    """One server for all examples."""
+    """A server that all examples share."""
     with run_server() as running:
         yield running
 
 
 def never() -> bool:
-    """Nobody wants to stop."""
+    """The stop condition that is never met."""
     return False
 
 
 def is_free(server: ServerProcess) -> None:
-    """The server works for nobody any more."""
+    """Wait until the server is idle."""
     eventually(lambda: server.metric("hashfinder_searches_active") == 0, "no search is under way")
 
 
 def test_unary_in_steps_finds(server: ServerProcess) -> None:
-    """A unary call that is waited for in steps returns what it finds."""
+    """A unary call that is waited for in steps returns its result."""
     with server.stub() as stub:
         assert "abc" in find_in_steps(stub, EASY, never).hashed_name.lower()
 
 
 def test_unary_in_steps_is_cancelled(server: ServerProcess) -> None:
-    """It ends soon after it is asked to, and the server is free."""
+    """It ends soon after the stop is requested, and the server is free."""
     until = time.monotonic() + 0.5
     with server.stub() as stub:
         with pytest.raises(grpc.FutureCancelledError):
@@ -57,10 +57,10 @@ def test_unary_in_steps_is_cancelled(server: ServerProcess) -> None:
 
 
 def test_unary_in_steps_fails_as_the_server_says(server: ServerProcess) -> None:
-    """An error of the server comes out as it is."""
+    """The server's error is raised unchanged."""
     with server.stub() as stub, pytest.raises(grpc.RpcError) as raised:
         find_in_steps(stub, HashNameRequest(), never)
-    error: Any = raised.value  # a Call as well, which its type does not tell
+    error: Any = raised.value  # also a Call, which its type does not say
     assert grpc.StatusCode.INVALID_ARGUMENT == error.code()
 
 
@@ -72,7 +72,7 @@ def test_stream_through_queue_gives_all(server: ServerProcess) -> None:
 
 
 def test_stream_through_queue_stops_while_nothing_comes(server: ServerProcess) -> None:
-    """A stream that is silent can be stopped all the same."""
+    """A silent stream can be stopped as well."""
     silent = HashNameRequest(desired_name="abcdefghijklmnop")
     until = time.monotonic() + 0.5
     with server.stub() as stub:
@@ -89,13 +89,13 @@ def test_stream_through_queue_may_be_left(server: ServerProcess) -> None:
 
 
 def test_stream_through_queue_fails_as_the_server_says(server: ServerProcess) -> None:
-    """An error of the server comes out of the loop."""
+    """The server's error is raised in the loop."""
     with server.stub() as stub, pytest.raises(grpc.RpcError):
         list(stream_through_queue(stub, HashNameRequest(), never))
 
 
 def test_signal_stops_a_search(server: ServerProcess) -> None:
-    """The first signal stops the search; afterwards the handlers are as before."""
+    """The first signal stops the search; afterwards the previous handlers are restored."""
     before = signal.getsignal(signal.SIGUSR1)
     with server.stub() as stub:
         with stopped_by_signals(signal.SIGUSR1) as stopped:
@@ -116,7 +116,7 @@ async def test_async_stream_may_be_left(server: ServerProcess) -> None:
 
 
 async def test_async_stream_has_a_deadline(server: ServerProcess) -> None:
-    """The deadline ends it, in the client and in the server."""
+    """The deadline ends it in the client and in the server."""
     silent = HashNameRequest(desired_name="abcdefghijklmnop")
     async with grpc.aio.insecure_channel(server.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as raised:

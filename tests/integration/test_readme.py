@@ -1,4 +1,4 @@
-"""The README says what the programs do."""
+"""The README's commands and code do what it says."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ EXCHANGES = re.findall(r"```console\n\$ (.*)\n((?:.*\n)*?)```", README)
 
 
 def run(command: str, server: str) -> str:
-    """Run a `hashfinder` command line against a server; return what it printed."""
+    """Run a `hashfinder` command line against a server; return its output."""
     program, *arguments = shlex.split(command)
     assert program == "hashfinder"
     completed = subprocess.run(
@@ -29,7 +29,7 @@ def run(command: str, server: str) -> str:
 
 
 def test_exchange_is_real(server_process: Callable[..., ServerProcess]) -> None:
-    """Every terminal exchange of the README prints what it says."""
+    """Every terminal exchange in the README prints what it shows."""
     server = server_process()
 
     assert EXCHANGES
@@ -38,7 +38,7 @@ def test_exchange_is_real(server_process: Callable[..., ServerProcess]) -> None:
 
 
 def test_python_is_real(server_process: Callable[..., ServerProcess]) -> None:
-    """The README's Python runs as it stands, but for the address."""
+    """The README's Python code runs unchanged, except for the address."""
     server = server_process()
     (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert "127.0.0.1:50051" in program

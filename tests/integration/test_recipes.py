@@ -1,4 +1,4 @@
-"""The recipes of the guide run as they stand, and print what it says."""
+"""The recipes of the guide run as written, and print the output that it shows."""
 
 import os
 import re
@@ -18,14 +18,14 @@ BLOCKS = re.compile(r"^```sh\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | 
 RECIPES = {
     title: BLOCKS.findall(text) for title, text in zip(_PARTS[::2], _PARTS[1::2], strict=True)
 }
-"""By their titles: what is run, and what that prints."""
+"""By title: the commands, and their output."""
 NAME = "dns:///hashfinder.example:50051"
-"""Of servers that only the guide has."""
+"""The options for servers that only the guide has."""
 CLUSTER = "A search over a cluster"
 
 
 def run(commands: str, folder: Path, server: str) -> str:
-    """Run a block as a shell does that stops at the first error; return what it prints."""
+    """Run a block as a shell does that stops at the first error; return its output."""
     programs = Path(sys.executable).parent
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     shell = ["bash", "-euo", "pipefail", "-c", commands]
@@ -43,7 +43,7 @@ def run(commands: str, folder: Path, server: str) -> str:
 
 
 def test_guide_has_a_block_for_each_recipe() -> None:
-    """And no other."""
+    """There is one block per recipe, and there are no others."""
     assert 8 == len(RECIPES)
     assert {1} == {len(blocks) for blocks in RECIPES.values()}
     assert len(RECIPES) == GUIDE.count("```sh")
@@ -53,14 +53,14 @@ def test_guide_has_a_block_for_each_recipe() -> None:
 def test_recipe_works(
     module_server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str
 ) -> None:
-    """It prints what stands below it."""
+    """A recipe prints the output shown below it."""
     isolate(monkeypatch)
     ((commands, printed),) = RECIPES[title]
     assert printed == run(commands, tmp_path, module_server.address)
 
 
 def test_recipe_for_a_cluster_works(replicas: StartReplicas, tmp_path: Path) -> None:
-    """The name of the guide replaced by one that leads to three servers."""
+    """The guide's name is replaced by one that leads to three servers."""
     ((commands, printed),) = RECIPES[CLUSTER]
     assert NAME in commands
     target = replicas().target

@@ -1,4 +1,4 @@
-"""The composition root: what only the whole of the parts can do."""
+"""The composition root: behaviour that needs the whole application."""
 
 import asyncio
 import socket
@@ -35,7 +35,7 @@ def kernel() -> GateKernel:
 
 @pytest.fixture
 async def application(kernel: GateKernel) -> AsyncIterator[Application]:
-    """Run a server on the test's loop."""
+    """Run a server on the test's event loop."""
     application = Application(settings(), kernel)
     await application.start()
     yield application
@@ -46,7 +46,7 @@ async def application(kernel: GateKernel) -> AsyncIterator[Application]:
 
 
 async def gauges(application: Application) -> dict[str, float]:
-    """Return the gauges of searches and workers, read from the page."""
+    """Return the gauges of searches and workers from /metrics."""
 
     def read() -> str:
         url = f"http://{application.metrics_address}/metrics"
@@ -65,7 +65,7 @@ async def gauges(application: Application) -> dict[str, float]:
 
 
 async def test_gauges_show_what_is_under_way(application: Application, kernel: GateKernel) -> None:
-    """At the moment at which the page is read."""
+    """The gauges have the values of the moment of the scrape."""
     idle = {"active": 0, "parked": 0, "queued": 0, "workers": 2, "busy": 0, "draining": 0}
     assert idle == await gauges(application)
     async with grpc.aio.insecure_channel(application.address) as channel:
@@ -80,7 +80,7 @@ async def test_gauges_show_what_is_under_way(application: Application, kernel: G
 async def test_worker_that_hangs_is_reported_when_the_server_stops(
     application: Application, kernel: GateKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel that does not come back is a fault: not a clean exit."""
+    """A kernel that does not return is a fault, so the exit is not clean."""
     monkeypatch.setattr("hashfinder.app._JOIN_SECONDS", 0.01)
     async with grpc.aio.insecure_channel(application.address) as channel:
         call = HashFinderStub(channel).Find(HOPELESS)
@@ -97,7 +97,7 @@ async def test_worker_that_hangs_is_reported_when_the_server_stops(
     ("taken", "error"), [("port", BindError), ("metrics_port", MetricsBindError)]
 )
 async def test_port_in_use_is_reported(taken: str, error: type[Exception]) -> None:
-    """Before anything is served; both with the port and the reason."""
+    """Before anything is served, with the port and the reason."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -107,7 +107,7 @@ async def test_port_in_use_is_reported(taken: str, error: type[Exception]) -> No
 
 
 async def test_nothing_is_searched_before_the_start() -> None:
-    """No thread runs until then; the addresses are known."""
+    """Before the start there are no threads, but the addresses are known."""
     application = Application(settings(), load_kernel("python"))
     assert not [t for t in threading.enumerate() if t.name.startswith("hashfinder-worker")]
     assert application.address.startswith("127.0.0.1:")

@@ -1,4 +1,4 @@
-"""The settings: from flags and environment to values, or one message with all that is wrong."""
+"""Settings: from flags and environment to values, or to one message with everything invalid."""
 
 import os
 import sys
@@ -41,13 +41,13 @@ ADDRESSES = {"listen"}
 SIDES = {"health_listen", "admin_listen"}
 SWITCHES = {"metrics", "exit_with_stdin", "plain_text"}
 EXTRAS = {"tracing"}
-"""Switches that need packages which are not here."""
+"""Switches that need packages that are not installed here."""
 FLOATS = {"wait_seconds", "chunk_seconds", "drain_delay", "drain_grace", "keepalive_seconds"}
 
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing of the developer's own in."""
+    """Hide the developer's own environment."""
     for name in [name for name in os.environ if name.upper().startswith("HASHFINDER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "argv", ["pytest", "--port", "1"])
@@ -69,22 +69,22 @@ def value(settings: Settings, name: str) -> Any:  # noqa: ANN401  # of any setti
 
 
 def complaint(*arguments: str) -> str:
-    """Return what is wrong with the arguments."""
+    """Return the error message for these arguments."""
     with pytest.raises(SettingsInvalidError) as caught:
         load_settings(list(arguments))
     return str(caught.value)
 
 
 def test_tests_know_every_setting() -> None:
-    """A new setting has to be added above."""
+    """A new setting must be added to the tables above."""
     assert (
         set(Settings.model_fields)
         == RANGES.keys() | CHOICES.keys() | TEXTS | FILES | SWITCHES | ADDRESSES | SIDES | EXTRAS
     )
 
 
-def test_defaults_are_used_where_nothing_is_said() -> None:
-    """Of the arguments given, not of the process."""
+def test_defaults_are_used_for_unset_settings() -> None:
+    """Only the arguments given count, not those of the process."""
     settings = load_settings([])
     assert ("127.0.0.1", 50051, 9464) == (settings.host, settings.port, settings.metrics_port)
     assert settings.workers is None
@@ -93,7 +93,7 @@ def test_defaults_are_used_where_nothing_is_said() -> None:
 
 
 def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    """In the class, and by --help with its flag."""
+    """Each setting has a description in the class, and --help shows it with its flag."""
     with pytest.raises(SystemExit) as caught:
         load_settings(["--help"])
     assert 0 == caught.value.code
@@ -109,13 +109,13 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("name", sorted(RANGES))
 @pytest.mark.parametrize("edge", [0, 1])
 @pytest.mark.parametrize("by_flag", [False, True])
-def test_edges_of_a_range_are_within_it(
+def test_limits_of_a_range_are_inclusive(
     name: str,
     edge: int,
     by_flag: bool,  # noqa: FBT001  # a case of the test
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """From either source."""
+    """From flags and from the environment."""
     limit = RANGES[name][edge]
     if by_flag:
         settings = load_settings([flag(name), str(limit)])
@@ -128,7 +128,7 @@ def test_edges_of_a_range_are_within_it(
 @pytest.mark.parametrize("name", sorted(RANGES))
 @pytest.mark.parametrize("bad", ["below", "above", "x", "nan", "-inf", "1e400"])
 def test_other_values_are_refused_with_flag_variable_and_range(name: str, bad: str) -> None:
-    """And with what came."""
+    """The message names the flag, the variable, the range and the value."""
     low, high = RANGES[name]
     step = 0.00001 if name in FLOATS else 1
     text = {"below": str(low - step), "above": str(high + step)}.get(bad, bad)
@@ -139,15 +139,15 @@ def test_other_values_are_refused_with_flag_variable_and_range(name: str, bad: s
 
 @pytest.mark.parametrize("name", sorted(set(RANGES) - FLOATS))
 def test_fractions_are_no_whole_numbers(name: str) -> None:
-    """They are not cut."""
+    """Fractions are refused rather than rounded."""
     assert f"{flag(name)} ({variable(name)}) must be a whole number" in complaint(flag(name), "1.5")
 
 
 @pytest.mark.parametrize(
     ("name", "choice"), [(name, choice) for name in sorted(CHOICES) for choice in CHOICES[name]]
 )
-def test_choices_are_taken(name: str, choice: str) -> None:
-    """Each by its word."""
+def test_choices_are_accepted(name: str, choice: str) -> None:
+    """Each choice is accepted by its word."""
     assert choice == value(load_settings([flag(name), choice]), name)
 
 
@@ -156,7 +156,7 @@ def test_choices_are_taken(name: str, choice: str) -> None:
 def test_other_words_are_refused_with_the_choices(
     name: str, bad: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Letter case counts."""
+    """The comparison is case-sensitive."""
     monkeypatch.setenv(variable(name), bad)
     allowed = " or ".join(CHOICES[name])
     assert f"{flag(name)} ({variable(name)}) must be {allowed}, not {bad!r}" == complaint()
@@ -169,7 +169,7 @@ def test_addresses_are_ports_or_sockets(
     by_flag: bool,  # noqa: FBT001  # a case of the test
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Anything else is refused with the forms there are."""
+    """Anything else is refused with the allowed forms."""
     for text in ("[::1]:0", "unix:/run/hashfinder.sock", "private"):
         monkeypatch.setenv(variable(name), text)
         settings = load_settings([flag(name), text] if by_flag else [])
@@ -184,7 +184,7 @@ def test_addresses_are_ports_or_sockets(
 
 @pytest.mark.parametrize("name", sorted(SWITCHES))
 def test_switches_are_flags_without_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or variables with one."""
+    """As a variable they need a value."""
     assert value(load_settings([flag(name)]), name) is True
     assert value(load_settings([f"--no-{name.replace('_', '-')}"]), name) is False
     for text, meant in (("true", True), ("0", False)):
@@ -195,7 +195,7 @@ def test_switches_are_flags_without_a_value(name: str, monkeypatch: pytest.Monke
 
 
 def test_tracing_without_its_packages_says_what_is_missing() -> None:
-    """In one sentence."""
+    """The sentence names the command that installs the packages."""
     assert (
         "--tracing (HASHFINDER_TRACING) needs the packages of an extra:"
         " pip install 'hashfinder[tracing]'"
@@ -210,7 +210,7 @@ def test_address_of_grpc_is_that_of_listen_or_of_host_and_port() -> None:
 
 
 def test_listen_and_port_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever they are given, since one of them would be ignored; empty ones are not given."""
+    """In any place, since one of them would be ignored; empty ones count as not given."""
     monkeypatch.setenv("HASHFINDER_PORT", "50051")
     sentence = "--listen (HASHFINDER_LISTEN) and --port (HASHFINDER_PORT) exclude each other"
     assert sentence == complaint("--listen", "unix:/run/hashfinder.sock")
@@ -235,13 +235,13 @@ TLS = ("--tls-certificate", "server.pem", "--tls-key", "server.key")
     ],
 )
 def test_plain_text_leaves_the_machine_only_if_asked_for(arguments: list[str]) -> None:
-    """Loopback, a unix socket, a certificate, or a word of the operator."""
+    """It needs loopback, a unix socket, a certificate, or --plain-text."""
     load_settings(arguments)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:0", "[::]:0", "hashfinder.test:0", "0.0.0.0:0"])
 def test_plain_text_on_other_addresses_is_refused(address: str) -> None:
-    """The sentence names both ways out."""
+    """The sentence names both alternatives."""
     sentence = complaint("--listen", address)
     assert sentence.startswith(f"{address} is not loopback: ")
     for name in ("tls_certificate", "tls_key", "plain_text"):
@@ -250,13 +250,13 @@ def test_plain_text_on_other_addresses_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("text", ["true", "1", "yes", "false", "0"])
 def test_plain_text_by_variable(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As containers give it."""
+    """Containers set it by environment variable."""
     monkeypatch.setenv("HASHFINDER_PLAIN_TEXT", text)
     assert (text in {"true", "1", "yes"}) == load_settings([]).plain_text
 
 
 def test_switch_is_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else."""
+    """Other words are refused."""
     monkeypatch.setenv("HASHFINDER_PLAIN_TEXT", "perhaps")
     expected = "--plain-text (HASHFINDER_PLAIN_TEXT) must be true or false, not 'perhaps'"
     assert expected == complaint()
@@ -272,14 +272,14 @@ def test_switch_is_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_settings_of_tls_fit_together(arguments: list[str], expected: str) -> None:
-    """One that would have no effect is an error."""
+    """A setting that would have no effect is an error."""
     assert complaint(*arguments).endswith(expected)
 
 
 def test_flags_come_before_the_environment_and_that_before_defaults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Setting by setting."""
+    """Each setting separately."""
     monkeypatch.setenv("HASHFINDER_PORT", "1001")
     monkeypatch.setenv("HASHFINDER_METRICS_PORT", "1002")
     settings = load_settings(["--port", "2001"])
@@ -288,20 +288,20 @@ def test_flags_come_before_the_environment_and_that_before_defaults(
 
 
 def test_flag_overrides_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not used is not complained of."""
+    """A value that is not used is not checked."""
     monkeypatch.setenv("HASHFINDER_PORT", "bad")
     assert 5 == load_settings(["--port", "5"]).port
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_empty_variable_counts_as_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a container's template leaves it."""
+    """A container's template may leave it empty."""
     monkeypatch.setenv(variable(name), "")
     assert Settings.model_fields[name].default == value(load_settings([]), name)
 
 
 def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line each, from flags and environment alike."""
+    """One line each, for flags and environment alike."""
     monkeypatch.setenv("HASHFINDER_WORKERS", "0")
     monkeypatch.setenv("HASHFINDER_LOG_LEVEL", "loud")
     lines = complaint("--port", "65536", "--chunk-seconds", "2").splitlines()
@@ -327,21 +327,21 @@ def test_unknown_flags_and_missing_values_end_with_2(
 
 
 def test_settings_do_not_change() -> None:
-    """They are a value."""
+    """Settings are immutable."""
     settings: Any = load_settings([])
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1
 
 
-def test_variables_of_other_programs_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kubernetes makes such for every service, HASHFINDER_PORT_50051_TCP among them."""
+def test_variables_of_other_programs_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets some for every service, such as HASHFINDER_PORT_50051_TCP."""
     monkeypatch.setenv("HASHFINDER_PORT_50051_TCP", "tcp://10.0.0.1:50051")
     monkeypatch.setenv("HASHFINDER_SERVICE_HOST", "10.0.0.1")
     assert 50051 == load_settings([]).port
 
 
 def test_side_addresses_are_ports_or_sockets() -> None:
-    """Health may be served to anybody, operators on this machine alone."""
+    """Health may be served to any address, operators on this machine alone."""
     settings = load_settings(
         ["--health-listen", "0.0.0.0:50052", "--admin-listen", "unix:/run/admin"]
     )
@@ -352,7 +352,7 @@ def test_side_addresses_are_ports_or_sockets() -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "192.0.2.1:1", "admin.test:1"])
 def test_operators_are_served_on_this_machine_alone(address: str) -> None:
-    """The sentence says why."""
+    """The sentence gives the reason."""
     sentence = complaint("--admin-listen", address)
     assert sentence.startswith(
         "--admin-listen (HASHFINDER_ADMIN_LISTEN) must be on loopback or unix:/path, not"
@@ -361,7 +361,7 @@ def test_operators_are_served_on_this_machine_alone(address: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["health_listen", "admin_listen"])
-def test_side_address_is_one_that_others_know(name: str) -> None:
-    """Not a new folder at each start."""
+def test_side_address_cannot_be_private(name: str) -> None:
+    """Its clients must know the address, so a new folder at each start is refused."""
     expected = f"{flag(name)} ({variable(name)}) must be HOST:PORT or unix:/path, not 'private'"
     assert expected == complaint(flag(name), "private")

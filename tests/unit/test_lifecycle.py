@@ -17,10 +17,10 @@ TIMES = DrainTimes(delay=3, grace=10, margin=2)
 
 
 class FakeServer:
-    """Writes down what a drain does to it, and when."""
+    """Records the calls of a drain, and their times."""
 
     def __init__(self, searches_end: float = 0, told_after: float = 0) -> None:
-        """Take when searches end by themselves, and how long stopped ones take."""
+        """Set when searches end by themselves, and how long stopped ones take."""
         self.calls: list[tuple[str, float]] = []
         self.searches_end = searches_end
         self.told_after = told_after
@@ -30,7 +30,7 @@ class FakeServer:
         self.called = asyncio.Event()
 
     async def note(self, call: str) -> None:
-        """Remember a call, and hang where the test wants it."""
+        """Record a call, and hang where the test wants it."""
         self.calls.append((call, now()))
         self.states.append(self.state())
         self.called.set()
@@ -38,28 +38,28 @@ class FakeServer:
             await asyncio.sleep(FOREVER)
 
     async def refuse_traffic(self) -> None:
-        """Note."""
+        """Record the call."""
         await self.note("refuse_traffic")
 
     def refuse_searches(self) -> None:
-        """Note."""
+        """Record the call."""
         self.calls.append(("refuse_searches", now()))
 
     async def searches_ended(self) -> None:
-        """Return when they have."""
+        """Return when all searches have ended."""
         await asyncio.sleep(self.searches_end - now())
 
     def stop_searches(self) -> None:
-        """Note; they end a little later."""
+        """Record the call; searches end a little later."""
         self.calls.append(("stop_searches", now()))
         self.searches_end = now() + self.told_after
 
     async def stop_serving(self) -> None:
-        """Note."""
+        """Record the call."""
         await self.note("stop_serving")
 
     def release(self) -> None:
-        """Note."""
+        """Record the call."""
         self.calls.append(("release", now()))
 
 
@@ -77,7 +77,7 @@ def drained(server: FakeServer, times: DrainTimes = TIMES) -> Lifecycle:
 
 
 def test_states_follow_each_other() -> None:
-    """Starting, serving until asked, draining, stopped."""
+    """The states are starting, serving until asked to stop, draining, stopped."""
 
     async def scenario() -> None:
         server = FakeServer()
@@ -89,7 +89,7 @@ def test_states_follow_each_other() -> None:
         states.append(lifecycle.state)
         assert 0 == len(server.calls)
         lifecycle.ask_to_stop()
-        lifecycle.ask_to_stop()  # asking twice is asking
+        lifecycle.ask_to_stop()  # asking twice is the same as once
         await running
         states.append(lifecycle.state)
         assert [State.STARTING, State.SERVING, State.STOPPED] == states
@@ -99,7 +99,7 @@ def test_states_follow_each_other() -> None:
 
 
 def test_drain_of_an_idle_server_waits_for_load_balancers_and_late_clients_alone() -> None:
-    """In this order; who still comes is refused for half a second before the port closes."""
+    """Late searches are refused for half a second before the port closes."""
     server = FakeServer()
     drained(server)
     assert [
@@ -110,15 +110,15 @@ def test_drain_of_an_idle_server_waits_for_load_balancers_and_late_clients_alone
     ] == server.calls
 
 
-def test_grace_is_not_waited_for_where_searches_end_before_it() -> None:
-    """And none of them is stopped."""
+def test_drain_does_not_wait_longer_than_its_searches() -> None:
+    """None of them is stopped."""
     server = FakeServer(searches_end=7)
     drained(server)
     assert [("stop_serving", 7), ("release", 7)] == server.calls[2:]
 
 
 def test_searches_that_outlive_the_grace_are_stopped_with_a_reason() -> None:
-    """Their clients get their statuses before the connections are cut."""
+    """Their clients get their status before the connections close."""
     server = FakeServer(searches_end=FOREVER, told_after=0.5)
     drained(server)
     assert [
@@ -131,14 +131,14 @@ def test_searches_that_outlive_the_grace_are_stopped_with_a_reason() -> None:
 
 
 def test_searches_that_do_not_end_when_stopped_are_cut_off() -> None:
-    """After the margin."""
+    """They are cut off after the margin."""
     server = FakeServer(searches_end=FOREVER, told_after=FOREVER)
     drained(server)
     assert [("stop_searches", 13), ("stop_serving", 15), ("release", 15)] == server.calls[2:]
 
 
 def test_without_delay_and_grace_everything_happens_at_once() -> None:
-    """Searches are stopped immediately."""
+    """Searches are stopped at once."""
     server = FakeServer(searches_end=FOREVER)
     drained(server, DrainTimes(delay=0, grace=0, margin=2))
     assert [
@@ -151,12 +151,12 @@ def test_without_delay_and_grace_everything_happens_at_once() -> None:
 
 
 def test_cap_holds_all_steps_of_the_slowest_drain() -> None:
-    """Delay, grace, and three times the margin."""
+    """The cap covers delay, grace, and three times the margin."""
     assert 3 + 10 + 3 * 2 == TIMES.cap
 
 
 def test_failure_drains_and_is_raised_when_it_has() -> None:
-    """The first one: what follows it may follow from it. Such a server is never called stopped."""
+    """The first failure is raised, as it may cause later ones. The state is never "stopped"."""
 
     async def scenario() -> None:
         server = FakeServer()
@@ -179,10 +179,10 @@ def test_drain_with_searches_at_their_slowest_stays_below_the_hard_cap() -> None
 
 
 class Signalled:
-    """A lifecycle that has the process's signals, and what it does with them."""
+    """A lifecycle that handles the process's signals, and what it does."""
 
     def __init__(self) -> None:
-        """Take the signals of the test's process."""
+        """Install the signal handlers in the test's process."""
         self.clock = FakeClock()
         self.server = FakeServer()
         self.server.hanging.add("refuse_traffic")
@@ -194,7 +194,7 @@ class Signalled:
 
 @pytest.fixture
 async def signalled() -> AsyncIterator[Signalled]:
-    """Return a lifecycle that runs, and give the signals back to who had them."""
+    """Yield a running lifecycle; restore the signal handlers afterwards."""
     before = {signum: signal.getsignal(signum) for signum in SIGNALS}
     signalled = Signalled()
     running = asyncio.create_task(signalled.lifecycle.run())
@@ -211,7 +211,7 @@ async def signalled() -> AsyncIterator[Signalled]:
 async def test_first_signal_drains_and_a_later_one_exits_at_once(
     first: signal.Signals, second: signal.Signals, signalled: Signalled
 ) -> None:
-    """With 128 + its number, as a shell tells it."""
+    """The exit code is 128 + the signal's number, as shells report it."""
     signal.raise_signal(first)
     await signalled.server.called.wait()
     assert State.DRAINING == signalled.lifecycle.state
@@ -222,7 +222,7 @@ async def test_first_signal_drains_and_a_later_one_exits_at_once(
 
 
 async def test_signals_within_a_moment_are_one(signalled: Signalled) -> None:
-    """As one Ctrl-C that comes from the terminal and from a wrapper that forwards it."""
+    """One Ctrl-C may arrive twice, from the terminal and from a wrapper that forwards it."""
     for step in (0, 0.005, 0, 0.1, 0.09):
         signalled.clock.now += step
         for signum in SIGNALS:
@@ -234,21 +234,21 @@ async def test_signals_within_a_moment_are_one(signalled: Signalled) -> None:
 
 
 async def test_signal_limits_the_drain_before_the_loop_runs(signalled: Signalled) -> None:
-    """The event loop may be what is stuck."""
+    """The hard limit works even if the event loop hangs."""
     signal.raise_signal(signal.SIGTERM)
     assert [TIMES.cap] == signalled.limits
     assert [] == signalled.server.calls
 
 
 async def test_drain_that_no_signal_asked_for_is_limited_too(signalled: Signalled) -> None:
-    """As after a failure."""
+    """A drain after a failure has the same hard limit."""
     signalled.lifecycle.fail(HashFinderError("broken"))
     await signalled.server.called.wait()
     assert [TIMES.cap] == signalled.limits
 
 
 async def test_end_of_stdin_drains_within_the_same_limit(signalled: Signalled) -> None:
-    """The thread that reads stdin says so; the event loop may be what is stuck."""
+    """The thread that reads stdin starts it, in case the event loop hangs."""
     await asyncio.to_thread(signalled.lifecycle.stdin_ended)
     assert TIMES.cap == signalled.limits[0]
     await signalled.server.called.wait()

@@ -7,10 +7,10 @@ import pytest
 
 LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
 TOOLS = {"bench", "network", "quality", "recording", "tracing", "web-tests"}
-"""The locks of an extra, and of tools that neither run in production nor test it."""
+"""The locks of an extra, and of tools that are neither part of production nor of the tests."""
 
-# One requirement with its hashes, as `pip install --require-hashes` wants it: an exact version, no
-# address, no path. Continuation lines are joined.
+# One requirement with its hashes, as `pip install --require-hashes` needs it: an exact version,
+# no address, no path. Continuation lines are joined.
 PINNED = re.compile(
     r"[a-z0-9-]+==[0-9][0-9a-z.]*( (;|or|and) [a-z_]+ [!=]= '[^'/]+')*"
     r"( +--hash=sha256:[0-9a-f]{64})+"
@@ -18,13 +18,13 @@ PINNED = re.compile(
 
 
 def requirements(lock: Path) -> list[str]:
-    """Return the lines of `lock` that tell an installer something."""
+    """Return the lines of `lock` that are requirements."""
     text = re.sub(r"^\s*#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return text.replace("\\\n", "").splitlines()
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    """An image installs its runtime and nothing else; a developer installs everything."""
+    """An image installs only what it runs; a developer installs everything."""
     names = [
         "bench.txt",
         "build.txt",
@@ -43,15 +43,15 @@ def test_there_is_a_lock_for_each_purpose() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_lock_pins_every_requirement_with_hashes_and_names_no_index(lock: Path) -> None:
-    """A lock installs from whatever index the machine uses, and only what was locked."""
+    """A lock works with any index that the machine uses, and installs only what was locked."""
     assert [] == [line for line in requirements(lock) if not PINNED.fullmatch(line.strip())]
 
 
 def test_locks_agree() -> None:
-    """What is tested, the versions of `dev.txt`, is what the other locks install.
+    """All locks have the versions that are tested, those of `dev.txt`.
 
-    For which systems may differ: each lock has the requirements of other packages. The lock of a
-    tool may have more, in an environment of its own.
+    Markers for systems may differ: each lock has those of its own packages' requirements. The lock
+    of a tool may contain more, for an environment of its own.
     """
     locked = {
         lock.stem: {re.sub(r" ; .*?(?= +--hash)", "", line) for line in requirements(lock)}

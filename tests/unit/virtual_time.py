@@ -1,4 +1,4 @@
-"""Clocks for tests, and an event loop that waits for nothing: its time passes at once."""
+"""Clocks for tests, and an event loop with virtual time: it never waits for a timer."""
 
 import asyncio
 import selectors
@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Skips every wait for a timer. A wait without a timer stays a real one."""
+    """Skips every wait for a timer. A wait without a timer is a real one."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready now; where there is nothing, let `timeout` seconds pass at once."""
+        """Return what is ready; if nothing is, skip `timeout` seconds of virtual time."""
         if timeout is None:
             return super().select(None)
         ready = super().select(0)
@@ -34,10 +34,10 @@ class FakeClock:
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Starts at 0 s. Not for loops that threads talk to: their work takes no time here."""
+    """Starts at 0 s. Not for loops that threads talk to: their work takes no virtual time."""
 
     def __init__(self) -> None:
-        """Begin at 0 s."""
+        """Start at 0 s."""
         self._virtual = _Selector()
         super().__init__(self._virtual)
 

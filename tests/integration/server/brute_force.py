@@ -1,4 +1,4 @@
-"""An independent search, written from the contract's words: shares no code with the server."""
+"""An independent search, written from the contract's text; it shares no code with the server."""
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _FOLD = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 @dataclass(frozen=True)
 class Result:
-    """A candidate, as a server has to report it."""
+    """A candidate as a server must report it."""
 
     position: int
     secret: bytes
@@ -25,7 +25,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Answer:
-    """All that a search has to answer."""
+    """Everything that a search must return."""
 
     results: list[Result]
     """The candidates within the interesting distance, up to the first within the ideal one."""
@@ -62,7 +62,7 @@ def score(position: int, name: str) -> Result:
 
 
 def search(name: str, ideal: int, interesting: int, start: int, budget: int) -> Answer:
-    """Return what FindRange has to answer."""
+    """Return what FindRange must return."""
     results: list[Result] = []
     best: Result | None = None
     stop = min(start + budget, KEYSPACE_END)
@@ -78,6 +78,6 @@ def search(name: str, ideal: int, interesting: int, start: int, budget: int) -> 
 
 
 def received(message: HashNameResponse | Candidate) -> Result:
-    """Return what a message of the server says."""
+    """Return the candidate in a message of the server."""
     secret = b64decode(message.secret, validate=True)
     return Result(message.position, secret, message.hashed_name, message.hamming_distance)

@@ -1,4 +1,4 @@
-"""Servers for the server's tests: one process that most share, and applications inside the test."""
+"""Servers for the server's tests: a process that most share, and in-process applications."""
 
 import asyncio
 import os
@@ -38,40 +38,40 @@ def shared_server() -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def server(shared_server: ServerProcess) -> Iterator[ServerProcess]:
-    """The shared server, which the test has to leave as it found it: idle."""
+    """The shared server; a test must leave it idle."""
     yield shared_server
     shared_server.wait_until_idle()
 
 
 @pytest.fixture
 def stub(server: ServerProcess) -> Iterator[HashFinderStub]:
-    """A blocking stub of the shared server, on a connection of its own."""
+    """A blocking stub of the shared server, on its own connection."""
     with server.stub() as stub:
         yield stub
 
 
 @pytest.fixture
 def chance() -> random.Random:
-    """Random numbers; TEST_SEED in the environment repeats those of a test that failed."""
+    """Random numbers; set TEST_SEED in the environment to repeat a failed test."""
     seed = int(os.environ.get("TEST_SEED", secrets.randbits(32)))
     print(f"TEST_SEED={seed}")  # noqa: T201  # shown when the test fails
     return random.Random(seed)  # noqa: S311  # no secret
 
 
 class RunningApplication:
-    """An application on the test's own loop, with a client."""
+    """An application on the test's own event loop, with a client."""
 
     def __init__(
         self, application: Application, registry: CollectorRegistry, channel: grpc.aio.Channel
     ) -> None:
-        """Take the application, its metrics, and a channel to it."""
+        """Store the application, its metrics, and a channel to it."""
         self.application = application
         self.channel = channel
         self.stub: HashFinderAsyncStub = HashFinderStub(channel)
         self._registry = registry
 
     def samples(self) -> Samples:
-        """Return what the metrics are now; also after /metrics is closed."""
+        """Return the metrics' current values; works even after /metrics is closed."""
         return Samples.of(self._registry.collect())
 
     async def eventually(
@@ -81,7 +81,7 @@ class RunningApplication:
         try:
             async with asyncio.timeout(seconds):
                 while not condition(samples := self.samples()):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)  # a metric's change is no event
+                    await asyncio.sleep(0.01)  # a metric sends no event when it changes
         except TimeoutError:
             pytest.fail(f"not within {seconds:g} s: {what}")
         return samples
@@ -120,7 +120,7 @@ async def _running(kernel: Kernel, settings: Settings) -> AsyncIterator[RunningA
 async def application(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartApplication]:
-    """Start applications with a kernel and settings of the test's choice, until its end."""
+    """Start applications with a kernel and settings that the test chooses, until its end."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"HASHFINDER_{name.upper()}", raising=False)
     interval = sys.getswitchinterval()
@@ -138,6 +138,6 @@ async def application(
 
 @pytest.fixture
 def logs() -> Iterator[list[EventDict]]:
-    """The log lines of applications inside the test."""
+    """The log lines of in-process applications."""
     with structlog.testing.capture_logs() as lines:
         yield lines

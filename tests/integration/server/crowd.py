@@ -1,6 +1,6 @@
-"""Many RPCs of one client, from a process of its own: ADDRESS KIND NUMBER.
+"""Many RPCs of one client, in a separate process: ADDRESS KIND NUMBER.
 
-Prints a line when all are under way, and runs until it is ended.
+Prints a line when all of them are running, and runs until it is killed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ DENSE = HashNameRequest(desired_name="abzzzzzzzz", interesting_hamming_distance=
 
 @contextmanager
 def crowd(address: str, kind: str, number: int) -> Iterator[None]:
-    """Run `number` RPCs of a kind, a name in `KINDS`, while this lasts."""
+    """Keep `number` RPCs running; `kind` is a name in `KINDS`."""
     command = [sys.executable, "-m", __name__, address, kind, str(number)]
     with Popen(command, stdout=PIPE, text=True) as process:  # our own
         try:

@@ -26,19 +26,19 @@ _ENTRY_OVERHEAD_BYTES = 32  # as HTTP/2 counts a header
 
 @dataclass
 class Ending:
-    """The status of an RPC, with its details unpacked, and the messages that came before it."""
+    """The status of an RPC, its details unpacked, and the messages that came before it."""
 
     code: grpc.StatusCode
     text: str
     messages: list[HashNameResponse] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    """The rich details by the name of their type."""
+    """The rich details, by the name of their type."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """The trailing metadata."""
 
     @property
     def reason(self) -> str:
-        """The reason in the ErrorInfo, which is ours."""
+        """The reason in the ErrorInfo."""
         info = self.details["ErrorInfo"]
         assert info.domain == "hashfinder"
         return str(info.reason)
@@ -58,10 +58,10 @@ class Ending:
 
 
 def ending_of(error: grpc.RpcError) -> Ending:
-    """Return how the RPC of `error` ended, whether it came from a blocking stub or from an aio one.
+    """Return how an RPC ended, from the error of a blocking or an aio stub.
 
-    Every detail is of a type that the contract names, each type comes at most once, and all
-    together stay below the size at which gRPC replaces a status.
+    Checks that every detail is of a type that the contract names, each type at most once, and
+    that all of them are smaller than the size at which gRPC replaces a status.
     """
     assert isinstance(error, grpc.aio.AioRpcError | grpc.Call)
     metadata = tuple(error.trailing_metadata() or ())
@@ -88,14 +88,14 @@ def _unpacked(details: Iterable[AnyMessage]) -> dict[str, Any]:
 
 
 async def finish(call: Any) -> Ending:  # noqa: ANN401  # aio's calls have no common type
-    """Wait for the end of an aio call, of either method."""
+    """Wait for an aio call of either method to end; return how it ended."""
     messages: list[HashNameResponse] = []
     try:
         if isinstance(call, grpc.aio.UnaryUnaryCall):
             messages.append(await call)
         else:
             async for message in call:
-                messages.append(message)  # noqa: PERF401  # those before an error count
+                messages.append(message)  # noqa: PERF401  # the messages before an error count
     except grpc.aio.AioRpcError as error:
         ending = ending_of(error)
         ending.messages = messages

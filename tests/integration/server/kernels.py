@@ -1,4 +1,4 @@
-"""Kernels for tests: slow ones, broken ones, and one whose chunks come back in any order."""
+"""Kernels for tests: idle ones, broken ones, and one whose chunks return in any order."""
 
 import random
 import time
@@ -20,7 +20,7 @@ class IdleScanner:
         capacity: int,
         halt: bytearray | None = None,
     ) -> Scan:
-        """Return an empty scan of the whole range, later."""
+        """Return an empty scan of the whole range after a millisecond."""
         time.sleep(0.001)
         return Scan(stop, [])
 
@@ -36,7 +36,7 @@ class IdleKernel:
 
 
 class BrokenScanner(IdleScanner):
-    """Fails in its first scan."""
+    """Fails in every scan."""
 
     backend = "broken"
 
@@ -53,18 +53,18 @@ class BrokenScanner(IdleScanner):
 
 
 class BrokenKernel:
-    """Works, but for one name."""
+    """Works like the reference kernel, except for one name."""
 
     backend = "broken"
     name = "broken"
-    secret = "the secrets of /etc/shadow"  # what an exception's text may hold
+    secret = "the secrets of /etc/shadow"  # an exception's text may contain secrets
 
     def __init__(self) -> None:
-        """Work like the reference."""
+        """Create the reference kernel."""
         self._kernel = load_kernel("python")
 
     def prepare(self, query: Query) -> Scanner:
-        """Return a scanner that fails for the name."""
+        """Return a scanner; for the broken name, one that fails."""
         return BrokenScanner() if query.name == self.name else self._kernel.prepare(query)
 
 
@@ -74,7 +74,7 @@ class JitterScanner:
     backend = "jitter"
 
     def __init__(self, scanner: Scanner, numbers: random.Random) -> None:
-        """Take what scans, and the source of the delays."""
+        """Wrap a scanner; `numbers` draws the delays."""
         self._scanner = scanner
         self._random = numbers
 
@@ -86,22 +86,22 @@ class JitterScanner:
         capacity: int,
         halt: bytearray | None = None,
     ) -> Scan:
-        """Scan, then wait for up to 3 ms."""
+        """Scan, then sleep for up to 3 ms."""
         scan = self._scanner.scan(start, stop, best_distance, capacity, halt)
         time.sleep(self._random.uniform(0, 0.003))
         return scan
 
 
 class JitterKernel:
-    """Works, but takes a random time for each chunk, so that they come back in any order."""
+    """Works, but takes a random time for each chunk, so that chunks return in any order."""
 
     backend = "jitter"
 
     def __init__(self, seed: int) -> None:
-        """Take the seed of the delays."""
+        """Store the seed of the delays."""
         self._kernel = load_kernel("python")
         self._random = random.Random(seed)  # noqa: S311  # no secret
 
     def prepare(self, query: Query) -> JitterScanner:
-        """Return a scanner whose chunks come back late."""
+        """Return a scanner with random delays."""
         return JitterScanner(self._kernel.prepare(query), self._random)

@@ -1,4 +1,4 @@
-"""Who may do what, with real files that change under a real server."""
+"""Tokens and policy: real files that change under a running server."""
 
 import hashlib
 import json
@@ -38,30 +38,30 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def bearer(name: str) -> Metadata:
-    """Return the metadata with the token of `name`, as the files of the tests have them."""
+    """Return the metadata with the token of `name` in the tests' files."""
     return (("authorization", f"Bearer test-token-of-{name}"),)
 
 
 def line(name: str, token: str) -> str:
-    """Return a line of the file of tokens."""
+    """Return a line of the token file."""
     return f"{name} {hashlib.sha256(token.encode()).hexdigest()}\n"
 
 
 class Server:
-    """A server with files of tokens and of a policy, which a test may change."""
+    """A server with a token file and a policy file that a test may change."""
 
     def __init__(self, process: ServerProcess, folder: Path) -> None:
-        """Take the process, and the folder of its files."""
+        """Store the process, and the folder of its files."""
         self.process = process
         self.tokens = folder / "tokens"
         self.policy = folder / "policy.toml"
 
     def reloads(self, file: str, result: str) -> float:
-        """Return how many changes of a file were taken (``success``) or refused (``failure``)."""
+        """Return how many changes of a file were loaded (``success``) or refused (``failure``)."""
         return self.process.metric("hashfinder_access_reloads_total", file=file, result=result)
 
     def change(self, path: Path, text: str, result: str = "success") -> None:
-        """Replace a file, and wait until the server has taken the change, or refused it."""
+        """Replace a file, and wait until the server has loaded or refused it."""
         name = path.name.removesuffix(".toml")
         before = self.reloads(name, result)
         new = path.with_suffix(".new")
@@ -72,7 +72,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a server with copies of the files of the tests."""
+    """Run a server with copies of the tests' files."""
     folder = tmp_path_factory.mktemp("access")
     for name in ("tokens", "policy.toml"):
         shutil.copy(FILES / name, folder / name)
@@ -83,7 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def stub(server: Server) -> Iterator[HashFinderStub]:
-    """A stub of the server, whose files are as they were afterwards."""
+    """A stub of the server; the files are restored afterwards."""
     with server.process.stub() as stub:
         yield stub
     for path in (server.tokens, server.policy):
@@ -93,7 +93,7 @@ def stub(server: Server) -> Iterator[HashFinderStub]:
 
 
 def ended(stub: HashFinderStub, metadata: Metadata, request: HashNameRequest = SHORT) -> Ending:
-    """Return how an RPC of a client ends."""
+    """Return how an RPC with this metadata ends."""
     try:
         stub.Find(request, metadata=metadata, timeout=20)
     except grpc.RpcError as error:
@@ -102,7 +102,7 @@ def ended(stub: HashFinderStub, metadata: Metadata, request: HashNameRequest = S
 
 
 def test_new_token_is_known_and_a_removed_one_is_not(server: Server, stub: HashFinderStub) -> None:
-    """Within a second or so, without a restart."""
+    """A changed token file takes effect within about a second, without a restart."""
     late = (("authorization", "Bearer a-token-of-later"),)
     assert "TOKEN_UNKNOWN" == ended(stub, late).reason
     server.change(server.tokens, line("late", "a-token-of-later"))
@@ -110,8 +110,8 @@ def test_new_token_is_known_and_a_removed_one_is_not(server: Server, stub: HashF
     assert "TOKEN_UNKNOWN" == ended(stub, bearer("alice")).reason
 
 
-def test_broken_file_keeps_what_was_known(server: Server, stub: HashFinderStub) -> None:
-    """The log says which line is wrong, and the metric counts."""
+def test_invalid_file_keeps_the_last_valid_one(server: Server, stub: HashFinderStub) -> None:
+    """The log names the invalid line, and a metric counts the failure."""
     server.process.faults_expected = True
     server.change(server.tokens, "alice is not a hash\n", "failure")
     server.change(server.policy, "[anonymous]\nallowed = 7\n", "failure")
@@ -122,8 +122,8 @@ def test_broken_file_keeps_what_was_known(server: Server, stub: HashFinderStub) 
     assert all("is not a hash" not in reason for reason in reasons)
 
 
-def test_changed_policy_counts_for_the_next_search(server: Server, stub: HashFinderStub) -> None:
-    """Limits, and who is allowed at all; a search under way goes on."""
+def test_changed_policy_applies_to_the_next_search(server: Server, stub: HashFinderStub) -> None:
+    """New limits and permissions apply to new searches; a running search continues."""
     running = stub.Find.future(HOPELESS, metadata=bearer("alice"))
     server.process.wait_for_searches(1)
     server.change(
@@ -138,8 +138,8 @@ def test_changed_policy_counts_for_the_next_search(server: Server, stub: HashFin
     running.cancel()
 
 
-def test_changed_rate_counts_for_a_search_under_way(server: Server, stub: HashFinderStub) -> None:
-    """It is charged from then on."""
+def test_changed_rate_applies_to_a_running_search(server: Server, stub: HashFinderStub) -> None:
+    """A running search is charged at the new rate."""
     running = stub.Find.future(HOPELESS, metadata=bearer("alice"))
     server.process.wait_for_searches(1)
     server.change(
@@ -154,22 +154,22 @@ def test_changed_rate_counts_for_a_search_under_way(server: Server, stub: HashFi
 
 
 def test_health_and_metrics_need_no_token(server: Server, stub: HashFinderStub) -> None:
-    """A probe and a scrape have no identity; all else is refused."""
+    """Health checks and scrapes are not authenticated; everything else is refused."""
     with server.process.channel() as channel:
         health: Any = HealthStub(channel)
         assert 1 == health.Check(HealthCheckRequest(service=SERVICE)).status
     assert "TOKEN_MISSING" == ended(stub, ()).reason
 
 
-def test_no_token_shows_anywhere(server: Server, stub: HashFinderStub) -> None:
-    """Not in the log, the metrics, the command line or the environment; no core file has it."""
+def test_tokens_do_not_leak(server: Server, stub: HashFinderStub) -> None:
+    """Tokens are in no log, metric, command line or environment, and there is no core file."""
     ended(stub, bearer("alice"))
     ended(stub, (("authorization", "Bearer test-token-of-nobody"),))
     process = server.process
     proc = Path("/proc") / str(process.process.pid)
     seen = json.dumps(process.logs()) + str(scrape(process.metrics_url))
     seen += (proc / "cmdline").read_text()
-    with suppress(PermissionError):  # as for any other user: it leaves no core file
+    with suppress(PermissionError):  # any other user gets this, since the process is not dumpable
         seen += (proc / "environ").read_text()
     assert "test-token-of" not in seen
     assert "token:alice" in seen
@@ -185,7 +185,7 @@ def test_no_token_shows_anywhere(server: Server, stub: HashFinderStub) -> None:
         ("--policy", None, "cannot be read: No such file or directory"),
     ],
 )
-def test_server_does_not_start_with_a_file_that_is_not_valid(
+def test_server_does_not_start_with_an_invalid_file(
     tmp_path: Path, flag: str, text: str | None, problem: str
 ) -> None:
     """It exits 2, as for every invalid setting, and names the file and the line."""
@@ -205,10 +205,10 @@ def test_server_does_not_start_with_a_file_that_is_not_valid(
     assert failed["reason"].startswith(f"{path}: {problem}")
 
 
-def test_command_makes_a_token_that_the_server_takes(
+def test_new_token_command_makes_a_valid_token(
     server: Server, stub: HashFinderStub, tmp_path: Path
 ) -> None:
-    """The token itself is in its file alone, not in what is printed."""
+    """The token is only in its file, and not in the command's output."""
     path = tmp_path / "carol.token"
     command = [*PROGRAM, "new-token", "carol", str(path)]
     made = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
@@ -228,7 +228,7 @@ def test_command_makes_a_token_that_the_server_takes(
 def test_operators_see_and_stop_the_searches_of_others(
     server: Server, stub: HashFinderStub
 ) -> None:
-    """By their role, at the public address; others are refused."""
+    """An operator's role suffices at the public address; other clients are refused."""
     running = stub.Find.future(HOPELESS, metadata=bearer("one"))
     server.process.wait_for_searches(1)
     with server.process.channel() as channel:

@@ -1,4 +1,4 @@
-"""Both ports listen on the same addresses."""
+"""gRPC and metrics listen on the same addresses."""
 
 import socket
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def has_ipv6() -> bool:
 
 
 def accepting(url: str) -> set[str]:
-    """Return on which loopback addresses the port of a URL accepts connections."""
+    """Return the loopback addresses on which the port of a URL accepts connections."""
     port = int(url.removesuffix("/metrics").rpartition(":")[2])
     addresses = set()
     for address in ("127.0.0.1", "::1"):
@@ -39,7 +39,7 @@ def accepting(url: str) -> set[str]:
 def test_both_ports_listen_on_the_same_addresses(
     server_process: StartServer, host: str, expected: set[str]
 ) -> None:
-    """A host's families are those of gRPC and of metrics, also where ports are chosen freely."""
+    """Both ports use the host's address families, also if the system chooses the ports."""
     if "::1" in expected and not has_ipv6():
         pytest.skip("this machine has no IPv6: two families cannot be shown")
     server = server_process("--workers", "1", "--host", host, "--port", "0", "--metrics-port", "0")

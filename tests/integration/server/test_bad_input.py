@@ -1,4 +1,4 @@
-"""Bad input of every kind: a clean answer, and a server that keeps working."""
+"""Bad input of every kind gets a clear error, and the server keeps working."""
 
 import random
 import socket
@@ -208,7 +208,7 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 
 def ending(stub: HashFinderStub, method: str, request: HashNameRequest) -> Ending:
-    """Return how an RPC ends that fails."""
+    """Return how a failing RPC ends."""
     calls: dict[str, Callable[[], object]] = {
         "Find": lambda: stub.Find(request),
         "FindRange": lambda: list(stub.FindRange(request)),
@@ -220,7 +220,7 @@ def ending(stub: HashFinderStub, method: str, request: HashNameRequest) -> Endin
 
 
 def send(channel: grpc.Channel, method: str, payload: bytes) -> Ending:
-    """Return how an RPC ends that carries `payload`."""
+    """Return how an RPC with the raw bytes `payload` ends."""
     call: Any = channel.unary_unary(method)
     with pytest.raises(grpc.RpcError) as caught:
         call(payload, timeout=20)
@@ -228,7 +228,7 @@ def send(channel: grpc.Channel, method: str, payload: bytes) -> Ending:
 
 
 def assert_healthy(server: ServerProcess) -> None:
-    """The server finds things, and has logged no fault."""
+    """The server still finds a name, and has logged no fault."""
     with server.stub() as stub:
         assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
     assert [] == [line for line in server.logs() if line["level"] == "error"]
@@ -236,10 +236,10 @@ def assert_healthy(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("fields", "violations"), INVALID.values(), ids=INVALID.keys())
-def test_every_violation_is_named_with_what_is_allowed(
+def test_every_violation_is_named_with_its_range(
     stub: HashFinderStub, fields: dict[str, Any], violations: dict[str, str], method: str
 ) -> None:
-    """INVALID_ARGUMENT lists each bad field once, with its range, and no good one."""
+    """INVALID_ARGUMENT lists each invalid field once, with its range, and no valid one."""
     end = ending(stub, method, HashNameRequest(**fields))
 
     assert "INVALID_REQUEST" == end.reason
@@ -263,8 +263,8 @@ def test_every_violation_is_named_with_what_is_allowed(
     ],
     ids=str,
 )
-def test_what_is_just_allowed_is_allowed(stub: HashFinderStub, fields: dict[str, Any]) -> None:
-    """The ranges of the contract include their ends."""
+def test_limits_are_inclusive(stub: HashFinderStub, fields: dict[str, Any]) -> None:
+    """The ranges of the contract include their limits."""
     assert 28 == len(stub.Find(HashNameRequest(**fields)).hashed_name)
 
 
@@ -272,15 +272,15 @@ def test_what_is_just_allowed_is_allowed(stub: HashFinderStub, fields: dict[str,
     "payload",
     [
         b"\xff\xff\xff",
-        b"\x0a\x05abc",  # shorter than it says
-        b"\x0a\x02\xc3\x28",  # no UTF-8
-        b"\x32\x01\xff",  # no Duration
-        b"\x0b\x0b\x0b",  # groups that never end
+        b"\x0a\x05abc",  # shorter than its length prefix says
+        b"\x0a\x02\xc3\x28",  # invalid UTF-8
+        b"\x32\x01\xff",  # not a Duration
+        b"\x0b\x0b\x0b",  # nested groups without an end
     ],
     ids=bytes.hex,
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_bytes_that_are_no_request_are_the_clients_fault(
+def test_undecodable_request_is_the_clients_fault(
     server: ServerProcess, payload: bytes, method: str
 ) -> None:
     """Undecodable requests end INVALID_ARGUMENT with a reason of their own."""
@@ -303,7 +303,7 @@ def test_bytes_that_are_no_request_are_the_clients_fault(
     ],
     ids=["oversized", "unknown method", "unknown service", "no method", "strange path"],
 )
-def test_what_does_not_reach_the_service_ends_cleanly(
+def test_requests_refused_by_grpc_end_with_its_status(
     server: ServerProcess, method: str, payload: bytes, code: str
 ) -> None:
     """Oversized requests and unknown methods end with gRPC's status; the server keeps serving."""
@@ -313,11 +313,11 @@ def test_what_does_not_reach_the_service_ends_cleanly(
 
     assert_healthy(server)
     series = server.samples().keys() - before.keys()
-    assert set() == {name for name, _ in series}, "what clients call makes no new series"
+    assert set() == {name for name, _ in series}, "method names of clients make no new series"
 
 
-def test_thousands_of_bad_calls_harm_nobody(server: ServerProcess, chance: random.Random) -> None:
-    """Random bytes, at once and in numbers, each get a clean status."""
+def test_server_survives_thousands_of_bad_calls(server: ServerProcess, chance: random.Random) -> None:
+    """Concurrent requests of random bytes each get a status."""
     allowed = {"INVALID_ARGUMENT", "UNIMPLEMENTED", "DEADLINE_EXCEEDED", "OK"}
     with server.channel() as channel:
         methods: list[Any] = [
@@ -340,15 +340,15 @@ def test_thousands_of_bad_calls_harm_nobody(server: ServerProcess, chance: rando
     [
         b"",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the beginning of TLS
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the beginning of a TLS handshake
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 500,
         bytes(range(256)) * 100,
     ],
     ids=["nothing", "HTTP/1", "TLS", "preface", "bad frames", "noise"],
 )
-def test_bytes_that_are_not_grpc_do_no_harm(server: ServerProcess, sent: bytes) -> None:
-    """Whatever comes over TCP, the server keeps serving, and its log is JSON only."""
+def test_server_survives_bytes_that_are_not_grpc(server: ServerProcess, sent: bytes) -> None:
+    """Whatever arrives over TCP, the server keeps serving and logs only JSON."""
     host, _, port = server.address.rpartition(":")
     for _ in range(20):
         with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -357,7 +357,7 @@ def test_bytes_that_are_not_grpc_do_no_harm(server: ServerProcess, sent: bytes) 
     assert_healthy(server)
 
 
-def test_call_without_a_message_harms_nobody(server: ServerProcess) -> None:
+def test_call_without_one_message_ends(server: ServerProcess) -> None:
     """A call that sends no message, or two, ends by its deadline at the latest."""
     request = HashNameRequest(desired_name="a").SerializeToString()
     with server.channel() as channel:

@@ -1,4 +1,4 @@
-"""A burst of RPCs: each gets an answer that this server chose."""
+"""A burst of RPCs: each gets an answer from this server, and none is dropped by gRPC."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +13,7 @@ RPCS = 2000
 
 
 def refused(server: ServerProcess) -> float:
-    """Return how many Finds the server says it has refused."""
+    """Return how many Find RPCs the server has counted as refused."""
     return server.metric(
         "grpc_server_handled_total", grpc_method="Find", grpc_code="ResourceExhausted"
     )

@@ -1,4 +1,4 @@
-"""Cancellation as a contract: a stopped search frees the CPU, with one cause."""
+"""Cancellation as a contract: every stop frees the CPU and is counted with exactly one cause."""
 
 import random
 import signal
@@ -29,7 +29,7 @@ HOPELESS = HashNameRequest(desired_name="hopelessly")
 METHODS = ("Find", "FindRange")
 SEARCHES = 20
 SMALL_WINDOW = {"http2.bdp_probe": 0}
-"""Keeps gRPC's own buffers small, so that a reader that stalls is soon felt."""
+"""Keeps gRPC's own buffers small, so that flow control soon stops the server."""
 
 CLIENT = """
 import sys, time, grpc
@@ -47,7 +47,7 @@ time.sleep(300)
 
 
 def cancelled(**labels: str) -> Labels:
-    """Return the labels of hashfinder_cancellations_total."""
+    """Return the labels of a series of hashfinder_cancellations_total."""
     return frozenset(labels.items())
 
 
@@ -60,7 +60,7 @@ def stops_since(server: ServerProcess, before: Samples) -> float:
 def client_process(
     server: ServerProcess, method: str, count: int, interesting: int = 0
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a client with `count` hopeless calls that it does not read, as a process of its own."""
+    """Run a client with `count` endless calls that it does not read, in a separate process."""
     program = CLIENT.replace("DISTANCE", str(interesting))
     with subprocess.Popen(
         [sys.executable, "-c", program, server.address, method, str(count)]
@@ -80,12 +80,12 @@ def end_by_cancel(server: ServerProcess, method: str) -> None:
         server.wait_for_searches(SEARCHES)
         for call in calls:
             call.cancel()
-        # Counted before the channel closes: that would be a disconnect.
+        # Wait for the counter first: closing the channel would count as a disconnect.
         eventually(lambda: stops_since(server, before) == SEARCHES, "all are counted")
 
 
 def end_by_deadline(server: ServerProcess, method: str) -> None:
-    """Open searches with a deadline and let it pass."""
+    """Open searches with a deadline and wait until it passes."""
     with server.stub() as stub:
         start = stub.Find.future if method == "Find" else stub.FindRange
         calls = [start(HOPELESS, timeout=1.5) for _ in range(SEARCHES)]
@@ -95,7 +95,7 @@ def end_by_deadline(server: ServerProcess, method: str) -> None:
 
 
 def end_by_kill(server: ServerProcess, method: str) -> None:
-    """Open searches from a process and kill that."""
+    """Open searches from another process and kill it."""
     with client_process(server, method, SEARCHES) as process:
         server.wait_for_searches(SEARCHES)
         process.send_signal(signal.SIGKILL)
@@ -107,10 +107,10 @@ def end_by_kill(server: ServerProcess, method: str) -> None:
     [(end_by_cancel, "client_cancel"), (end_by_deadline, "deadline"), (end_by_kill, "disconnect")],
     ids=["cancel", "deadline", "disconnect"],
 )
-def test_searches_nobody_waits_for_leave_the_cpu(
+def test_stopped_searches_free_the_cpu(
     server: ServerProcess, end: object, cause: str, method: str
 ) -> None:
-    """No worker is busy, nothing is hashed, and each search is counted once by its cause."""
+    """No worker is busy, nothing is hashed, and each search is counted once, with its cause."""
     before = server.samples()
 
     assert callable(end)
@@ -131,8 +131,8 @@ def test_searches_nobody_waits_for_leave_the_cpu(
     assert later.value("process_cpu_seconds_total") - after.value("process_cpu_seconds_total") < 0.2
 
 
-def test_a_storm_of_cancels_leaves_nothing(server: ServerProcess) -> None:
-    """Hundreds of searches that all end at once free everything, and health answers meanwhile."""
+def test_storm_of_cancels_leaves_nothing_behind(server: ServerProcess) -> None:
+    """Hundreds of searches that end at once free all resources; health checks work meanwhile."""
     count = 300
     before = server.samples()
     with server.stub() as stub:
@@ -150,7 +150,7 @@ def test_a_storm_of_cancels_leaves_nothing(server: ServerProcess) -> None:
         )
 
 
-def test_one_end_is_counted_whatever_comes_together(
+def test_simultaneous_stops_are_counted_once(
     server: ServerProcess, chance: random.Random
 ) -> None:
     """RPCs that are cancelled about when their budget runs out have one code and one cause each."""
@@ -168,7 +168,7 @@ def test_one_end_is_counted_whatever_comes_together(
         def ended() -> float:
             return sum(server.samples().moved("grpc_server_handled_total", before).values())
 
-        # A call that is cancelled before it has left the client never was an RPC of the server's.
+        # A call that is cancelled before it leaves the client never reaches the server.
         started = sum(server.samples().moved("grpc_server_started_total", before).values())
         eventually(lambda: ended() == started, "all are counted")
     after = server.samples()
@@ -186,12 +186,12 @@ def test_one_end_is_counted_whatever_comes_together(
 
 
 class GateKernel:
-    """Finds nothing, and returns from a scan only when the gate is open: kernel and scanner."""
+    """Kernel and scanner that find nothing; a scan returns only when the gate is open."""
 
     backend = "gate"
 
     def __init__(self) -> None:
-        """Begin with the gate shut."""
+        """Start with the gate shut."""
         self.gate = threading.Event()
 
     def prepare(self, query: Query) -> "GateKernel":
@@ -212,7 +212,7 @@ class GateKernel:
 
 
 def stop_for(cause: str, running: RunningApplication, kernel: GateKernel) -> None:
-    """Let the search end for a cause of the server's, without giving the loop a turn."""
+    """End the search for one of the server's causes, without yielding to the event loop."""
     if cause == "shutdown":
         running.application.stop_searches()
     kernel.gate.set()
@@ -225,7 +225,7 @@ def stop_for(cause: str, running: RunningApplication, kernel: GateKernel) -> Non
 async def test_the_first_cause_wins(
     application: StartApplication, method: str, cause: str, late: str
 ) -> None:
-    """What has stopped a search stays its cause, also if the client leaves before it is told."""
+    """The first cause is kept, even if the client leaves before it receives the status."""
     kernel = GateKernel()
     limits = {"client_hash_rate": 1, "client_hash_burst": 100} if cause == "quota" else {}
     running = await application(kernel, workers=1, **limits)
@@ -239,13 +239,13 @@ async def test_the_first_cause_wins(
         call = start(request, timeout=timeout)
         await running.eventually(lambda s: s.value("hashfinder_workers_busy") == 1, "it is scanned")
 
-        # From here to the next await, the server's loop does not run: all that happens is new
-        # to it at the same time.
+        # From here to the next await the server's loop does not run, so that it sees both events
+        # at the same time.
         stop_for(cause, running, kernel)
         if late == "cancel":
             call.cancel()
         code = call.code()
-        time.sleep(0.2)  # noqa: ASYNC251  # it must block the loop
+        time.sleep(0.2)  # noqa: ASYNC251  # must block the loop
 
         after = await running.eventually(
             lambda s: bool(s.moved("grpc_server_handled_total", before)), "the RPC is counted"
@@ -278,7 +278,7 @@ async def test_cancel_before_the_drain_stays_a_cancel(application: StartApplicat
 
 
 def test_client_that_does_not_read_parks_its_search(server: ServerProcess) -> None:
-    """Nothing is hashed for results that nobody fetches, and no memory grows; reading resumes."""
+    """Unread results pause the search and use no more memory; reading resumes it."""
     dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
     memory = server.metric("process_resident_memory_bytes")
     with server.stub(**SMALL_WINDOW) as stub:
@@ -312,7 +312,7 @@ def test_client_that_does_not_read_parks_its_search(server: ServerProcess) -> No
 def test_parked_search_ends_like_any_other(
     server: ServerProcess, cause: str, options: dict[str, int]
 ) -> None:
-    """A search whose reader stalls is freed, and counted by its cause."""
+    """A parked search is freed by every stop, and counted with its cause."""
     dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
     before = server.samples()
     if cause == "disconnect":
@@ -338,8 +338,8 @@ def test_parked_search_ends_like_any_other(
     assert after.value("hashfinder_searches_parked") == 0
 
 
-def test_time_limit_frees_the_place_of_a_client_that_does_not_read() -> None:
-    """It gets all results that had been found for it, without a gap, and then the reason."""
+def test_time_limit_frees_the_slot_of_a_stalled_client() -> None:
+    """The client gets all results found so far, without a gap, and then the status."""
     dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
     with run_server("--maximum-seconds", "1") as server, server.stub(**SMALL_WINDOW) as stub:
         call = stub.FindRange(dense)
@@ -358,7 +358,7 @@ def test_time_limit_frees_the_place_of_a_client_that_does_not_read() -> None:
 
 
 def wait_until_quiet(server: ServerProcess) -> None:
-    """Return when no hashes are computed any more: also gRPC's buffers are full."""
+    """Return when no hashes are computed any more, so gRPC's buffers are full."""
 
     def quiet() -> bool:
         earlier = server.samples()

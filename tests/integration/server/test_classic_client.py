@@ -1,4 +1,4 @@
-"""A client that knows fields 1 to 3 only, those of the public gRPC cancellation example."""
+"""A client of the public gRPC cancellation example, which knows only fields 1 to 3."""
 
 from base64 import b64decode
 from typing import Any
@@ -26,7 +26,7 @@ FIELDS = {
 
 
 def classic_messages() -> tuple[Any, Any]:
-    """Return the request and the response class of the example, in a pool of their own."""
+    """Return the example's request and response classes, from a separate descriptor pool."""
     file = descriptor_pb2.FileDescriptorProto(
         name="hash_name.proto", package="hash_name", syntax="proto3"
     )
@@ -47,17 +47,17 @@ Request, Response = classic_messages()
 
 
 def as_sent(result: brute_force.Result) -> tuple[bytes, str, int]:
-    """Return what a classic client can see of a result."""
+    """Return the parts of a result that a classic client can see."""
     return result.secret, result.hashed_name, result.distance
 
 
 def as_seen(message: Any) -> tuple[bytes, str, int]:  # noqa: ANN401  # its class is made at run time
-    """Return what a classic message says."""
+    """Return the result in a classic message."""
     return b64decode(message.secret), message.hashed_name, message.hamming_distance
 
 
 def test_find(server: ServerProcess) -> None:
-    """A unary call finds the first match."""
+    """A unary call returns the first match."""
     expected = brute_force.search("doc", 0, 0, 0, 10_000).results[-1]
     with server.channel() as channel:
         find = channel.unary_unary(
@@ -69,7 +69,7 @@ def test_find(server: ServerProcess) -> None:
 
 
 def test_find_range(server: ServerProcess) -> None:
-    """A stream brings all that is interesting, and ends by itself with the ideal one."""
+    """A stream returns all interesting results, and ends with the ideal one."""
     expected = brute_force.search("doc", 0, 1, 0, 10_000).results
     with server.channel() as channel:
         find_range = channel.unary_stream(
@@ -81,7 +81,7 @@ def test_find_range(server: ServerProcess) -> None:
 
 
 def test_cancel(server: ServerProcess) -> None:
-    """A classic client's cancel ends the search as any other's."""
+    """A classic client's cancel ends the search like any other's."""
     with server.channel() as channel:
         find = channel.unary_unary(
             "/hash_name.HashFinder/Find", Request.SerializeToString, Response.FromString

@@ -1,4 +1,4 @@
-"""Connections age, so that new servers get work; searches under way do not notice."""
+"""Connections age, so that new servers get work; running searches are not interrupted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,17 +18,17 @@ from tests.integration.server.conftest import RunningApplication, StartApplicati
 HEALTH = "grpc.health.v1.Health"
 SECONDS = 40.0
 SEARCHES: dict[str, Any] = {
-    "kernel": load_kernel("python"),  # searches that are not over soon
+    "kernel": load_kernel("python"),  # searches that take a while
     "workers": 1,
     "connection_age_seconds": 1,
 }
 
 
 class Balancer:
-    """Hands each new connection to the next server and looks into none, as kube-proxy does."""
+    """Forwards each new connection to the next server, and never looks inside, like kube-proxy."""
 
     def __init__(self, servers: list[str]) -> None:
-        """Take the servers, as HOST:PORT."""
+        """Store the servers, as HOST:PORT."""
         self.accepted = 0
         self.open = 0
         self.idle = asyncio.Event()
@@ -36,7 +36,7 @@ class Balancer:
         self._servers = cycle(servers)
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection to its end."""
+        """Forward one connection until it closes."""
         self.accepted += 1
         self.open += 1
         self.idle.clear()
@@ -58,7 +58,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def balanced(*servers: RunningApplication) -> AsyncIterator[tuple[Balancer, str]]:
-    """Put a balancer before some servers; yield it and its address."""
+    """Run a balancer in front of some servers; yield it and its address."""
     balancer = Balancer([each.application.address for each in servers])
     async with await asyncio.start_server(balancer.relay, "127.0.0.1", 0) as listener:
         host, port = listener.sockets[0].getsockname()
@@ -69,21 +69,21 @@ async def balanced(*servers: RunningApplication) -> AsyncIterator[tuple[Balancer
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """Yield a channel that sends again what no server has seen, as every gRPC client does."""
+    """Yield a channel that repeats calls which no server has seen, as every gRPC client does."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         yield channel
 
 
 async def is_serving(channel: grpc.aio.Channel) -> None:
-    """Make one short RPC, which has to succeed."""
+    """Make one short RPC, which must succeed."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
     assert health_pb2.HealthCheckResponse.SERVING == answer.status
 
 
 async def keep_calling(channel: grpc.aio.Channel, until: Callable[[], bool]) -> None:
-    """Make one short RPC after the other until a condition holds."""
+    """Make short RPCs one after another until a condition holds."""
     async with asyncio.timeout(SECONDS):
         while not until():
             await is_serving(channel)
@@ -91,7 +91,7 @@ async def keep_calling(channel: grpc.aio.Channel, until: Callable[[], bool]) -> 
 
 
 async def position(search: Any, beyond: int = -1) -> int:  # noqa: ANN401  # a call whose class is not generic
-    """Return where a search is, by the next message from beyond a position."""
+    """Return the position in the next message that lies beyond the position `beyond`."""
     while True:
         message = await search.read()
         assert isinstance(message, HashNameResponse)
@@ -104,7 +104,7 @@ def handled(server: RunningApplication) -> float:
     return server.samples().value("grpc_server_handled_total", grpc_service=HEALTH)
 
 
-async def test_client_moves_on_and_its_search_stays(application: StartApplication) -> None:
+async def test_new_rpcs_move_while_the_search_stays(application: StartApplication) -> None:
     """Behind an L4 balancer new RPCs reach another server; the old connection serves its search."""
     first, second = [await application(**SEARCHES) for _ in range(2)]
     async with balanced(first, second) as (balancer, address), connected(address) as channel:
@@ -112,7 +112,7 @@ async def test_client_moves_on_and_its_search_stays(application: StartApplicatio
         request.progress_interval.FromMilliseconds(100)
         search = HashFinderStub(channel).FindRange(request)
         await first.active(1)
-        # Several ages: the search's connection was to close long ago.
+        # After several connection ages: the search's connection should have closed long ago.
         await keep_calling(channel, lambda: balancer.accepted >= 4)
         assert handled(second) > 0
 
@@ -129,7 +129,7 @@ async def test_client_moves_on_and_its_search_stays(application: StartApplicatio
 
 
 async def test_connection_closes_with_its_last_search(application: StartApplication) -> None:
-    """An old connection is not kept for what might come."""
+    """An old connection is not kept open for possible later RPCs."""
     server = await application(**SEARCHES)
     async with balanced(server) as (balancer, address), connected(address) as channel:
         request = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=1)
@@ -137,13 +137,13 @@ async def test_connection_closes_with_its_last_search(application: StartApplicat
         await server.active(1)
         await keep_calling(channel, lambda: balancer.accepted >= 2)
         search.cancel()
-        # With no RPC to come, every connection ages and none replaces it.
+        # Without RPCs, every connection ages and none replaces it.
         async with asyncio.timeout(SECONDS):
             await balancer.idle.wait()
 
 
 async def test_no_rpc_is_lost_when_connections_age(application: StartApplication) -> None:
-    """Whoever calls while a connection goes is served, by the old or by the new one."""
+    """RPCs sent while a connection closes are served, by the old or the new one."""
     server = await application(connection_age_seconds=1)
     async with balanced(server) as (balancer, address), AsyncExitStack() as channels:
         opened = [await channels.enter_async_context(connected(address)) for _ in range(4)]
@@ -165,7 +165,7 @@ async def test_connections_do_not_age_by_themselves(application: StartApplicatio
 async def test_old_connection_ends_after_the_longest_search(
     application: StartApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search reaches its own limit first; what has none, a health watch, is cut off."""
+    """A search reaches its own time limit first; a health watch, which has none, is cut off."""
     monkeypatch.setattr("hashfinder.app._ANSWER_SECONDS", 4.0)
     server = await application(**SEARCHES, maximum_seconds=4, wait_seconds=0.0)
     async with balanced(server) as (balancer, address), connected(address) as channel:
@@ -184,8 +184,8 @@ async def test_old_connection_ends_after_the_longest_search(
         assert grpc.StatusCode.UNAVAILABLE is cut.value.code()
 
 
-async def test_longest_limit_is_no_fault(application: StartApplication) -> None:
-    """GRPC's own numbers end at 24 days."""
+async def test_largest_age_is_accepted(application: StartApplication) -> None:
+    """GRPC's own timers are limited to 24 days; a longer age still works."""
     most = {"maximum_seconds": 31_536_000, "connection_age_seconds": 86_400}
     server = await application(**most)
     async with connected(server.application.address) as channel:

@@ -1,4 +1,4 @@
-"""Clients that hold connections, and a process without file descriptors."""
+"""Clients that hold connections, and a process that runs out of file descriptors."""
 
 import socket
 import time
@@ -19,7 +19,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
 
 def cpu_seconds(server: ServerProcess) -> float:
-    """Return the CPU time that the process has used, as Linux tells it."""
+    """Return the CPU time of the process, from /proc."""
     with open(f"/proc/{server.process.pid}/stat") as file:  # noqa: PTH123
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
@@ -31,16 +31,16 @@ def open_descriptors(server: ServerProcess) -> int:
 
 
 def port_of(server: ServerProcess, which: str) -> int:
-    """Return the port for gRPC or for metrics."""
+    """Return the port of gRPC or of the metrics."""
     url = server.address if which == "grpc" else server.metrics_url.removesuffix("/metrics")
     return int(url.rpartition(":")[2])
 
 
 @pytest.mark.parametrize("which", ["metrics", "grpc"])
-def test_lack_of_descriptors_passes_without_spinning(
+def test_lack_of_descriptors_does_not_spin(
     server_process: StartServer, which: str
 ) -> None:
-    """While there are none the CPU is free; when there are some again, all ports accept."""
+    """Without descriptors the CPU stays idle; once some are free, all ports accept again."""
     server = server_process("--workers", "1", before=LIMIT)
     server.faults_expected = True
     with ExitStack() as stack:

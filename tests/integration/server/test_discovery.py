@@ -25,7 +25,7 @@ Reflect = Callable[
 
 
 def reflector(channel: grpc.Channel, version: str) -> Reflect:
-    """Return what asks the reflection service of a version; both have the same messages."""
+    """Return a function that calls one version of the reflection service."""
     method = channel.stream_stream(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         reflection_pb2.ServerReflectionRequest.SerializeToString,
@@ -50,7 +50,7 @@ def test_server_and_service_are_serving(server: ServerProcess, service: str) -> 
 
 
 def test_health_of_an_unknown_service_is_not_found(server: ServerProcess) -> None:
-    """Health says NOT_FOUND of what the server does not have."""
+    """Health answers NOT_FOUND for unknown services."""
     with server.channel() as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
@@ -60,7 +60,7 @@ def test_health_of_an_unknown_service_is_not_found(server: ServerProcess) -> Non
 
 
 async def test_watchers_see_the_drain(application: StartApplication) -> None:
-    """A drain turns the service to NOT_SERVING first; the server itself stays alive."""
+    """A drain first sets the service to NOT_SERVING; the server itself stays SERVING."""
     running = await application(drain_delay=1.0)
     stub: Any = health_pb2_grpc.HealthStub(running.channel)
     watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
@@ -72,8 +72,8 @@ async def test_watchers_see_the_drain(application: StartApplication) -> None:
     assert SERVING == (await stub.Check(health_pb2.HealthCheckRequest())).status
 
 
-def test_health_stays_quick_under_load(server: ServerProcess) -> None:
-    """Two hundred searches under way do not keep a health check waiting."""
+def test_health_stays_fast_under_load(server: ServerProcess) -> None:
+    """Two hundred running searches do not delay a health check."""
     with server.stub() as stub, server.channel() as channel:
         calls = [stub.Find.future(HashNameRequest(desired_name="hopelessly")) for _ in range(200)]
         server.wait_for_searches(200)
@@ -122,7 +122,7 @@ def test_reflection_lists_the_services(server: ServerProcess, version: str) -> N
 def test_reflection_describes_symbols(
     server: ServerProcess, version: str, symbol: str, file: str | None
 ) -> None:
-    """The contract and the types of its errors' details are found by name, imports included."""
+    """The contract and the types of error details are found by name, with their imports."""
     with server.channel() as channel:
         response = reflector(channel, version)(
             reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
@@ -139,7 +139,7 @@ def test_reflection_describes_symbols(
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_reflection_of_an_unknown_symbol_is_not_found(server: ServerProcess, version: str) -> None:
-    """What nobody knows is NOT_FOUND within the answer."""
+    """An unknown symbol is NOT_FOUND inside the response."""
     with server.channel() as channel:
         response = reflector(channel, version)(
             reflection_pb2.ServerReflectionRequest(file_containing_symbol="hash_name.Nope")

@@ -1,4 +1,4 @@
-"""Fair shares: a client gets its share of the workers however many searches it opens."""
+"""Fair shares: a client gets its share of the workers, however many searches it opens."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.alone
 
 WORKERS = 2
 FIRST_STEP = 4096
-"""The positions that a search gets at once, before its first turn."""
+"""The positions that a search scans at once, before its first turn."""
 ACCESS = Path(__file__).parent / "access"
 FILES = {"tokens": "tokens", "policy": "policy.toml"}
 
@@ -32,14 +32,14 @@ def fair_server() -> Iterator[ServerProcess]:
 
 
 def hopeless() -> HashNameRequest:
-    """Return a search that never ends, with reports."""
+    """Return a request for an endless search with progress reports."""
     request = HashNameRequest(desired_name="hopelessly")
     request.progress_interval.FromMilliseconds(500)
     return request
 
 
 def open_searches(stub: HashFinderStub, number: int, stack: ExitStack) -> list[Stream]:
-    """Open hopeless searches that report, and are cancelled with the stack."""
+    """Open endless searches with progress reports; the stack cancels them."""
     calls = [stub.FindRange(hopeless()) for _ in range(number)]
     for call in calls:
         stack.callback(call.cancel)
@@ -49,7 +49,7 @@ def open_searches(stub: HashFinderStub, number: int, stack: ExitStack) -> list[S
 def rate(call: Stream, since: float = 0.0) -> float:
     """Return a search's rate over three reports, by the server's clock.
 
-    The first of them is the first that comes `since` seconds after the search began, or later.
+    The first of them comes at least `since` seconds after the search began.
     """
     timed = reports(call)
     began, first = next((at, hashes) for at, hashes in timed if at >= since)
@@ -58,7 +58,7 @@ def rate(call: Stream, since: float = 0.0) -> float:
 
 
 def reports(call: Stream) -> Iterator[tuple[float, int]]:
-    """Yield how long a search is under way, by the server's clock, and how many hashes it has."""
+    """Yield the seconds since the search began, by the server's clock, and its hashes."""
     while True:
         each = next(call).progress
         if each.hashes_computed > FIRST_STEP:
@@ -66,7 +66,7 @@ def reports(call: Stream) -> Iterator[tuple[float, int]]:
 
 
 def hashes_between(call: Stream, begin: float, end: float) -> int:
-    """Return how many hashes a search got between two times of its own."""
+    """Return how many hashes a search computed between two of its times."""
     before = now = 0
     for at, hashes in reports(call):
         if at > end:
@@ -78,9 +78,9 @@ def hashes_between(call: Stream, begin: float, end: float) -> int:
 
 
 def until_turns(call: Stream, turns: int) -> tuple[float, float, int]:
-    """Wait until a search has had so many turns; return when they began and ended, and its hashes.
+    """Wait until a search has had `turns` turns; return when they began and ended, and its hashes.
 
-    However slow the machine is: each report with more hashes than the one before is a turn or more.
+    Works at any speed: each report with more hashes than the last stands for a turn or more.
     """
     timed = reports(call)
     began, first = next(timed)
@@ -96,13 +96,13 @@ def until_turns(call: Stream, turns: int) -> tuple[float, float, int]:
 def test_a_client_gains_nothing_by_opening_many_searches(
     fair_server: ServerProcess, greedy: int
 ) -> None:
-    """One search against many of another client: both clients get about the same."""
+    """One search competes with many of another client: both clients get about the same."""
     with ExitStack() as stack:
         began = time.monotonic()
         grabbing = open_searches(stack.enter_context(fair_server.stub()), greedy, stack)
         fair_server.wait_for_searches(greedy)
         [modest] = open_searches(stack.enter_context(fair_server.stub()), 1, stack)
-        alone = time.monotonic() - began  # until now, the many had nobody to share with
+        alone = time.monotonic() - began  # until now, the many searches had no competitor
         began, ended, one = until_turns(modest, 5)
         many = sum(hashes_between(call, began + alone, ended + alone) for call in grabbing)
     fair_server.wait_until_idle()
@@ -111,7 +111,7 @@ def test_a_client_gains_nothing_by_opening_many_searches(
 
 
 def test_weights_of_the_policy_are_the_shares() -> None:
-    """1, 2 and 4, whoever has how many searches; the bench measures how exactly."""
+    """Weights of 1, 2 and 4 hold for any number of searches; the bench measures how exactly."""
     weights = {"one": 1, "two": 2, "four": 4}
     flags = [f"--{name}={ACCESS / file}" for name, file in FILES.items()]
     with run_server(*flags, "--workers", str(WORKERS)) as server, ExitStack() as stack:
@@ -131,7 +131,7 @@ def test_weights_of_the_policy_are_the_shares() -> None:
 
 
 def test_lone_search_uses_all_workers(fair_server: ServerProcess) -> None:
-    """A search that is alone has chunks on every worker at once."""
+    """A single search has chunks on every worker at once."""
     with fair_server.stub() as stub:
         call = stub.FindRange(hopeless())
         fair_server.wait_for_searches(1)
@@ -144,7 +144,7 @@ def test_lone_search_uses_all_workers(fair_server: ServerProcess) -> None:
 
 
 def test_new_search_starts_while_a_hundred_others_run(fair_server: ServerProcess) -> None:
-    """A short search of a newcomer is done at once, and one of the busy client's own soon, too."""
+    """Another client's short search ends at once, and the busy client's own one soon."""
     with fair_server.stub() as busy, fair_server.stub() as newcomer:
         calls = [busy.Find.future(HashNameRequest(desired_name="hopelessly")) for _ in range(100)]
         fair_server.wait_for_searches(100)

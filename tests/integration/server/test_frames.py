@@ -1,4 +1,4 @@
-"""Frames that no client library sends: the server answers each, and serves everybody else."""
+"""Frames that no client library sends: the server answers each, and keeps serving others."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ OK, CANCELLED, INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL = "0", "1", "3", "12", 
 
 @pytest.fixture
 def search(server: ServerProcess) -> Iterator[None]:
-    """A search of another client, which must be under way when the test ends."""
+    """A search of another client, which must still run when the test ends."""
     with server.stub() as stub:
         call = stub.Find.future(HOPELESS, timeout=60)
         server.wait_for_searches(1)
@@ -26,7 +26,7 @@ def search(server: ServerProcess) -> Iterator[None]:
 
 
 def assert_serving(server: ServerProcess) -> None:
-    """A new client gets its answer, and the accept loop is the one that the server began with."""
+    """A new client gets its answer, and the accept loop has not been restarted."""
     with server.stub() as stub:
         assert stub.Find(HashNameRequest(desired_name="a"), timeout=10).position >= 0
     assert 0 == server.metric("hashfinder_accept_loops_replaced_total")
@@ -54,7 +54,7 @@ def assert_serving(server: ServerProcess) -> None:
 def test_unknown_path_is_unimplemented_whatever_its_bytes(
     server: ServerProcess, path: bytes
 ) -> None:
-    """Ten at once, on one connection; the next request there is served."""
+    """Ten such requests on one connection do not prevent the next valid one from being served."""
     with Connection(server.address) as connection:
         streams = [connection.request(request_headers(path), REQUEST) for _ in range(10)]
         assert dict.fromkeys(streams, UNIMPLEMENTED) == connection.statuses(10)
@@ -95,13 +95,13 @@ def test_unknown_path_is_unimplemented_whatever_its_bytes(
     ],
     ids=str,
 )
-def test_header_of_any_bytes_harms_nobody(
+def test_invalid_header_affects_its_stream_alone(
     server: ServerProcess,
     extra: tuple[Header, ...],
     replaced: dict[str, bytes],
     statuses: tuple[str, ...],
 ) -> None:
-    """Where gRPC answers, it answers that stream alone."""
+    """If gRPC answers such a header, it ends that stream alone."""
     with Connection(server.address) as connection:
         stream = connection.request(request_headers(FIND, *extra, **replaced), REQUEST)
         wait = 0.5 if "none" in statuses else 5.0
@@ -111,8 +111,8 @@ def test_header_of_any_bytes_harms_nobody(
 
 @pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("size", [5_000, 20_000, 200_000, 2_000_000])
-def test_metadata_of_any_size_harms_nobody(server: ServerProcess, size: int) -> None:
-    """Served or refused: gRPC's core announces a limit, and does not hold senders to it."""
+def test_server_survives_metadata_of_any_size(server: ServerProcess, size: int) -> None:
+    """Large metadata is served or refused: gRPC announces a limit, but does not enforce it."""
     headers = request_headers(
         FIND, *((f"x-{n}".encode(), b"v" * 1000) for n in range(size // 1000))
     )

@@ -1,4 +1,4 @@
-"""The service in the hands of grpcurl, which knows it by reflection alone."""
+"""The service called by grpcurl, which learns it by reflection."""
 
 import json
 import subprocess
@@ -66,7 +66,7 @@ def test_list(server: ServerProcess) -> None:
     ],
 )
 def test_describe(server: ServerProcess, symbol: str, shown: str) -> None:
-    """Services, methods, messages and the types of errors' details are described."""
+    """Services, methods, messages and the types of error details are described."""
     code, out, err = grpcurl(server, "describe", symbol)
 
     assert (0, "") == (code, err)
@@ -74,7 +74,7 @@ def test_describe(server: ServerProcess, symbol: str, shown: str) -> None:
 
 
 def test_find(server: ServerProcess) -> None:
-    """A unary call answers."""
+    """A unary call returns a result."""
     code, out, _ = grpcurl(server, "hash_name.HashFinder/Find", data={"desired_name": "doc"})
 
     assert 0 == code
@@ -103,7 +103,7 @@ def test_find_range_with_progress(server: ServerProcess) -> None:
     assert any("hashed_name" in message for message in messages)
 
 
-def test_error_details_are_in_clear(server: ServerProcess) -> None:
+def test_error_details_are_decoded(server: ServerProcess) -> None:
     """Every detail of an error is printed by its type, with its fields."""
     request = {"desired_name": "hopeless", "maximum_hashes": 1000}
     code, _, err = grpcurl(

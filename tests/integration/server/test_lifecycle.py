@@ -1,4 +1,4 @@
-"""The life of the process: drain on the first signal, exit on the second, and what clients see."""
+"""The server's process: it drains on the first signal, exits on the second; what clients see."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ StartServer = Callable[..., ServerProcess]
 
 
 def ended(call: Any) -> Ending:  # noqa: ANN401  # a future whose class has no public name
-    """Return how a call ends that fails."""
+    """Return how a failing call ends."""
     error = call.exception()
     assert isinstance(error, grpc.RpcError)
     return ending_of(error)
@@ -30,7 +30,7 @@ def ended(call: Any) -> Ending:  # noqa: ANN401  # a future whose class has no p
 
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_signal_drains(server_process: StartServer, signum: signal.Signals) -> None:
-    """Searches get the grace; those that outlive it learn where to resume; the exit is clean."""
+    """Searches may run for the grace period; longer ones end with the position to resume from."""
     server = server_process("--drain-grace", "1")
     with server.stub() as stub:
         survivors = [stub.Find.future(HOPELESS) for _ in range(3)]
@@ -54,7 +54,7 @@ def test_signal_drains(server_process: StartServer, signum: signal.Signals) -> N
 
 
 def test_search_that_ends_within_the_grace_is_not_disturbed(server_process: StartServer) -> None:
-    """A search under way continues, and the server waits for it no longer than it takes."""
+    """A running search continues, and the server waits no longer than it takes."""
     server = server_process("--drain-grace", "30", "--kernel", "python")
     with server.stub() as stub:
         call = stub.Find.future(HashNameRequest(desired_name="hopelessly", maximum_hashes=20_000))
@@ -92,14 +92,14 @@ def test_draining_server_is_seen_as_such(server_process: StartServer) -> None:
 def test_second_signal_exits_at_once(
     server_process: StartServer, first: signal.Signals, second: signal.Signals, code: int
 ) -> None:
-    """Who asks twice does not want to wait for the grace."""
+    """A second signal skips the grace period."""
     server = server_process("--drain-grace", "60")
     with server.stub() as stub:
         call = stub.Find.future(HOPELESS)
         server.wait_for_searches(1)
         server.send(first)
         eventually(lambda: bool(server.logs("draining")), "the drain begins")
-        time.sleep(0.3)  # else it is the same signal that arrives twice
+        time.sleep(0.3)  # otherwise the kernel merges the two signals
         began = time.monotonic()
 
         server.send(second)
@@ -110,7 +110,7 @@ def test_second_signal_exits_at_once(
 
 
 def test_open_health_watch_does_not_hold_up_the_drain(server_process: StartServer) -> None:
-    """What is no search ends with the last search."""
+    """RPCs other than searches end with the last search."""
     server = server_process("--drain-grace", "30")
     with server.channel() as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
@@ -129,7 +129,7 @@ def test_open_health_watch_does_not_hold_up_the_drain(server_process: StartServe
 def test_stalled_reader_does_not_hold_up_the_drain(
     server_process: StartServer, options: dict[str, int]
 ) -> None:
-    """A client that does not read is cut off when the grace is over, and counted as any other."""
+    """A client that does not read is cut off after the grace period, and counted like any other."""
     server = server_process("--drain-grace", "0.5")
     with server.stub(**options) as stub:
         call = stub.FindRange(
@@ -146,8 +146,8 @@ def test_stalled_reader_does_not_hold_up_the_drain(
     assert ["shutdown"] == [line["cause"] for line in server.logs("rpc ended")]
 
 
-def test_drain_under_fire_loses_no_answer(server_process: StartServer) -> None:
-    """While clients keep calling, every RPC ends with an answer, or never reached the server."""
+def test_drain_under_load_loses_no_rpc(server_process: StartServer) -> None:
+    """While clients keep calling, every RPC gets a status, or never reaches the server."""
     server = server_process("--drain-grace", "1")
     codes: set[str] = set()
 

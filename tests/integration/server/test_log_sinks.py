@@ -1,4 +1,4 @@
-"""Whatever state stdin, stdout and stderr are in, the server serves, counts and drains as ever."""
+"""Whatever state stdin, stdout and stderr are in, the server serves, counts and drains as usual."""
 
 import fcntl
 import json
@@ -33,10 +33,10 @@ SMALL_QUEUE = "from hashfinder.observability import log_writer\nlog_writer._CAPA
 
 
 class Server:
-    """A server of which nothing is known but its process."""
+    """A server that is known only by its process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """Find out where it serves, from the operating system."""
+        """Find its addresses through the operating system."""
         self.process = process
         eventually(lambda: len(listening_ports(process.pid)) == 2, "both ports are open", 30)
         for port in listening_ports(process.pid):
@@ -48,11 +48,11 @@ class Server:
                     self._metrics_url = f"http://127.0.0.1:{port}/metrics"
 
     def samples(self) -> Samples:
-        """Return what /metrics says."""
+        """Return the metrics' current values."""
         return scrape(self._metrics_url)
 
     def work(self, cancels: int = 3) -> None:
-        """Find, cancel searches, and check that all is answered and counted."""
+        """Find a name, cancel searches, and check that everything is answered and counted."""
         before = self.samples()
         options = [("grpc.use_local_subchannel_pool", 1)]
         with grpc.insecure_channel(self.address, options=options) as channel:
@@ -71,7 +71,7 @@ class Server:
         eventually(counted, f"{cancels} cancels counted")
 
     def drain(self, seconds: float = 8.0) -> None:
-        """Stop the server: it exits 0, soon."""
+        """Stop the server; it must exit 0 soon."""
         self.process.send_signal(signal.SIGTERM)
         assert 0 == self.process.wait(seconds)
 
@@ -91,9 +91,9 @@ def started(
     within: tuple[str, ...] = (),
     **streams: Any,  # noqa: ANN401  # Popen's
 ) -> Iterator[Server]:
-    """Run a server with streams of the test's choice, the others on /dev/null.
+    """Run a server with streams that the test chooses; the others are /dev/null.
 
-    `before` is Python that the process runs first, `within` a program that becomes it.
+    `before` is Python code that runs first, `within` a program that execs the server.
     """
     chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
     command = [*within, *without(closed, server_command(*flags, before=before))]
@@ -106,23 +106,23 @@ def started(
 
 
 def without(descriptors: tuple[int, ...], command: list[str]) -> list[str]:
-    """Return what runs a command with descriptors closed.
+    """Return a command line that closes descriptors and then runs `command`.
 
-    A shell closes them: code that runs in a fork of this process may meet threads of gRPC.
+    A shell closes them, since code in a fork of this process could meet gRPC's threads.
     """
     closed = " ".join(f"{descriptor}>&-" for descriptor in descriptors)
     return ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
 
 
 def lines(data: bytes) -> list[dict[str, Any]]:
-    """Return the lines of a log; each is JSON."""
+    """Return the lines of a log; each must be JSON."""
     return [json.loads(line) for line in data.decode().splitlines()]
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 def test_closed_stream(closed: tuple[int, ...], log_format: str) -> None:
-    """As in `hashfinder-server 2>&-`."""
+    """The server works with a closed stream, as in `hashfinder-server 2>&-`."""
     with started("--log-format", log_format, closed=closed) as server:
         server.work()
         server.drain()
@@ -130,7 +130,7 @@ def test_closed_stream(closed: tuple[int, ...], log_format: str) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_full_disk(log_format: str) -> None:
-    """What cannot be written is counted, on stderr; nobody misses the announcement on stdout."""
+    """Log lines that cannot be written are counted; the announcement on stdout may be lost."""
     with Path("/dev/full").open("w") as full:
         flags = ("--log-format", log_format)
         with started(*flags, stdout=full, stderr=full) as server:
@@ -141,7 +141,7 @@ def test_full_disk(log_format: str) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_reader_that_has_left(log_format: str) -> None:
-    """As with `hashfinder-server 2>&1 | head -n1`."""
+    """A reader that exits does not matter, as with `hashfinder-server 2>&1 | head -n1`."""
     reader, writer = os.pipe()
     with started("--log-format", log_format, stdout=writer, stderr=writer) as server:
         os.close(writer)
@@ -154,9 +154,9 @@ def test_reader_that_has_left(log_format: str) -> None:
 
 @pytest.mark.parametrize("non_blocking", [False, True])
 def test_reader_that_does_not_read(non_blocking: bool) -> None:  # noqa: FBT001  # a case
-    """The queue fills and what does not fit is dropped; the end waits for no reader.
+    """The queue fills, further lines are dropped, and the drain waits for no reader.
 
-    Once the reader reads, every line is whole, and the log says how many are missing.
+    Once the reader reads again, every line is whole, and the log says how many are missing.
     """
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -200,7 +200,7 @@ def test_stuck_reader_does_not_hold_up_the_drain() -> None:
 
 
 def test_disk_that_has_space_again(tmp_path: Path) -> None:
-    """The loss is reported; a line that was cut is completed."""
+    """Once there is space, the loss is reported, and a line that was cut off is completed."""
     log = tmp_path / "log"
     limit = 4000
 
@@ -225,7 +225,7 @@ def test_disk_that_has_space_again(tmp_path: Path) -> None:
     ("flag", "unbuffered"), [("--version", ""), ("--version", "1"), ("--help", "")]
 )
 def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -> None:
-    """Without a traceback; not with the exit code of success, nor one of Python's own."""
+    """Without a traceback, and with neither the exit code of success nor one of Python's own."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*PROGRAM, flag],
@@ -242,7 +242,7 @@ def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -
 
 @pytest.mark.parametrize("flags", [("--port", "x"), ("--nonsense",)])
 def test_exit_code_of_a_wrong_setting_does_not_depend_on_stderr(flags: tuple[str, ...]) -> None:
-    """It is 2, whether or not somebody can read why."""
+    """The exit code is 2, whether or not the message can be written."""
     with Path("/dev/full").open("w") as full:
         for closed, stderr in (((), full), ((2,), None), ((1,), None)):
             command = without(closed, server_command(*flags))
@@ -264,5 +264,5 @@ def _gathered(reader: int, written: list[bytes]) -> bytes:
 
 
 def _whole(written: list[bytes]) -> bytes:
-    """Return all lines but the last one, which may be under way."""
+    """Return all lines but the last, which may be incomplete."""
     return b"".join(written).rpartition(b"\n")[0]

@@ -1,4 +1,4 @@
-"""What /metrics says: names, labels, and series that exist from the start."""
+"""/metrics: names, labels, and series that exist from the start."""
 
 import re
 import urllib.request
@@ -60,7 +60,7 @@ def exposition(server: ServerProcess) -> str:
 
 
 def test_series_exist_from_the_start(server_process: Callable[..., ServerProcess]) -> None:
-    """Every code and cause of a method is there at zero, so that a rate sees its first event."""
+    """Every code and cause of a method starts at zero, so that rate() sees its first event."""
     samples = server_process("--workers", "3").samples()
 
     for method, kind in METHODS.items():
@@ -87,7 +87,7 @@ def test_series_exist_from_the_start(server_process: Callable[..., ServerProcess
 
 
 def test_build_and_kernel_are_reported(server: ServerProcess) -> None:
-    """An operator sees which version and which kernel run."""
+    """The version and the kernel in use are reported."""
     samples = server.samples()
 
     assert 1 == samples.value("hashfinder_build_info", version="0.1.0")
@@ -95,7 +95,7 @@ def test_build_and_kernel_are_reported(server: ServerProcess) -> None:
 
 
 def test_messages_are_counted(server: ServerProcess) -> None:
-    """Messages in and out, RPCs begun and ended, and hashes add up."""
+    """Messages in and out, started and handled RPCs, and hashes are consistent."""
     request = HashNameRequest(
         desired_name="hopeless", interesting_hamming_distance=8, maximum_hashes=500
     )
@@ -124,7 +124,7 @@ def test_messages_are_counted(server: ServerProcess) -> None:
 
 
 def test_exposition_is_well_formed(server: ServerProcess) -> None:
-    """What Prometheus's own linter would say: help and type, units, counters that end in _total."""
+    """The rules of promtool: help and type, units, counters that end in _total."""
     families = list(text_string_to_metric_families(exposition(server)))
     names = [family.name for family in families]
 
@@ -141,8 +141,8 @@ def test_exposition_is_well_formed(server: ServerProcess) -> None:
             assert all(re.fullmatch(r"[a-z_]+", label) for label in sample.labels)
 
 
-def test_labels_hold_nothing_that_a_client_sent(server: ServerProcess) -> None:
-    """Names, methods and metadata of clients make no series."""
+def test_labels_contain_nothing_from_clients(server: ServerProcess) -> None:
+    """Names, methods and metadata of clients create no series."""
     before = set(server.samples())
     marker = "zyxwvu"
     with server.channel() as channel:

@@ -1,4 +1,4 @@
-"""What operators see and do, at the address for them."""
+"""The operators' service at its own address."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ HOPELESS = HashNameRequest(
 async def operated(
     application: StartApplication, **settings: object
 ) -> AsyncIterator[tuple[RunningApplication, "HashFinderAdminAsyncStub"]]:
-    """Run an application whose kernel finds nothing; give it, and an operator's stub."""
+    """Run an application whose kernel finds nothing; yield it, and an operator's stub."""
     running = await application(IdleKernel(), admin_listen="127.0.0.1:0", **settings)
     assert running.application.admin_address is not None
     async with grpc.aio.insecure_channel(running.application.admin_address) as channel:
@@ -41,7 +41,7 @@ async def operated(
 
 
 async def test_list_shows_what_is_searched_and_for_whom(application: StartApplication) -> None:
-    """Not what is hashed around the secrets; the id is the one that the client has."""
+    """The secret prefix and suffix are not shown; the id is the one that the client has."""
     async with operated(application) as (running, admin):
         call = running.stub.FindRange(HOPELESS)
         sent = dict(await call.initial_metadata())
@@ -64,7 +64,7 @@ async def test_list_shows_what_is_searched_and_for_whom(application: StartApplic
 
 
 async def test_watch_shows_changes(application: StartApplication) -> None:
-    """A search that comes, one that waits, and that both have gone."""
+    """A watch shows a new search, a waiting one, and that both have ended."""
     async with operated(application, maximum_searches=1) as (running, admin):
         request = pb.WatchSearchesRequest()
         request.interval.FromMilliseconds(100)
@@ -90,7 +90,7 @@ async def test_watch_shows_changes(application: StartApplication) -> None:
 async def test_stop_of_a_client_ends_all_its_searches(
     application: StartApplication, logs: list[EventDict]
 ) -> None:
-    """Those that wait, too; the ids are returned, and who did it is logged."""
+    """Waiting searches end as well; the ids are returned, and the operator is logged."""
     async with operated(application, maximum_searches=1) as (running, admin):
         calls = [running.stub.Find(HOPELESS), running.stub.FindRange(HOPELESS)]
         await running.eventually(
@@ -118,7 +118,7 @@ async def test_stop_of_a_client_ends_all_its_searches(
 async def test_drain_ends_searches_with_where_to_resume(
     application: StartApplication, logs: list[EventDict]
 ) -> None:
-    """As SIGTERM does; the operator is answered, and who asked is logged."""
+    """It works like SIGTERM; the operator gets an answer, and is logged."""
     async with operated(application) as (running, admin):
         search = running.stub.Find(HOPELESS)
         await running.active(1)
@@ -144,7 +144,7 @@ async def test_stop_of_nothing_is_refused(
     code: str,
     reason: str,
 ) -> None:
-    """An id that no search has, and no target at all."""
+    """An unknown id and a missing target are refused."""
     async with operated(application) as (_, admin):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await getattr(admin, method)(request_message)
@@ -156,7 +156,7 @@ async def test_stop_of_nothing_is_refused(
 async def test_interval_of_a_watch_has_a_range(
     application: StartApplication, milliseconds: int
 ) -> None:
-    """The error names the field and what is allowed."""
+    """The error names the field and its range."""
     async with operated(application) as (_, admin):
         request = pb.WatchSearchesRequest()
         request.interval.FromMilliseconds(milliseconds)
@@ -168,7 +168,7 @@ async def test_interval_of_a_watch_has_a_range(
 
 
 async def test_watchers_are_bounded(application: StartApplication) -> None:
-    """One more is refused, and may come when another has left."""
+    """One watcher too many is refused; it is accepted once another has left."""
     async with operated(application) as (_, admin):
         watches = [admin.WatchSearches(pb.WatchSearchesRequest()) for _ in range(MOST_WATCHERS)]
         for watch in watches:
@@ -183,7 +183,7 @@ async def test_watchers_are_bounded(application: StartApplication) -> None:
 async def test_public_address_serves_operators_by_role_alone(
     application: StartApplication,
 ) -> None:
-    """Without a policy nobody has it."""
+    """Without a policy nobody has the role."""
     running = await application(IdleKernel())
     assert running.application.admin_address is None
     admin: HashFinderAdminAsyncStub = HashFinderAdminStub(running.channel)

@@ -1,4 +1,4 @@
-"""A server that belongs to one program: it ends with it, and leaves nothing."""
+"""A server that belongs to one program: it ends with the program and leaves nothing behind."""
 
 import signal
 import subprocess
@@ -35,7 +35,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def own(folder: Path) -> Iterator[Own]:
-    """Start servers of the test's own, with a pipe as stdin."""
+    """Start private servers with a pipe as stdin."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*flags: str, stdin: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
@@ -59,21 +59,21 @@ def own(folder: Path) -> Iterator[Own]:
 
 
 def socket_in(folder: Path) -> Path:
-    """Return the socket in a new folder there, once it is there."""
+    """Wait for the socket in a new folder in `folder`; return its path."""
     eventually(lambda: bool(list(folder.glob("*/socket"))), "there is a socket", 30)
     [socket] = folder.glob("*/socket")
     return socket
 
 
 def begun(channel: grpc.Channel) -> Any:  # noqa: ANN401  # a call, of a private class
-    """Return a search that has begun, and does not end by itself."""
+    """Return a search that has begun and does not end by itself."""
     search = HashFinderStub(channel).FindRange(ENDLESS, wait_for_ready=True, timeout=60)
     next(search)
     return search
 
 
-def test_nothing_but_a_socket_of_ones_own_is_listened_on(own: Own, folder: Path) -> None:
-    """Without metrics there is no port; nobody else can enter the folder."""
+def test_only_a_private_socket_is_listened_on(own: Own, folder: Path) -> None:
+    """Without metrics there is no port, and other users cannot enter the folder."""
     process = own("--listen", "private")
     socket = socket_in(folder)
     assert 0o700 == socket.parent.stat().st_mode & 0o777
@@ -86,7 +86,7 @@ def test_nothing_but_a_socket_of_ones_own_is_listened_on(own: Own, folder: Path)
 
 
 def test_end_of_stdin_drains_and_leaves_nothing(own: Own, folder: Path) -> None:
-    """As its parent's end does, however that comes; searches end with a status."""
+    """The server drains when its parent ends in any way; searches end with a status."""
     process = own("--listen", "private", "--exit-with-stdin")
     with grpc.insecure_channel(f"unix:{socket_in(folder)}") as channel:
         search = begun(channel)
@@ -102,14 +102,14 @@ def test_end_of_stdin_drains_and_leaves_nothing(own: Own, folder: Path) -> None:
 
 
 def test_server_without_a_stdin_ends_at_once(own: Own, folder: Path) -> None:
-    """It has no parent that could end."""
+    """Without a parent there is nothing to wait for."""
     process = own("--listen", "private", "--exit-with-stdin", stdin=subprocess.DEVNULL)
     assert 0 == process.wait(30)
     assert [] == list(folder.iterdir())
 
 
-def test_second_signal_leaves_nothing_either(own: Own, folder: Path) -> None:
-    """It ends the drain, and the process, at once."""
+def test_second_signal_leaves_nothing(own: Own, folder: Path) -> None:
+    """A second signal ends the drain and the process at once."""
     process = own("--listen", "private", "--drain-grace", "3600")
     with grpc.insecure_channel(f"unix:{socket_in(folder)}") as channel:
         search = begun(channel)
@@ -123,13 +123,13 @@ def test_second_signal_leaves_nothing_either(own: Own, folder: Path) -> None:
 
 
 def _interrupted(process: subprocess.Popen[str]) -> bool:
-    """Interrupt again: within 0.2 s of the first signal it counts as that one."""
+    """Interrupt again: within 0.2 s of the first signal, the second counts as the same one."""
     process.send_signal(signal.SIGINT)
     return process.poll() is not None
 
 
 def test_server_that_cannot_start_leaves_nothing(own: Own, folder: Path) -> None:
-    """Also where what fails comes before its socket, or after."""
+    """The folder is removed if the start fails before or after the socket is made."""
     for flags in (["--kernel", "turbo"], ["--workers", "1024", "--metrics", "--host", "192.0.2.1"]):
         process = own("--listen", "private", *flags)
         assert 1 == process.wait(30)
@@ -137,7 +137,7 @@ def test_server_that_cannot_start_leaves_nothing(own: Own, folder: Path) -> None
 
 
 def test_folder_that_cannot_be_made_is_an_error(own: Own, folder: Path) -> None:
-    """With the reason; the folder for temporary files is then that of the system."""
+    """The reason is printed; the private folder is then that of the system."""
     process = own("--listen", f"unix:{folder}/missing/socket")
     _, log = process.communicate(timeout=30)
     assert 1 == process.returncode

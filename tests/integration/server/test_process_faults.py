@@ -1,4 +1,4 @@
-"""What the process does when parts of it break: threads that die or cannot start, a stuck drain."""
+"""Faults inside the process: threads that die or cannot start, and a drain that hangs."""
 
 import signal
 import subprocess
@@ -39,7 +39,7 @@ PythonScanner.scan = broken
 
 
 def ended(call: Any) -> Ending:  # noqa: ANN401  # a future whose class has no public name
-    """Return how a call ends that fails."""
+    """Return how a failing call ends."""
     error = call.exception(timeout=20)
     assert isinstance(error, grpc.RpcError)
     return ending_of(error)
@@ -54,8 +54,8 @@ def status(server: ServerProcess) -> int:
 
 
 @pytest.mark.parametrize("error", ["PermissionError(1)", "OSError(38)"])
-def test_niceness_that_is_refused_is_harmless(server_process: StartServer, error: str) -> None:
-    """As under seccomp: the workers run with the priority that they have."""
+def test_refused_niceness_is_harmless(server_process: StartServer, error: str) -> None:
+    """If seccomp refuses it, the workers run at the priority that they have."""
     refuse = f"import os\ndef refuse(*_): raise {error}\nos.setpriority = refuse"
     server = server_process("--workers", "2", before=refuse)
     with server.stub() as stub:
@@ -65,7 +65,7 @@ def test_niceness_that_is_refused_is_harmless(server_process: StartServer, error
 
 @pytest.mark.parametrize("error", ["SystemExit(3)", "BaseException('boom')"])
 def test_worker_that_dies_ends_the_process(server_process: StartServer, error: str) -> None:
-    """Its search ends INTERNAL, others get the grace; log, metric, health and exit code say it."""
+    """Its search ends INTERNAL, others get the grace; log, metric, health, exit code report it."""
     flags = ("--workers", "2", "--kernel", "python", "--drain-grace", "2")
     server = server_process(*flags, before=PATCH_KERNEL.format(error=error))
     server.faults_expected = True
@@ -83,12 +83,12 @@ def test_worker_that_dies_ends_the_process(server_process: StartServer, error: s
         assert resumable.progress.next_position > 0
     assert 1 == server.wait()
     [died] = server.logs("worker died")
-    assert "broken" in str(died["exception"])  # the frame of the kernel
+    assert "broken" in str(died["exception"])  # the kernel's frame
     assert ["a worker thread died"] == [line["reason"] for line in server.logs("failed")]
 
 
 def test_death_of_the_last_worker_leaves_no_search_waiting(server_process: StartServer) -> None:
-    """No worker is left for the grace: all searches end at once, with where to resume."""
+    """Without workers there is no grace: all searches end at once, and can be resumed."""
     flags = ("--workers", "1", "--kernel", "python", "--drain-grace", "15")
     server = server_process(*flags, before=PATCH_KERNEL.format(error="SystemExit"))
     server.faults_expected = True
@@ -105,8 +105,8 @@ def test_death_of_the_last_worker_leaves_no_search_waiting(server_process: Start
     assert time.monotonic() - began < 10
 
 
-def test_fault_of_the_kernel_is_no_death(server_process: StartServer) -> None:
-    """An error that a kernel may raise, lack of memory included, ends its search alone."""
+def test_exception_of_the_kernel_ends_its_search_alone(server_process: StartServer) -> None:
+    """Any exception of a kernel, MemoryError included, ends only its own search."""
     flags = ("--workers", "1", "--kernel", "python")
     server = server_process(*flags, before=PATCH_KERNEL.format(error="MemoryError"))
     server.faults_expected = True
@@ -135,8 +135,8 @@ Server.wait_for_termination, listener.Listener._bind = wait_or_end, bind_once
 """
 
 
-def test_port_that_is_lost_ends_the_process(server_process: StartServer) -> None:
-    """New clients cannot connect, so searches under way get the grace, and the process exits 1."""
+def test_lost_port_ends_the_process(server_process: StartServer) -> None:
+    """New clients cannot connect, so running searches get the grace, and the process exits 1."""
     server = server_process("--workers", "1", "--drain-grace", "1", before=LOSE_PORT)
     server.faults_expected = True
     with server.stub() as stub:
@@ -152,7 +152,7 @@ def test_port_that_is_lost_ends_the_process(server_process: StartServer) -> None
 
 
 def refusing(threads: str) -> str:
-    """Return code that makes the start of certain threads fail, as a limit of the system does."""
+    """Return code that makes the start of some threads fail, as a limit of the system does."""
     return f"""
 import threading
 start = threading.Thread.start
@@ -166,7 +166,7 @@ threading.Thread.start = refuse
 
 @pytest.mark.parametrize("threads", ["True", "'worker' in self.name", "self.name == 'metrics'"])
 def test_threads_that_cannot_start_are_an_error(threads: str) -> None:
-    """Exit 1 with the reason, and no traceback outside of the log."""
+    """It exits 1 with the reason, without a traceback outside of the log."""
     done = subprocess.run(
         server_command(before=refusing(threads)),
         capture_output=True,
@@ -225,7 +225,7 @@ PythonScanner.scan = lambda self, *_: time.sleep(3600)
 @pytest.mark.parametrize("what", STUCK)
 @pytest.mark.parametrize("signals", [1, 2])
 def test_drain_ends_within_its_cap(server_process: StartServer, what: str, signals: int) -> None:
-    """Exit 1, whatever does not end; a second signal ends it at once."""
+    """It exits 1, whatever hangs; a second signal ends it at once."""
     flags = ("--drain-grace", "0.5", "--kernel", "python")
     server = server_process(*flags, before=SHORT_MARGINS + STUCK[what])
     server.faults_expected = True
@@ -242,14 +242,14 @@ def test_drain_ends_within_its_cap(server_process: StartServer, what: str, signa
         took = time.monotonic() - began
         call.cancel()
     assert (1 if signals == 1 else 143) == code
-    assert took < (CAP if signals == 1 else 2) + 2  # and what the machine is late
+    assert took < (CAP if signals == 1 else 2) + 2  # plus the machine's delays
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_signal_that_arrives_several_times_is_one(
     server_process: StartServer, signum: signal.Signals
 ) -> None:
-    """The server drains: its search learns where to resume, and the exit code is 0."""
+    """The server drains: its search ends with a position to resume from, the exit code is 0."""
     server = server_process("--drain-grace", "1")
     with server.stub() as stub:
         call = stub.Find.future(HOPELESS)

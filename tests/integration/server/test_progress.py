@@ -1,4 +1,4 @@
-"""Reports of progress in a stream."""
+"""Progress reports in a stream."""
 
 import time
 from itertools import pairwise
@@ -16,14 +16,14 @@ from tests.integration.server.endings import ending_of, finish
 
 
 def request_with(interval: float, **fields: object) -> HashNameRequest:
-    """Return a hopeless request that asks for progress every `interval` seconds."""
+    """Return a request for an endless search with progress reports every `interval` seconds."""
     request = HashNameRequest(**{"desired_name": "hopelessly", **fields})  # type: ignore[arg-type]
     request.progress_interval.FromNanoseconds(round(interval * 1e9))
     return request
 
 
 def read(stub: HashFinderStub, request: HashNameRequest, seconds: float) -> list[HashNameResponse]:
-    """Return what a FindRange sends in `seconds`."""
+    """Return the messages that a FindRange sends in `seconds`."""
     messages: list[HashNameResponse] = []
     with pytest.raises(grpc.RpcError) as caught:
         messages.extend(stub.FindRange(request, timeout=seconds))
@@ -33,7 +33,7 @@ def read(stub: HashFinderStub, request: HashNameRequest, seconds: float) -> list
 
 @pytest.mark.parametrize("interval", [0.05, 0.3])
 def test_progress_comes_at_the_interval(stub: HashFinderStub, interval: float) -> None:
-    """Reports come about as often as asked for, not oftener, and carry nothing else."""
+    """Reports come about as often as requested, never more often, and contain nothing else."""
     seconds = 2.0
     messages = read(stub, request_with(interval, start_position=1000), seconds)
 
@@ -54,7 +54,7 @@ def test_progress_comes_at_the_interval(stub: HashFinderStub, interval: float) -
 
 
 def test_rate_is_what_was_searched_in_the_time(stub: HashFinderStub) -> None:
-    """The rate is the average since the search began."""
+    """The reported rate is the average since the search began."""
     began = time.monotonic()
     call = stub.FindRange(request_with(1.0))
     progress = next(call).progress
@@ -66,8 +66,8 @@ def test_rate_is_what_was_searched_in_the_time(stub: HashFinderStub) -> None:
     assert progress.hashes_per_second <= progress.hashes_computed / 0.95
 
 
-def test_no_progress_without_asking(stub: HashFinderStub) -> None:
-    """A client that does not ask gets results and nothing else."""
+def test_no_progress_unless_requested(stub: HashFinderStub) -> None:
+    """A client that does not ask for progress gets only results."""
     request = HashNameRequest(
         desired_name="hopelessly", interesting_hamming_distance=9, maximum_hashes=500
     )
@@ -81,10 +81,10 @@ def test_no_progress_without_asking(stub: HashFinderStub) -> None:
     assert len(answer.results) > 0
 
 
-async def test_all_results_before_next_position_were_sent_before(
+async def test_results_below_next_position_are_sent_first(
     application: StartApplication,
 ) -> None:
-    """At any report, what was sent is what a search up to its next_position finds."""
+    """Before any report with next_position p, all results below p were sent."""
     running = await application(load_kernel("python"))
     request = request_with(0.05, interesting_hamming_distance=8, maximum_hashes=5000)
 
@@ -110,9 +110,9 @@ async def test_all_results_before_next_position_were_sent_before(
 async def test_progress_comes_between_dense_results(
     application: StartApplication, kernel: str
 ) -> None:
-    """Results without end do not keep reports from their turn.
+    """Many results do not delay progress reports.
 
-    Also where they are found sooner than they can be sent; a report tells of what was sent before.
+    This holds even if results are found faster than they can be sent; a report covers sent results.
     """
     running = await application(load_kernel(kernel))
     request = request_with(0.05, interesting_hamming_distance=10, maximum_hashes=10**9)
@@ -135,7 +135,7 @@ async def test_progress_comes_between_dense_results(
 
 
 async def test_progress_comes_while_nothing_is_searched(application: StartApplication) -> None:
-    """A search that got no turn yet reports so: no hashes, no candidate, where it starts."""
+    """A search without a turn so far reports zero hashes, no candidate, and its start position."""
     running = await application(workers=1, chunk_seconds=1.0)
     call = running.stub.FindRange(request_with(0.05, start_position=7))
     message = await call.read()

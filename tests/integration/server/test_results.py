@@ -41,7 +41,7 @@ class Case:
 
     @property
     def request(self) -> HashNameRequest:
-        """The request that asks for it."""
+        """The request for this search."""
         return HashNameRequest(
             desired_name=self.name,
             ideal_hamming_distance=self.ideal,
@@ -59,7 +59,7 @@ def seed() -> int:
 
 @pytest.fixture(scope="module")
 def cases(seed: int) -> list[tuple[Case, Answer]]:
-    """Random searches, and what they have to answer."""
+    """Random searches, and the answers that they must get."""
     chance = random.Random(seed)  # noqa: S311  # no secret
     drawn: list[Case] = []
     while len(drawn) < CASES:
@@ -81,8 +81,8 @@ def cases(seed: int) -> list[tuple[Case, Answer]]:
 
 
 def smallest_distance(name: str) -> int:
-    """Return the smallest distance that any hash has from a name of base64 symbols and '='."""
-    possible = [BASE64] * 26 + [BASE64[::4], "="]  # four bits, two zeros; then the padding
+    """Return the smallest distance of any hash from a name of base64 symbols and '='."""
+    possible = [BASE64] * 26 + [BASE64[::4], "="]  # four bits and two zero bits, then the padding
     folded = [symbols.lower() for symbols in possible]
     return min(
         sum(c not in symbols for c, symbols in zip(name.lower(), folded[i:], strict=False))
@@ -91,11 +91,11 @@ def smallest_distance(name: str) -> int:
 
 
 def ending_with(read: Callable[[], Iterable[HashNameResponse]]) -> Ending:
-    """Return how a call ends whose messages `read` brings."""
+    """Return how a call ends; `read` yields its messages."""
     messages: list[HashNameResponse] = []
     try:
         for message in read():
-            messages.append(message)  # noqa: PERF402  # those before an error count
+            messages.append(message)  # noqa: PERF402  # the messages before an error count
     except grpc.RpcError as error:
         ending = ending_of(error)
         ending.messages = messages
@@ -109,7 +109,7 @@ def find_range(stub: HashFinderStub, request: HashNameRequest) -> Ending:
 
 
 def assert_ended(case: Case, answer: Answer, ending: Ending) -> None:
-    """The search was found, or has used its budget to the last hash and tells where to resume."""
+    """The search found its match, or used its budget completely and tells where to resume."""
     if answer.found:
         assert grpc.StatusCode.OK == ending.code
         return
@@ -125,10 +125,10 @@ def assert_ended(case: Case, answer: Answer, ending: Ending) -> None:
 
 @pytest.fixture(scope="module")
 def long_range() -> tuple[Case, list[int]]:
-    """A search of many chunks that has no ideal hit, and the positions of its matches."""
+    """A search of many chunks without an ideal result, and the positions of its matches."""
     length = 10_000 if load_kernel().backend == "python" else 200_000
     case = Case("Kitten", 0, 2, LENGTH_BORDERS[4] - length // 3, length)
-    # Who differs from a name of six in two characters at most has a third of it unchanged.
+    # A text within two characters of a name of six has one third of it unchanged.
     third = re.compile("ki|tt|en", re.IGNORECASE)
     stop = case.start + length
     near = (
@@ -146,7 +146,7 @@ def busy_server(
     cases: object,  # noqa: ARG001  # made while the server does not
     long_range: object,  # noqa: ARG001  # use all cores yet
 ) -> Iterator[ServerProcess]:
-    """Run a server with some workers, on which other searches are under way all the time."""
+    """Run a server with some workers that are busy with other searches all the time."""
     other = HashNameRequest(desired_name="hopelessly")
     with ExitStack() as stack:
         flags = ("--workers", str(request.param), "--chunk-seconds", "0.0001")
@@ -184,7 +184,7 @@ def test_results_equal_a_brute_force(
 def test_every_match_of_a_long_range_comes_in_order(
     busy_server: ServerProcess, long_range: tuple[Case, list[int]]
 ) -> None:
-    """A range of many chunks, scanned by all workers at once, comes as if scanned by one."""
+    """A range of many chunks, scanned by all workers at once, returns what one worker would."""
     case, expected = long_range
 
     with busy_server.stub() as stub:
@@ -196,7 +196,7 @@ def test_every_match_of_a_long_range_comes_in_order(
 
 
 async def test_chunks_may_come_back_in_any_order(application: StartApplication, seed: int) -> None:
-    """Results depend neither on which worker is quicker nor on where the chunks' borders are."""
+    """Results do not depend on which worker is faster, nor on the boundaries of chunks."""
     print(f"TEST_SEED={seed}")  # noqa: T201  # shown when the test fails
     running = await application(JitterKernel(seed), workers=4, chunk_seconds=0.0001)
     case = Case("Dog", 0, 2, start=65000, budget=2000)
@@ -210,7 +210,7 @@ async def test_chunks_may_come_back_in_any_order(application: StartApplication, 
 
 
 def test_resuming_gives_what_one_search_gives(stub: HashFinderStub, seed: int) -> None:
-    """A search in parts, each from the last one's next_position, finds what it finds at once."""
+    """A search in parts, each from the last next_position, finds the same as a single one."""
     print(f"TEST_SEED={seed}")  # noqa: T201  # shown when the test fails
     chance = random.Random(seed)  # noqa: S311  # no secret
     whole = brute_force.search("Owl", 0, 1, 200, 6000)
@@ -233,8 +233,8 @@ def test_resuming_gives_what_one_search_gives(stub: HashFinderStub, seed: int) -
 
 
 @pytest.mark.parametrize("left", [1, 5, 256, 257])
-def test_keyspace_ends_where_it_ends(stub: HashFinderStub, left: int) -> None:
-    """A budget beyond the last position ends there, and nothing is left to resume."""
+def test_search_ends_with_the_keyspace(stub: HashFinderStub, left: int) -> None:
+    """A budget beyond the last position ends there, and there is nothing left to resume."""
     request = HashNameRequest(
         desired_name="hopeless",
         interesting_hamming_distance=8,
@@ -250,7 +250,7 @@ def test_keyspace_ends_where_it_ends(stub: HashFinderStub, left: int) -> None:
 
 
 def test_last_position_can_be_resumed_from(stub: HashFinderStub) -> None:
-    """A search that stops right before the last position names it as the next."""
+    """A search that stops just before the last position names it as the next."""
     request = HashNameRequest(
         desired_name="hopeless", start_position=KEYSPACE_END - 5, maximum_hashes=4
     )
@@ -264,7 +264,7 @@ def test_last_position_can_be_resumed_from(stub: HashFinderStub) -> None:
 async def test_largest_budget_ends_at_the_end_of_the_keyspace(
     application: StartApplication,
 ) -> None:
-    """The largest numbers that the contract allows are numbers like all others."""
+    """The largest numbers that the contract allows work like all others."""
     running = await application(load_kernel("python"), maximum_hashes=2**64 - 1)
     request = HashNameRequest(
         desired_name="hopeless", start_position=2**64 - 5, maximum_hashes=2**64 - 1

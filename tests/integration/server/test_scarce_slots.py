@@ -1,4 +1,4 @@
-"""Slots are shared: clients that take all of them do not lock others out."""
+"""Slots are shared: clients that use all of them do not lock others out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def coming_from(source: str, server: str) -> AsyncIterator["HashFinderAsyncStub"]:
-    """Yield a stub whose connection the server sees come from the address `source`."""
+    """Yield a stub whose connection reaches the server from the address `source`."""
     host, _, port = server.rpartition(":")
     tasks: set[asyncio.Task[None]] = set()
 
@@ -64,7 +64,7 @@ async def coming_from(source: str, server: str) -> AsyncIterator["HashFinderAsyn
 async def test_newcomer_searches_though_two_addresses_hold_every_slot(
     application: StartApplication, waiting: int
 ) -> None:
-    """One long search is asked to resume later: its client learns when, and from where."""
+    """One long search is stopped: its client learns when to retry, and from where."""
     running = await application(
         load_kernel("auto"),
         maximum_searches=8,
@@ -113,7 +113,7 @@ async def test_newcomer_searches_though_two_addresses_hold_every_slot(
 async def test_clients_that_do_not_read_keep_no_slot_from_others(
     application: StartApplication,
 ) -> None:
-    """Their parked streams are ended like any other search whose slot is needed."""
+    """Parked streams end like any other search whose slot is needed."""
     running = await application(
         load_kernel("auto"), maximum_searches=4, maximum_searches_per_client=4
     )

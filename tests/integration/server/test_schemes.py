@@ -31,7 +31,7 @@ ALPHABETS = (b"", b"01", b"0123456789", b"zyx\x00\xff", bytes(range(255, -1, -1)
 
 @dataclass(frozen=True)
 class Expected:
-    """What FindRange has to answer."""
+    """What FindRange must return."""
 
     results: list[tuple[int, bytes, str, int]]
     """Position, secret, text and distance."""
@@ -48,7 +48,7 @@ class Case:
     request: pb.HashNameRequest
 
     def answer(self) -> Expected:
-        """Search one candidate after the other, with `hashlib` and `base64` alone."""
+        """Search one candidate after another, with `hashlib` and `base64` alone."""
         request = self.request
         algorithm, encoding, anchor = self.kind
         results = []
@@ -80,7 +80,7 @@ class Case:
 
 
 def random_case(kind: tuple[str, str, str], numbers: random.Random) -> Case:
-    """Return a search of a kind, whose name resembles the text of one of its candidates."""
+    """Return a random search of a kind; its name resembles the text of one of its candidates."""
     algorithm, encoding, anchor = kind
     affixes = [numbers.randbytes(numbers.choice(BLOCK_BORDERS)) for _ in range(2)]
     alphabet = numbers.choice(ALPHABETS)
@@ -138,7 +138,7 @@ def find_range(stub: HashFinderStub, request: pb.HashNameRequest) -> Ending:
 
 
 def values(message: pb.HashNameResponse | pb.Candidate) -> tuple[int, bytes, str, int]:
-    """Return what a result says."""
+    """Return the values of a result."""
     secret = b64decode(message.secret, validate=True)
     return message.position, secret, message.hashed_name, message.hamming_distance
 
@@ -155,7 +155,7 @@ def end_of(request: pb.HashNameRequest) -> int:
 def test_a_search_of_any_kind_equals_a_brute_force(
     stub: HashFinderStub, kind: tuple[str, str, str]
 ) -> None:
-    """Same results in the same order, same end, same best candidate; so does Find's first one."""
+    """Same results, order, end and best candidate; Find returns the first result."""
     print(f"TEST_SEED={SEED}")  # noqa: T201  # shown when the test fails
     numbers = random.Random(f"{SEED} {kind}")  # noqa: S311  # no secret
     cases = 0
@@ -185,7 +185,7 @@ def test_a_search_of_any_kind_equals_a_brute_force(
 
 
 def test_a_search_resumes_from_every_position(stub: HashFinderStub) -> None:
-    """Ranges put together are the whole, up to the end of a finite keyspace."""
+    """Consecutive ranges return the same as the whole, up to the end of a finite keyspace."""
     request = pb.HashNameRequest(
         desired_name="0" * 40,
         interesting_hamming_distance=17,
@@ -217,7 +217,7 @@ def test_a_search_resumes_from_every_position(stub: HashFinderStub) -> None:
 
 
 def test_the_largest_affixes_are_searched(stub: HashFinderStub) -> None:
-    """48 KiB before, and 48 KiB behind the secret."""
+    """A prefix of 48 KiB, or a suffix of 48 KiB, is searched."""
     for affix in ("secret_prefix", "secret_suffix"):
         request = pb.HashNameRequest(
             desired_name="a",
@@ -233,7 +233,7 @@ def test_the_largest_affixes_are_searched(stub: HashFinderStub) -> None:
 
 
 def test_absent_fields_are_the_classic_search(stub: HashFinderStub) -> None:
-    """Written out, the defaults give the same answer, byte for byte."""
+    """With the defaults written out, the answer is the same, byte for byte."""
     classic = pb.HashNameRequest(desired_name="doc", interesting_hamming_distance=1)
     spelled = pb.HashNameRequest(
         desired_name="doc",
@@ -248,7 +248,7 @@ def test_absent_fields_are_the_classic_search(stub: HashFinderStub) -> None:
 
 
 def test_an_estimate_is_exact_bounded_and_has_a_rate(server: ServerProcess) -> None:
-    """As many of the candidates are ideal as the estimate says; the rate is what a search gets."""
+    """As many candidates are ideal as the estimate says; the rate is that of a search."""
     with server.stub() as stub:
         request = pb.HashNameRequest(
             desired_name="ab",
@@ -278,7 +278,7 @@ def test_an_estimate_is_exact_bounded_and_has_a_rate(server: ServerProcess) -> N
 
 
 def test_an_estimate_takes_the_share_of_a_new_search(server: ServerProcess) -> None:
-    """A client's second search gets half of what a lone one gets."""
+    """A client's second search gets half the rate of a single one."""
     request = pb.HashNameRequest(desired_name="hopelessly")
     with server.stub() as stub:
         list(stub.FindRange(pb.HashNameRequest(desired_name="docto")))  # measured

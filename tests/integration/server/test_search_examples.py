@@ -1,4 +1,4 @@
-"""The examples with grpcurl in the README and in docs/search.md: what they send is answered."""
+"""The grpcurl examples of the README and docs/search.md get an answer."""
 
 import re
 from pathlib import Path
@@ -22,14 +22,14 @@ EXAMPLES = [
 
 
 def test_all_examples_are_seen() -> None:
-    """Three of the classic kind or with progress, and the three new ones on both pages."""
+    """Three with classic fields or progress, and the three newer ones on both pages."""
     assert len(EXAMPLES) >= 8
 
 
 @pytest.mark.skipif(load_kernel().backend == "python", reason="too slow without the kernel in C")
 @pytest.mark.parametrize(("sent", "method"), EXAMPLES)
 def test_an_example_is_answered(stub: HashFinderStub, sent: str, method: str) -> None:
-    """With a result, or an estimate."""
+    """Each gets a result or an estimate."""
     request = json_format.Parse(sent, HashNameRequest())
     if method == "Estimate":
         estimate: SearchEstimate = stub.Estimate(request, timeout=30)

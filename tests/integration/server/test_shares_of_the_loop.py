@@ -1,4 +1,4 @@
-"""What the event loop delivers is shared by client, whatever the RPCs are."""
+"""The event loop divides its time by client, whatever the RPCs are."""
 
 import statistics
 import time
@@ -26,7 +26,7 @@ def fair_server() -> Iterator[ServerProcess]:
 
 
 def results_per_second(channel: grpc.Channel, seconds: float = 1.5) -> float:
-    """Return how fast a dense stream is delivered."""
+    """Return how many results of a dense stream arrive per second."""
     call = HashFinderStub(channel).FindRange(DENSE)
     next(call)
     began, results = time.monotonic(), 0
@@ -38,7 +38,7 @@ def results_per_second(channel: grpc.Channel, seconds: float = 1.5) -> float:
 
 
 def median_seconds(channel: grpc.Channel, calls: int = 60) -> tuple[float, float]:
-    """Return how long a cheap search and a health check take."""
+    """Return the median time of a cheap search and of a health check."""
     search = HashFinderStub(channel)
     health: Any = HealthStub(channel)
     times: list[tuple[float, float]] = []
@@ -55,9 +55,9 @@ def median_seconds(channel: grpc.Channel, calls: int = 60) -> tuple[float, float
 def assert_fair(
     measure: Callable[[], tuple[float, float, float]], share: float, found: float, checked: float
 ) -> None:
-    """Require the share, and seconds of a search and a check, of one measurement in three.
+    """Require the share, and the seconds of a search and a check, in one measurement of three.
 
-    A busy machine may spoil the others.
+    A busy machine may disturb the others.
     """
     measured = []
     for _ in range(3):
@@ -68,7 +68,7 @@ def assert_fair(
 
 
 def test_hundred_dense_streams_take_no_more_than_one(fair_server: ServerProcess) -> None:
-    """Another client's same stream keeps 40 % of what it gets beside one."""
+    """Another client's equal stream keeps at least 40 % of what it gets beside one."""
 
     def measure() -> tuple[float, float, float]:
         with fair_server.channel() as channel:
@@ -84,10 +84,10 @@ def test_hundred_dense_streams_take_no_more_than_one(fair_server: ServerProcess)
 
 
 def test_a_cheap_search_does_not_wait_for_the_streams_of_others(fair_server: ServerProcess) -> None:
-    """It takes at most three times as long as on an idle server, at the median.
+    """The median is at most three times that on an idle server.
 
-    The best of three rounds counts, with 20 ms for a busy machine: the streams' client takes a core
-    of it. `make bench-small` measures the factor.
+    The best of three rounds counts, plus 20 ms, because the client of the streams takes a core.
+    `make bench-small` measures the factor.
     """
     rounds: list[tuple[float, float]] = []
     with fair_server.channel() as channel:
@@ -106,7 +106,7 @@ def test_a_cheap_search_does_not_wait_for_the_streams_of_others(fair_server: Ser
 def test_floods_of_administration_leave_searches_their_share(
     fair_server: ServerProcess, kind: str
 ) -> None:
-    """And other clients' health checks are prompt."""
+    """Other clients' health checks stay prompt as well."""
 
     def measure() -> tuple[float, float, float]:
         with fair_server.channel() as channel:

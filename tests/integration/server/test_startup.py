@@ -1,4 +1,4 @@
-"""Starting the process: settings, ports, and what it says when it cannot."""
+"""Starting the process: settings, ports, and error messages."""
 
 import json
 import re
@@ -27,7 +27,7 @@ StartServer = Callable[..., ServerProcess]
 def run(
     *flags: str, env: dict[str, str] | None = None, defaults: bool = True, before: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a server that ends by itself; without `defaults`, with no flags but these."""
+    """Run a server that ends by itself; without `defaults`, with these flags alone."""
     return subprocess.run(
         server_command(*flags, before=before) if defaults else [*PROGRAM, *flags],
         capture_output=True,
@@ -40,14 +40,14 @@ def run(
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port of loopback that somebody else listens on."""
+    """A loopback port that another socket listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
 @pytest.mark.parametrize("flag", ["--port", "--metrics-port"])
 def test_port_in_use_is_an_error(taken_port: int, flag: str) -> None:
-    """A server that cannot listen says where, and exits 1; two servers never share a port."""
+    """A server that cannot listen names the address and exits 1."""
     ended = run(flag, str(taken_port))
 
     assert 1 == ended.returncode
@@ -59,8 +59,8 @@ def test_port_in_use_is_an_error(taken_port: int, flag: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_thread_that_does_not_end_keeps_no_process(taken_port: int) -> None:
-    """A server that failed exits, whatever a library left running."""
+def test_running_thread_does_not_prevent_the_exit(taken_port: int) -> None:
+    """A server that failed exits, even if a library's thread still runs."""
     before = "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()"
 
     ended = run("--port", str(taken_port), before=before)
@@ -70,15 +70,15 @@ def test_thread_that_does_not_end_keeps_no_process(taken_port: int) -> None:
 
 
 def test_port_of_another_server_is_in_use(server: ServerProcess) -> None:
-    """Two servers never share a port, though the kernel would let them."""
+    """Two servers never share a port, although SO_REUSEPORT would let them."""
     ended = run("--port", server.address.rpartition(":")[2])
 
     assert 1 == ended.returncode
     assert server.address in ended.stderr
 
 
-def test_host_that_is_not_ours_is_an_error() -> None:
-    """An address of another machine cannot be listened on."""
+def test_foreign_address_is_an_error() -> None:
+    """The server cannot listen on an address of another machine."""
     ended = run("--host", "192.0.2.1", "--plain-text")
 
     assert 1 == ended.returncode
@@ -111,7 +111,7 @@ INVALID = {
 
 @pytest.mark.parametrize("by", ["flag", "environment"])
 def test_every_invalid_setting_is_named_with_its_range(by: str) -> None:
-    """Exit 2, and for each setting a line that names flag, variable, and what is allowed."""
+    """Exit 2, and for each setting a line with flag, variable, and allowed values."""
     variables = {name: f"HASHFINDER_{name.replace('-', '_').upper()}" for name in INVALID}
     flags: list[str] = []
     environment: dict[str, str] = {}
@@ -134,7 +134,7 @@ def test_every_invalid_setting_is_named_with_its_range(by: str) -> None:
 
 
 def test_all_invalid_settings_are_named_at_once() -> None:
-    """Who mistyped three settings learns of three, wherever they came from."""
+    """Three wrong settings are all reported, wherever they come from."""
     ended = run("--workers=0", "--chunk-seconds=5", env={"HASHFINDER_MAXIMUM_SEARCHES": "many"})
 
     assert 2 == ended.returncode
@@ -144,7 +144,7 @@ def test_all_invalid_settings_are_named_at_once() -> None:
 
 @pytest.mark.parametrize("arguments", [["--wrokers", "2"], ["serve"], ["--workers"]])
 def test_unknown_arguments_are_a_usage_error(arguments: list[str]) -> None:
-    """Exit 2, and the usage."""
+    """Exit 2, with the usage."""
     ended = run(*arguments)
 
     assert 2 == ended.returncode
@@ -152,8 +152,8 @@ def test_unknown_arguments_are_a_usage_error(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["turbo", "native-mmx"])
-def test_unknown_kernel_is_an_error_that_lists_those_there_are(kernel: str) -> None:
-    """A kernel that is not there is never replaced silently."""
+def test_unknown_kernel_is_an_error_that_lists_the_known_ones(kernel: str) -> None:
+    """A kernel that is not available is never replaced silently."""
     ended = run(env={"HASHFINDER_KERNEL": kernel})
 
     assert 1 == ended.returncode
@@ -163,7 +163,7 @@ def test_unknown_kernel_is_an_error_that_lists_those_there_are(kernel: str) -> N
 
 
 def test_help_names_every_setting() -> None:
-    """--help exits 0 and tells each flag."""
+    """--help exits 0 and lists each flag."""
     ended = run("--help")
 
     assert 0 == ended.returncode
@@ -174,7 +174,7 @@ def test_help_names_every_setting() -> None:
 
 
 def test_version() -> None:
-    """--version tells the distribution's version."""
+    """--version prints the distribution's version."""
     ended = subprocess.run(
         [*PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True
     )
@@ -183,7 +183,7 @@ def test_version() -> None:
 
 
 def test_flags_come_before_the_environment(server_process: StartServer) -> None:
-    """Settings come from flags, then from the environment; empty variables count as not set."""
+    """Flags take precedence over the environment; empty variables count as not set."""
     environment = {
         "HASHFINDER_WORKERS": "3",
         "HASHFINDER_KERNEL": "native-mmx",
@@ -194,8 +194,8 @@ def test_flags_come_before_the_environment(server_process: StartServer) -> None:
     assert (3, "python") == (server.workers, server.kernel)
 
 
-def test_addresses_are_logged_as_they_are(server: ServerProcess) -> None:
-    """What is logged is where it is served."""
+def test_logged_addresses_are_those_served(server: ServerProcess) -> None:
+    """A client can connect to the addresses in the log."""
     [serving] = server.logs("serving")
 
     assert version("hashfinder") == serving["version"]
@@ -206,7 +206,7 @@ def test_addresses_are_logged_as_they_are(server: ServerProcess) -> None:
 
 
 def test_ipv6(server_process: StartServer) -> None:
-    """An IPv6 address is taken as it is, and printed in brackets."""
+    """An IPv6 address is accepted without brackets, and printed in brackets."""
     server = server_process("--host", "::1")
 
     assert re.fullmatch(r"\[::1\]:\d+", server.address)
@@ -216,7 +216,7 @@ def test_ipv6(server_process: StartServer) -> None:
 
 
 def test_console_logs_are_for_people() -> None:
-    """The log's format is a matter of settings: one line of JSON each, or text."""
+    """The log format is a setting: one line of JSON per event, or text."""
     ended = run("--log-format", "console", "--kernel", "turbo")
 
     assert 1 == ended.returncode
@@ -225,8 +225,8 @@ def test_console_logs_are_for_people() -> None:
 
 
 @pytest.mark.parametrize(("log_format", "lines"), [("console", 1), ("json", 0)])
-def test_addresses_are_printed_for_people_alone(log_format: str, lines: int) -> None:
-    """On stdout, also where the log is quiet; with JSON logs nothing is printed that is no JSON."""
+def test_addresses_are_printed_unless_logs_are_json(log_format: str, lines: int) -> None:
+    """On stdout, even if the log level hides the event; with JSON logs, only JSON is printed."""
     command = server_command("--log-format", log_format, "--log-level", "warning")
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment()
@@ -248,7 +248,7 @@ def test_addresses_are_printed_for_people_alone(log_format: str, lines: int) -> 
 def test_variables_of_other_programs_have_no_effect(
     name: str, folder: str, tmp_path: Path, server_process: StartServer
 ) -> None:
-    """Prometheus' client would keep its numbers in files there, and lose some."""
+    """The Prometheus client would keep its numbers in files there, and lose some."""
     where = tmp_path if folder == "existing" else Path(folder)
     server = server_process(env={name: str(where)})
     with server.stub() as stub:

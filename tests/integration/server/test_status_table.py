@@ -52,7 +52,7 @@ def python_kernel() -> Kernel:
 
 
 class Quota(NamedTuple):
-    """What a QuotaFailure says."""
+    """The contents of a QuotaFailure."""
 
     subject: str
     metric: str
@@ -62,7 +62,7 @@ class Quota(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One way to end, and all that it has to show."""
+    """One way to end, and everything that the client, metrics and log must show."""
 
     name: str
     code: str
@@ -74,19 +74,19 @@ class Row:
     kernel: Callable[[], Kernel] = IdleKernel
     settings: Mapping[str, object] = field(default_factory=dict)
     earlier: HashNameRequest | None = None
-    """A request that has run to its end before."""
+    """A request that runs to its end first."""
     held: int = 0
-    """How many other searches are under way."""
+    """How many other searches are running."""
     timeout: float | None = None
     cancel: bool = False
     stop: bool = False
     """Whether an operator stops it."""
     wire: bytes | None = None
-    """Bytes to send in the request's place."""
+    """Bytes to send in place of the request."""
     unsent: bool = False
-    """Whether the client ends its side without a request message."""
+    """Whether the client closes its side without a request message."""
     metadata: tuple[tuple[str, str], ...] = ()
-    """What the client sends beside its request."""
+    """The metadata that the client sends."""
     client: str = "127.0.0.1"
     """Whom the RPC counts for."""
 
@@ -103,12 +103,12 @@ POLICY = {**TOKENS, "policy": str(FOLDER / "policy.toml")}
 
 
 def bearer(name: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata with the token of `name`, as the files of the tests have them."""
+    """Return the metadata with the token of `name` in the tests' files."""
     return (("authorization", f"Bearer test-token-of-{name}"),)
 
 
 def for_user(name: str) -> tuple[tuple[str, str], ...]:
-    """Return the metadata of a gateway that asks for the user `name`."""
+    """Return the metadata of a gateway that calls on behalf of the user `name`."""
     return (*bearer("web"), ("hashfinder-on-behalf-of", name))
 
 
@@ -265,7 +265,7 @@ ROWS = (
         reason="TOKEN_MISSING",
         details=frozenset({"ErrorInfo"}),
         settings=TOKENS,
-        wire=b"\xff\xff\xff",  # not even looked at
+        wire=b"\xff\xff\xff",  # is not decoded
     ),
     Row(
         "unknown token",
@@ -354,7 +354,7 @@ def begin(running: RunningApplication, method: str, row: Row, request_id: str) -
     metadata = (("x-request-id", request_id), *row.metadata)
     channel: Any = running.channel
     if row.unsent:
-        open_method = channel.stream_stream  # on the wire, what is streamed makes no difference
+        open_method = channel.stream_stream  # the two kinds do not differ on the wire
         return open_method(f"/hash_name.HashFinder/{method}")(iter(()), metadata=metadata)
     if row.wire is None:
         return getattr(running.stub, method)(row.request, timeout=row.timeout, metadata=metadata)
@@ -365,7 +365,7 @@ def begin(running: RunningApplication, method: str, row: Row, request_id: str) -
 async def prepare(
     application: StartApplication, method: str, row: Row, **settings: object
 ) -> tuple[RunningApplication, list[Any]]:
-    """Return an application in which all is as the row wants it, and the searches under way."""
+    """Return an application in the state that the row needs, and the searches already running."""
     running = await application(row.kernel(), **settings, **row.settings)
     if row.earlier:
         nothing = running.samples()
@@ -377,7 +377,7 @@ async def prepare(
 
 
 async def end(running: RunningApplication, method: str, row: Row, request_id: str) -> Ending:
-    """Let an RPC begin and end as the row says; return what its client sees."""
+    """Run the RPC of a row to its end; return what its client sees."""
     call = begin(running, method, row, request_id)
     if row.cancel or row.stop:
         await running.eventually(
@@ -396,7 +396,7 @@ async def end(running: RunningApplication, method: str, row: Row, request_id: st
 
 
 async def stop_newest(running: RunningApplication) -> None:
-    """Stop the search that came last, once it has searched something or waits."""
+    """Stop the newest search, once it has searched something or is waiting."""
     address = running.application.admin_address
     assert address is not None
     async with grpc.aio.insecure_channel(address) as channel:
@@ -410,7 +410,7 @@ async def stop_newest(running: RunningApplication) -> None:
 
 
 async def counted(running: RunningApplication, method: str, before: Samples) -> Samples:
-    """Return the samples once one more RPC of `method` has been counted."""
+    """Return the samples once one more RPC of `method` is counted."""
     name = "grpc_server_handled_total"
     wanted = before.value(name, grpc_method=method) + 1
     return await running.eventually(
@@ -421,7 +421,7 @@ async def counted(running: RunningApplication, method: str, before: Samples) -> 
 def assert_counted(
     method: str, code: str, cause: str | None, before: Samples, after: Samples
 ) -> None:
-    """Exactly one RPC has ended since `before`: with this code, and stopped for this cause."""
+    """Exactly one RPC has ended since `before`, with this code and this cause."""
     rpc = {
         "grpc_type": METHODS[method],
         "grpc_service": "hash_name.HashFinder",
@@ -464,7 +464,7 @@ def assert_logged(
 
 
 def assert_progress(ending: Ending, request: HashNameRequest) -> None:
-    """The SearchProgress tells exactly what a search of so many positions finds."""
+    """The SearchProgress says exactly what a search of that many positions finds."""
     progress = ending.progress
     searched = brute_force.search(
         request.desired_name, 0, 0, request.start_position, progress.hashes_computed
@@ -500,7 +500,7 @@ async def test_rpc_ends_as_the_table_says(
     denied = after.moved("hashfinder_access_denied_total", before)
     is_of_access = row.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}
     assert ({frozenset({("reason", row.reason)}): 1.0} if is_of_access else {}) == denied
-    if row.code not in {"CANCELLED", "DEADLINE_EXCEEDED"}:  # these the client tells itself
+    if row.code not in {"CANCELLED", "DEADLINE_EXCEEDED"}:  # the client sets these
         assert request_id == ending.metadata["x-request-id"]
     if row.reason:
         assert row.reason == ending.reason
@@ -531,10 +531,10 @@ WIRE_ENDINGS = {
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", WIRE_ENDINGS)
-async def test_rpc_of_a_client_that_fails_ends_as_the_table_says(
+async def test_rpc_of_a_failing_client_ends_as_the_table_says(
     application: StartApplication, logs: list[EventDict], name: str, method: str
 ) -> None:
-    """The client dies, or ends its side within the message: code, metrics and log line."""
+    """The client dies, or closes its side within the message: code, metrics and log line."""
     sent, code, cause, reason = WIRE_ENDINGS[name]
     running = await application(IdleKernel())
     before = running.samples()
@@ -559,7 +559,7 @@ async def test_rpc_of_a_client_that_fails_ends_as_the_table_says(
 
 @pytest.fixture
 def collector() -> Iterator[Callable[[], list[object]]]:
-    """Keep the garbage collector from running, but when the test wants to see what it finds."""
+    """Disable the garbage collector; yield a function that runs it and returns what it found."""
 
     def collect() -> list[object]:
         gc.set_debug(gc.DEBUG_SAVEALL)
@@ -581,8 +581,8 @@ async def test_rpc_leaves_nothing_to_the_garbage_collector(
     row: Row,
     method: str,
 ) -> None:
-    """What a search was made of is free at once: none of it leads back to itself."""
-    # A worker remembers its last search until it gets another: there is one, and two searches.
+    """A search's objects are freed by reference counting: none of them is part of a cycle."""
+    # A worker remembers its last search until its next one: one worker, and two searches.
     running, others = await prepare(application, method, row, workers=1)
     gc.collect()
     for _ in range(2):
@@ -602,7 +602,7 @@ async def test_rpc_leaves_nothing_to_the_garbage_collector(
 async def test_budget_that_ran_out_was_used_to_the_last_hash(
     application: StartApplication, method: str
 ) -> None:
-    """The budget is exact: neither a hash less, nor one more."""
+    """The budget is used exactly, to the last hash."""
     running = await application(python_kernel())
     request = HashNameRequest(desired_name="hopeless", start_position=13, maximum_hashes=777)
 
@@ -613,14 +613,14 @@ async def test_budget_that_ran_out_was_used_to_the_last_hash(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("at_work", ["kernel", "scheduler", "mapping"])
-async def test_internal_error_leaks_nothing_and_harms_nobody(
+async def test_internal_error_leaks_no_details(
     application: StartApplication,
     logs: list[EventDict],
     monkeypatch: pytest.MonkeyPatch,
     at_work: str,
     method: str,
 ) -> None:
-    """Whatever breaks, the client learns a request id, the log the trace, and others are served."""
+    """The client gets a request id, the log the traceback, and other clients are served."""
     running = await application(BrokenKernel())
     broken = HashNameRequest(desired_name="a")
     fault = RuntimeError(BrokenKernel.secret)
@@ -653,7 +653,7 @@ async def test_internal_error_leaks_nothing_and_harms_nobody(
 async def test_request_id_that_does_not_fit_a_log_is_replaced(
     application: StartApplication, given: str
 ) -> None:
-    """A request id of the client's is kept only where it is short and plain."""
+    """A client's request id is kept only if it is short and printable."""
     running = await application(python_kernel())
     request = HashNameRequest(desired_name="a")
 
@@ -667,7 +667,7 @@ async def test_request_id_that_does_not_fit_a_log_is_replaced(
 async def test_drain_reports_where_to_resume(
     application: StartApplication, logs: list[EventDict], method: str
 ) -> None:
-    """A search that outlives the grace ends UNAVAILABLE with all that it has found out."""
+    """A search that outlives the grace ends UNAVAILABLE with its progress."""
     running = await application(python_kernel(), drain_grace=0.3)
     request = HashNameRequest(desired_name="hopeless", start_position=100)
     before = running.samples()
@@ -694,10 +694,10 @@ async def test_drain_reports_where_to_resume(
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_drain_turns_away_those_that_wait(
+async def test_drain_ends_waiting_searches(
     application: StartApplication, logs: list[EventDict], method: str
 ) -> None:
-    """A search that waits for a slot when the drain begins is told at once, without progress."""
+    """A search that waits for a slot when the drain begins ends at once, without progress."""
     running = await application(IdleKernel(), drain_grace=1.0, maximum_searches=1)
     holder = running.stub.Find(HOPELESS)
     await running.active(1)
@@ -721,7 +721,7 @@ async def test_drain_turns_away_those_that_wait(
 async def test_drain_refuses_new_searches(
     application: StartApplication, logs: list[EventDict], method: str
 ) -> None:
-    """A search that comes after the doors closed is told to go elsewhere."""
+    """A search that arrives during the drain is refused as UNAVAILABLE."""
     running = await application(IdleKernel())
     before = running.samples()
     running.application.refuse_searches()
@@ -737,8 +737,8 @@ async def test_drain_refuses_new_searches(
     assert_logged(logs, "late", method, "UNAVAILABLE", "shutdown")
 
 
-async def test_server_serves_on_during_the_delay_of_a_drain(application: StartApplication) -> None:
-    """Until load balancers had time to notice, a draining server takes searches like before."""
+async def test_server_keeps_serving_during_the_delay_of_a_drain(application: StartApplication) -> None:
+    """Until load balancers have noticed the drain, the server accepts searches as before."""
     running = await application(python_kernel(), drain_delay=1.0)
     running.application.lifecycle.ask_to_stop()
     await running.eventually(lambda s: s.value("hashfinder_draining") == 1, "the drain has begun")

@@ -1,4 +1,4 @@
-"""A server on a unix socket: all services, the rules for its file, and the drain."""
+"""A server on a unix socket: all services, the permissions of its file, and the drain."""
 
 import json
 import signal
@@ -33,13 +33,13 @@ NEVER = HashNameRequest(desired_name="doctordoctordoctordoctor")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the module's socket; its name is not a URI's."""
+    """The folder of the module's socket; its name needs escaping in a URI."""
     return tmp_path_factory.mktemp("a folder")
 
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[ServerProcess]:
-    """A server on a socket, beside its metrics."""
+    """A server on a socket, with its metrics on a port."""
     with run_server("--listen", f"unix:{folder}/socket") as server:
         yield server
 
@@ -64,7 +64,7 @@ def refused(path: Path) -> str:
 
 
 def test_searches_health_and_reflection_are_there(server: ServerProcess, folder: Path) -> None:
-    """The address that is logged is the target of clients; no port but that of the metrics."""
+    """The logged address is the clients' target; the metrics' port is the only one."""
     assert f"unix:{folder}/socket".replace(" ", "%20") == server.address
     with Finder(server.address) as finder:
         assert finder.find(EASY).distance <= 3
@@ -79,14 +79,14 @@ def test_searches_health_and_reflection_are_there(server: ServerProcess, folder:
 
 
 def test_socket_is_for_its_user_and_group(server: ServerProcess, folder: Path) -> None:
-    """The folder decides who can reach it."""
+    """Access is decided by the folder's permissions."""
     assert server.process.poll() is None
     assert [folder / "socket"] == list(folder.iterdir())
     assert 0o660 == stat.S_IMODE((folder / "socket").stat().st_mode)
 
 
-def test_live_server_keeps_its_socket(server: ServerProcess, folder: Path) -> None:
-    """The other one says why it does not start."""
+def test_socket_in_use_is_not_replaced(server: ServerProcess, folder: Path) -> None:
+    """A second server exits and says why."""
     assert f"cannot listen on {server.address}: a server listens there already" == refused(
         folder / "socket"
     )
@@ -95,7 +95,7 @@ def test_live_server_keeps_its_socket(server: ServerProcess, folder: Path) -> No
 
 
 def test_folder_that_is_missing_is_named(folder: Path) -> None:
-    """A volume that is not mounted is not replaced by a folder."""
+    """A missing folder, such as a volume that is not mounted, is not created."""
     reason = refused(folder / "missing" / "socket")
     assert reason.endswith("its folder cannot be used: No such file or directory")
 
@@ -103,7 +103,7 @@ def test_folder_that_is_missing_is_named(folder: Path) -> None:
 def test_all_clients_of_a_socket_are_one(
     server_process: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
-    """GRPC does not say who they are: they share one client's bounds."""
+    """GRPC does not identify clients of a socket, so they share one client's limits."""
     server = server_process(
         "--listen", f"unix:{tmp_path}/socket", "--maximum-searches-per-client", "1"
     )
@@ -120,7 +120,7 @@ def test_all_clients_of_a_socket_are_one(
 def test_drain_ends_searches_and_removes_the_socket(
     server_process: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
-    """As on a port."""
+    """The drain is the same as on a port."""
     server = server_process("--listen", f"unix:{tmp_path}/socket")
     with server.stub() as stub:
         search = stub.Find.future(NEVER)
@@ -134,7 +134,7 @@ def test_drain_ends_searches_and_removes_the_socket(
 def test_server_that_was_killed_can_be_started_again(
     server_process: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
-    """Its socket is replaced, and clients find the new one."""
+    """Its socket is replaced, and clients connect to the new one."""
     flags = ("--listen", f"unix:{tmp_path}/socket")
     server = server_process(*flags)
     with Finder(server.address) as finder:
@@ -148,7 +148,7 @@ def test_server_that_was_killed_can_be_started_again(
 
 
 def test_client_that_is_lost_frees_its_search(server: ServerProcess) -> None:
-    """A socket that closes is noticed as on a port."""
+    """A closed socket is noticed as on a port."""
     client = subprocess.Popen(
         [*PROGRAM[:2], "hashfinder_cli", "find", "doctordoctordoctor", "--server", server.address],
         stdout=subprocess.DEVNULL,
@@ -160,8 +160,8 @@ def test_client_that_is_lost_frees_its_search(server: ServerProcess) -> None:
     server.wait_until_idle()
 
 
-def test_nobody_is_there() -> None:
-    """As with a port."""
+def test_socket_without_a_server() -> None:
+    """The client reports UNAVAILABLE, as with a port."""
     with (
         Finder("unix:/nonexistent/socket", timeout=1) as finder,
         pytest.raises(UnavailableError, match="UNAVAILABLE"),
