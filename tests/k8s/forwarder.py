@@ -1,6 +1,6 @@
-"""One address for many servers: it forwards each connection, as kube-proxy does for a Service.
+"""One address for many servers: forwards each connection, like kube-proxy for a Service.
 
-Or over a slow line: in small pieces, each a little late.
+It can also act as a slow line, which delivers data in small pieces with a delay.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ Address = tuple[str, int]
 
 
 class Forwarder:
-    """Forwards TCP connections, each to the next of its targets, where it then stays.
+    """Forwards each TCP connection to the next of its targets, where it stays.
 
-    A change of the targets is for new connections. A connection ends when either side ends it.
+    Changed targets apply to new connections. A connection ends when either side closes it.
     """
 
     def __init__(self, delay: Callable[[], float] | None = None) -> None:
-        """Have no target, and no address yet.
+        """Start without a target and without an address.
 
-        `delay` gives the seconds before each half of what comes at once; None for none.
+        `delay` gives the seconds before each half of the received data; None for no delay.
         """
         self._delay = delay
         self.targets: tuple[Address, ...] = ()
@@ -31,7 +31,7 @@ class Forwarder:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Forward in a thread of its own, until the end of the context."""
+        """Forward in a thread while the context is open."""
         ended = asyncio.Event()
         thread = threading.Thread(
             target=self._loop.run_until_complete, args=(self._serve(ended),), daemon=True

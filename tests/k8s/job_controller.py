@@ -1,7 +1,7 @@
-"""An Indexed Job, run as processes: what the Job controller and the kubelet would do with it.
+"""Run an Indexed Job as processes, as the Job controller and the kubelet would.
 
-As described in https://kubernetes.io/docs/concepts/workloads/controllers/job/, except that a pod
-that failed is replaced at once, where the controller would wait for ten seconds and more.
+See https://kubernetes.io/docs/concepts/workloads/controllers/job/. One difference: a failed pod is
+replaced at once, where the controller waits for ten seconds or more.
 """
 
 import os
@@ -21,7 +21,7 @@ _MESSAGE_BYTES = 4096
 
 
 def expanded(text: str, env: dict[str, str]) -> str:
-    """Return an argument with $(NAME) as the environment has it, as the kubelet does."""
+    """Return an argument with $(NAME) expanded from the environment, like the kubelet."""
 
     def replace(found: re.Match[str]) -> str:
         return "$" if found[0] == "$$" else env.get(found[1], found[0])
@@ -30,7 +30,7 @@ def expanded(text: str, env: dict[str, str]) -> str:
 
 
 def action_for(job: Object, exit_code: int, conditions: frozenset[str] = frozenset()) -> str:
-    """Return what the pod failure policy of a Job does for a failed pod: the first rule counts."""
+    """Return a Job's action for a failed pod: that of the first rule that matches."""
     for rule in job["spec"]["podFailurePolicy"]["rules"]:
         if "onExitCodes" in rule:
             codes = rule["onExitCodes"]
@@ -43,7 +43,7 @@ def action_for(job: Object, exit_code: int, conditions: frozenset[str] = frozens
 
 
 class Pod:
-    """One try of one index."""
+    """One attempt at one index."""
 
     def __init__(self, container: Object, env: dict[str, str], index: int, folder: Path) -> None:
         """Start the container's process."""
@@ -51,9 +51,9 @@ class Pod:
         self.index = index
         self.conditions: frozenset[str] = frozenset()
         self.grace_used: float | None = None
-        """Seconds from SIGTERM to the end, of a pod that got SIGTERM."""
+        """Seconds from SIGTERM to the end, if the pod got SIGTERM."""
         self._signalled: float | None = None
-        # The kubelet makes the file, and mounts it: it cannot be replaced by another.
+        # The kubelet creates and mounts the file, so the process cannot replace it.
         self._termination_log = folder / "termination-log"
         self._termination_log.touch()
         self._inode = self._termination_log.stat().st_ino
@@ -87,14 +87,14 @@ class Pod:
         return self._termination_log.read_bytes()[:_MESSAGE_BYTES].decode()
 
     def terminate(self, *conditions: str) -> None:
-        """Send SIGTERM, as to a pod that is deleted, for a reason that its conditions give."""
+        """Send SIGTERM, as for a deleted pod; `conditions` give the reason."""
         self.conditions = frozenset(conditions)
         if self.exit_code is None:
             self._signalled = time.monotonic()
             self._process.send_signal(signal.SIGTERM)
 
     def end(self, grace: float) -> None:
-        """Wait for the end, and kill when the grace is over."""
+        """Wait for the end; kill the process when the grace period is over."""
         try:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:
@@ -103,17 +103,17 @@ class Pod:
 
 
 class JobController:
-    """Runs one Job to its end. A context: no process outlives it."""
+    """Runs one Job to its end. As a context manager: no process outlives it."""
 
     def __init__(self, job: Object, env: dict[str, str], folder: Path) -> None:
-        """Take a Job of one container, its environment, and a folder for the pods' files."""
+        """Store a Job of one container, its environment, and a folder for the pods' files."""
         self.pods: list[Pod] = []
         self.failures: Counter[int] = Counter()
-        """By index, those that count."""
+        """The failures that count, by index."""
         self.failed: set[int] = set()
         self.succeeded: set[int] = set()
         self.reason = ""
-        """Of the condition that ended the Job; empty while it runs."""
+        """The reason of the condition that ended the Job; empty while it runs."""
         self._job = job
         self._spec = job["spec"]
         self._env = env
@@ -121,18 +121,18 @@ class JobController:
         self._active: dict[int, Pod] = {}
 
     def __enter__(self) -> Self:
-        """Start every index: there are as many pods at once as indexes."""
+        """Start every index: there are as many pods as indexes."""
         for index in range(self._spec["completions"]):
             self._start(index)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what is left."""
+        """End the remaining pods."""
         self._terminate()
 
     @property
     def successful(self) -> Pod:
-        """The pod that ended the Job by its success."""
+        """The pod whose success ended the Job."""
         return next(pod for pod in self.pods if pod.index in self.succeeded)
 
     def disrupt(self, index: int) -> None:
@@ -140,7 +140,7 @@ class JobController:
         self._active[index].terminate("DisruptionTarget")
 
     def sync(self) -> bool:
-        """Take note of the pods that have ended, and act on it. Tell whether the Job has ended."""
+        """Handle the pods that have ended; return whether the Job has ended."""
         for pod in list(self._active.values()):
             if not self.reason and pod.exit_code is not None:
                 del self._active[pod.index]
@@ -150,7 +150,7 @@ class JobController:
         return bool(self.reason)
 
     def run(self, seconds: float) -> str:
-        """Go on to the end of the Job; return its reason. Fail after so many seconds."""
+        """Run the Job to its end and return the reason; fail after `seconds`."""
         deadline = time.monotonic() + seconds
         while not self.sync():
             assert time.monotonic() < deadline, f"the Job has not ended within {seconds:g} s"
@@ -192,7 +192,7 @@ class JobController:
 
 
 def image_environment() -> dict[str, str]:
-    """Return what a container has of its image: nothing of ours, no proxy."""
+    """Return the environment of a container of the image: without our settings and proxies."""
     return {
         name: value
         for name, value in os.environ.items()

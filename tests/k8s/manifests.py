@@ -1,4 +1,4 @@
-"""The manifests as `kubectl apply -k` would send them: rendered, and looked into."""
+"""The rendered manifests, as `kubectl apply -k` would send them, and look-ups in them."""
 
 import shutil
 import subprocess
@@ -16,13 +16,13 @@ KUSTOMIZATIONS = ("base", "overlays/demo", "overlays/production", WITH_TLS, "sha
 SERVERS = KUSTOMIZATIONS[:4]
 
 Object = dict[str, Any]
-"""An object of Kubernetes, or a part of one, as YAML has it."""
+"""A Kubernetes object, or a part of one, parsed from YAML."""
 
 
 def render(folder: Path) -> list[Object]:
-    """Return the objects of a kustomization; fail with what kubectl says.
+    """Return the objects of a kustomization; fail with kubectl's message.
 
-    Where there is no kubectl, `make test-k8s` has installed the program that is built into it.
+    Without kubectl, `make test-k8s` installs kustomize, which kubectl contains.
     """
     program = ["kubectl", "kustomize"] if shutil.which("kubectl") else ["kustomize", "build"]
     done = subprocess.run([*program, str(folder)], check=False, capture_output=True, text=True)
@@ -32,7 +32,7 @@ def render(folder: Path) -> list[Object]:
 
 @cache
 def rendered(name: str) -> tuple[Object, ...]:
-    """Return the objects of one of ours, which nobody may change."""
+    """Return the objects of one of our kustomizations; they must not be modified."""
     return tuple(render(K8S / name))
 
 
@@ -42,14 +42,14 @@ def all_of(name: str, kind: str) -> list[Object]:
 
 
 def one_of(name: str, kind: str, called: str | None = None) -> Object:
-    """Return the one object of a kind, or of a kind and a name."""
+    """Return the only object of a kind, or of a kind and a name."""
     found = [each for each in all_of(name, kind) if called in {None, each["metadata"]["name"]}]
     assert 1 == len(found), f"{len(found)} of {kind} {called} in {name}"
     return found[0]
 
 
 def pod_templates(name: str) -> Iterator[tuple[str, Object]]:
-    """Yield each pod template with a name for it."""
+    """Yield each pod template with a label for it."""
     for each in rendered(name):
         template = each.get("spec", {}).get("template")
         if template:
@@ -57,7 +57,7 @@ def pod_templates(name: str) -> Iterator[tuple[str, Object]]:
 
 
 def containers(template: Object) -> list[Object]:
-    """Return all containers of a pod template, those that run first included."""
+    """Return all containers of a pod template, init containers included."""
     spec = template["spec"]
     return [*spec.get("initContainers", ()), *spec["containers"]]
 
@@ -71,7 +71,7 @@ def configured(name: str, container: Object) -> dict[str, str]:
 
 
 def selects(selector: Object, labels: dict[str, str]) -> bool:
-    """Tell whether a selector of labels, which must not be empty, matches some labels."""
+    """Return whether a non-empty label selector matches these labels."""
     wanted = selector.get("matchLabels", selector)
     assert wanted, "an empty selector matches everything"
     return bool(wanted.items() <= labels.items())

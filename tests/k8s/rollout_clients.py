@@ -1,4 +1,4 @@
-"""Clients of every kind, each at work for as long as a rollout lasts, with all that they got."""
+"""Clients of every kind that search during a rollout, with everything that they received."""
 
 import asyncio
 import json
@@ -27,10 +27,10 @@ from hashfinder_client import (
 from tests.k8s.job_controller import image_environment
 
 ENDLESS = Query("abcdefghijklmnop", inferior_distance=10)
-"""No ideal result in any time, and an inferior one now and then."""
+"""No ideal result, and an inferior one now and then."""
 SHORT = Query(ENDLESS.name, inferior_distance=10, maximum_hashes=20_000_000)
 RANGE_SIZE = 50_000_000
-"""Of the sharded searches: some seconds, so that RPCs begin all the time."""
+"""The hashes of a short search: some seconds, so that RPCs start all the time."""
 _STOP_SECONDS = 30.0
 
 
@@ -38,29 +38,29 @@ class Client(ABC):
     """One client. Its failures are sentences; there should be none."""
 
     def __init__(self, target: str) -> None:
-        """Take what to connect to."""
+        """Store the target."""
         self.target = target
         self.failures: list[str] = []
 
     def __str__(self) -> str:
-        """Say which client it is."""
+        """Return the name of the client."""
         return f"{type(self).__name__} of {self.target}"
 
     @property
     @abstractmethod
     def has_begun(self) -> bool:
-        """Whether a server has answered it."""
+        """Whether a server has answered."""
 
     @abstractmethod
     def stop(self) -> None:
-        """End it, whatever it does."""
+        """Stop the client."""
 
     @abstractmethod
     def check(self, reference: Sequence[int]) -> None:
-        """Compare all that it got with the positions that an undisturbed search finds."""
+        """Compare the results with the positions of an undisturbed search."""
 
     def _compare(self, got: Sequence[int], reached: int, reference: Sequence[int]) -> None:
-        """Note what was found twice, out of order or not at all below the position reached."""
+        """Record results that repeat, are out of order, or miss below the position reached."""
         missed = [each for each in reference if each < reached][len(got) :]
         if missed:
             self.failures.append(f"nothing at {missed[:3]}, below {reached}")
@@ -70,11 +70,11 @@ class Client(ABC):
     @property
     @abstractmethod
     def reached(self) -> int:
-        """Below this position everything is searched, by what the client says."""
+        """Everything below this position is searched, according to the client."""
 
 
 class CommandLine(Client):
-    """`hashfinder find`, one search that lasts until it is stopped."""
+    """`hashfinder find`: one search that runs until it is stopped."""
 
     def __init__(self, target: str, folder: Path, *options: str) -> None:
         """Start the process."""
@@ -90,22 +90,22 @@ class CommandLine(Client):
             )
 
     def __str__(self) -> str:
-        """Say which client it is."""
+        """Return the name of the client."""
         return f"find {' '.join(self._options)} of {self.target}"
 
     @property
     def has_begun(self) -> bool:
-        """Whether a result is there."""
+        """Whether there is a result."""
         return self._stdout.stat().st_size > 0
 
     @property
     def reached(self) -> int:
-        """Where it says to resume."""
+        """The position that it says to resume from."""
         end = self._lines()[-1]
         return int(str(end["next_position"] or 0))
 
     def stop(self) -> None:
-        """Cancel it as Ctrl-C does; it must have been at work until now."""
+        """Cancel it with SIGINT; it must still have been running."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         if self._process.wait(_STOP_SECONDS) != ExitCode.INTERRUPTED:
@@ -121,11 +121,11 @@ class CommandLine(Client):
         return [json.loads(line) for line in self._stdout.read_text().splitlines()]
 
 
-class _OfTheLibrary(Client):
-    """Searches by the library, in one long search or in many short ones."""
+class _LibraryClient(Client):
+    """A client that uses the library, for one long search or many short ones."""
 
     def __init__(self, target: str) -> None:
-        """Begin nothing yet."""
+        """Start without a search."""
         super().__init__(target)
         self.events: list[SearchEvent] = []
         self.searches: list[list[int]] = []
@@ -134,17 +134,17 @@ class _OfTheLibrary(Client):
 
     @property
     def has_begun(self) -> bool:
-        """Whether a report has come, or a search has ended."""
+        """Whether a report has arrived, or a search has ended."""
         return bool(self.events or self.searches) or self.work.done()
 
     @property
     def reached(self) -> int:
-        """The next position of the long search's last report."""
+        """The next position in the long search's last report."""
         reports = [each.next_position for each in self.events if isinstance(each, Progress)]
         return max((each for each in reports if each is not None), default=0)
 
     def stop(self) -> None:
-        """Leave the search at its next report; it must have been at work until now."""
+        """Leave the search at its next report; it must still have been running."""
         self._asked_to_stop.set()
         try:
             self.work.result(_STOP_SECONDS)
@@ -152,17 +152,17 @@ class _OfTheLibrary(Client):
             self.failures.append(f"{type(error).__name__}: {error}")
 
     def check(self, reference: Sequence[int]) -> None:
-        """Compare the one long search, or each of the short ones."""
+        """Compare the long search, or each of the short ones."""
         self._compare(_positions(self.events), self.reached, reference)
         for search in self.searches:
             self._compare(search, SHORT.limit, [each for each in reference if each < SHORT.limit])
 
 
-class LongFinder(_OfTheLibrary):
-    """One search of `Finder`, two ranges at once."""
+class LongFinder(_LibraryClient):
+    """One search of `Finder`, with two ranges at once."""
 
     def run(self) -> None:
-        """Search until asked to stop."""
+        """Search until stopped."""
         with Finder(self.target) as finder, finder.find_range(ENDLESS, shards=2) as events:
             for each in events:
                 self.events.append(each)
@@ -170,11 +170,11 @@ class LongFinder(_OfTheLibrary):
                     return
 
 
-class BusyFinder(_OfTheLibrary):
-    """One short search of `Finder` after another, over the same channel."""
+class BusyFinder(_LibraryClient):
+    """Short searches of `Finder` one after another, over the same channel."""
 
     def run(self) -> None:
-        """Search until asked to stop."""
+        """Search until stopped."""
         with Finder(self.target) as finder:
             while not self._asked_to_stop.is_set():
                 got: list[SearchEvent] = []
@@ -184,11 +184,11 @@ class BusyFinder(_OfTheLibrary):
                 self.searches.append(_positions(got))
 
 
-class LongAsyncFinder(_OfTheLibrary):
+class LongAsyncFinder(_LibraryClient):
     """One search of `AsyncFinder`."""
 
     async def run(self) -> None:
-        """Search until asked to stop."""
+        """Search until stopped."""
         async with AsyncFinder(self.target) as finder, finder.find_range(ENDLESS) as events:
             async for each in events:
                 self.events.append(each)
@@ -196,11 +196,11 @@ class LongAsyncFinder(_OfTheLibrary):
                     return
 
 
-class BusyAsyncFinder(_OfTheLibrary):
-    """One short search of `AsyncFinder` after another, over the same channel."""
+class BusyAsyncFinder(_LibraryClient):
+    """Short searches of `AsyncFinder` one after another, over the same channel."""
 
     async def run(self) -> None:
-        """Search until asked to stop."""
+        """Search until stopped."""
         async with AsyncFinder(self.target) as finder:
             while not self._asked_to_stop.is_set():
                 got: list[SearchEvent] = []
@@ -212,10 +212,10 @@ class BusyAsyncFinder(_OfTheLibrary):
 
 
 class Clients:
-    """Clients as processes, threads and tasks of one event loop. A context that stops them."""
+    """Clients as processes, threads and tasks of an event loop; a context that stops them."""
 
     def __init__(self, folder: Path) -> None:
-        """Take a folder for what the processes write."""
+        """Store a folder for the processes' output."""
         self.all: list[Client] = []
         self._folder = folder
         self._threads = ThreadPoolExecutor()
@@ -228,7 +228,7 @@ class Clients:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop every client."""
+        """Stop all clients."""
         for client in self.all:
             client.stop()
         self._threads.shutdown()

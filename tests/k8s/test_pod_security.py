@@ -1,7 +1,7 @@
-"""Every pod meets the standard `restricted`, which the namespace enforces.
+"""Every pod meets the `restricted` Pod Security Standard, which the namespace enforces.
 
 The rules are those of https://kubernetes.io/docs/concepts/security/pod-security-standards/, both of
-`restricted` and of `baseline` beneath it, as an admission controller would judge each template.
+`restricted` and of the `baseline` that it includes, as an admission controller checks templates.
 """
 
 import re
@@ -37,7 +37,7 @@ VOLUMES = {
 
 
 def violations(template: Object) -> Iterator[str]:
-    """Yield what `restricted` forbids in a pod template."""
+    """Yield the violations of `restricted` in a pod template."""
     spec = template["spec"]
     pod: Object = spec.get("securityContext", {})
     yield from (field for field in HOST_FIELDS if spec.get(field))
@@ -90,7 +90,7 @@ def _names_a_host(container: Object) -> bool:
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
 def test_pods_are_restricted(name: str) -> None:
-    """By each rule of the standard."""
+    """Every rule of the standard is checked."""
     found = {which: list(violations(template)) for which, template in pod_templates(name)}
     assert found
     assert {} == {which: texts for which, texts in found.items() if texts}
@@ -98,7 +98,7 @@ def test_pods_are_restricted(name: str) -> None:
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
 def test_pods_are_more_restricted_than_they_must_be(name: str) -> None:
-    """A root file system to read, no token, no links, bounded resources; no volume but for TLS."""
+    """A read-only root, no token, no service links, limited resources, no volume but for TLS."""
     for _, template in pod_templates(name):
         spec = template["spec"]
         assert spec["automountServiceAccountToken"] is False
@@ -113,8 +113,8 @@ def test_pods_are_more_restricted_than_they_must_be(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
-def test_pods_run_as_the_user_that_the_cluster_gives_them(name: str) -> None:
-    """No manifest fixes a user or group: OpenShift, for one, assigns them by namespace."""
+def test_pods_run_as_the_user_that_the_cluster_assigns(name: str) -> None:
+    """No manifest fixes a user or group: OpenShift, for example, assigns them by namespace."""
     for _, template in pod_templates(name):
         for context in (
             template["spec"]["securityContext"],
@@ -124,14 +124,14 @@ def test_pods_run_as_the_user_that_the_cluster_gives_them(name: str) -> None:
 
 
 def test_user_of_the_image_is_a_number() -> None:
-    """Where the cluster assigns no user, the kubelet must be able to see that it is not root."""
+    """If the cluster assigns no user, the kubelet must be able to see that it is not root."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert ["USER 65532:65532"] == re.findall(r"^USER .*$", dockerfile, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_namespace_enforces_the_standard(name: str) -> None:
-    """In the cluster's own version of it, and warns who breaks it."""
+    """It enforces the cluster's version of the standard, and warns about violations."""
     labels = one_of(name, "Namespace")["metadata"]["labels"]
     for mode in ("enforce", "audit", "warn"):
         assert "restricted" == labels[f"pod-security.kubernetes.io/{mode}"]
@@ -140,7 +140,7 @@ def test_namespace_enforces_the_standard(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_account_has_no_token(name: str) -> None:
-    """Nobody speaks with the API server."""
+    """No pod calls the API server."""
     assert one_of(name, "ServiceAccount")["automountServiceAccountToken"] is False
 
 
@@ -154,8 +154,8 @@ def test_account_has_no_token(name: str) -> None:
         (("spec", "volumes"), [{"name": "v", "hostPath": {"path": "/"}}], "volume v"),
     ],
 )
-def test_violations_are_noticed(path: tuple[str, ...], value: object, violation: str) -> None:
-    """Of a pod that was good before."""
+def test_violations_are_detected(path: tuple[str, ...], value: object, violation: str) -> None:
+    """Each is made in a pod that had none."""
     template = deepcopy(one_of("base", "Deployment")["spec"]["template"])
     part = template
     for key in path[:-1]:
@@ -174,8 +174,8 @@ def test_violations_are_noticed(path: tuple[str, ...], value: object, violation:
     ],
     ids=str,
 )
-def test_violations_of_a_container_are_noticed(change: Object) -> None:
-    """Whatever the pod says."""
+def test_violations_of_a_container_are_detected(change: Object) -> None:
+    """Whatever the pod sets."""
     template = deepcopy(one_of("base", "Deployment")["spec"]["template"])
     template["spec"]["containers"][0]["securityContext"] |= change
     assert [] != list(violations(template))

@@ -1,4 +1,4 @@
-"""The manifests fit the program and each other."""
+"""The manifests agree with the program and with each other."""
 
 import os
 import re
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.k8s
 
 CLIENTS = (("overlays/demo", "hashfinder-tour"), ("sharded-search", "hashfinder-search"))
 DNS = [{"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")]
-"""Before the address of the Service is translated, and after it, as on OpenShift."""
+"""Before the Service's address is translated, and after it, as on OpenShift."""
 _UNITS = {"m": 1e-3, "": 1.0, "Mi": 2.0**20}
 
 
@@ -49,14 +49,14 @@ def server(name: str) -> Object:
 
 
 def container(name: str) -> Object:
-    """Return the one container of the servers."""
+    """Return the only container of the servers."""
     [only] = server(name)["spec"]["containers"]
     assert isinstance(only, dict)
     return only
 
 
 def labels(name: str, job: str | None = None) -> dict[str, str]:
-    """Return the labels of the servers' pods, or of a Job's."""
+    """Return the labels of the servers' pods, or of a Job's pods."""
     template = one_of(name, "Job", job)["spec"]["template"] if job else server(name)
     return dict(template["metadata"]["labels"])
 
@@ -68,7 +68,7 @@ def services(name: str) -> list[Object]:
 
 
 def settings(name: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return the settings that the servers of an overlay have."""
+    """Return the settings of the servers in an overlay."""
     for variable in [each for each in os.environ if each.startswith("HASHFINDER_")]:
         monkeypatch.delenv(variable)
     for variable, value in configured(name, container(name)).items():
@@ -82,7 +82,7 @@ def ports(name: str) -> dict[str, int]:
 
 
 def number(quantity: str | float) -> float:
-    """Return how much a quantity of Kubernetes is."""
+    """Return the value of a Kubernetes quantity."""
     found = re.fullmatch(r"([\d.]+)(m|Mi|)", str(quantity))
     assert found, quantity
     return float(found[1]) * _UNITS[found[2]]
@@ -95,19 +95,19 @@ def overlay(request: pytest.FixtureRequest) -> str:
 
 
 def test_settings_exist_and_are_valid(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also their names: the server itself ignores what it does not know."""
+    """This includes their names, because the server ignores unknown variables."""
     known = {f"HASHFINDER_{name.upper()}" for name in Settings.model_fields}
     assert configured(overlay, container(overlay)).keys() <= known
     found = settings(overlay, monkeypatch)
     assert "native" == found.kernel
-    assert found.host in {"0.0.0.0", "::"}  # noqa: S104  # all of a pod's own
+    assert found.host in {"0.0.0.0", "::"}  # noqa: S104  # all addresses of the pod
     assert found.connection_age_seconds > 0
 
 
 def test_ports_are_those_that_the_server_listens_on(
     overlay: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the container, in the probes, in both Services, in the policy, and in the image."""
+    """In the container, the probes, both Services, the policy, and the image."""
     found = settings(overlay, monkeypatch)
     health = found.side_address("health_listen")
     expected = {"grpc": found.port, "metrics": found.metrics_port}
@@ -124,8 +124,8 @@ def test_ports_are_those_that_the_server_listens_on(
     assert f"EXPOSE {found.port} {found.metrics_port}\n" in dockerfile
 
 
-def test_probes_ask_for_what_the_server_serves(overlay: str, tmp_path: Path) -> None:
-    """A real server with these settings, on ports of its own, answers each of them."""
+def test_probes_are_answered(overlay: str, tmp_path: Path) -> None:
+    """A real server with these settings, on its own ports, answers each probe."""
     probes = {
         kind: container(overlay)[f"{kind}Probe"]["grpc"]["service"]
         for kind in ("startup", "liveness", "readiness")
@@ -153,8 +153,8 @@ def test_probes_ask_for_what_the_server_serves(overlay: str, tmp_path: Path) -> 
         assert running.logs(), "it logs JSON"
 
 
-def test_pod_lives_longer_than_its_drain(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PreStop, delay, grace and the time for the last answers, with a margin of some seconds."""
+def test_grace_period_is_longer_than_the_drain(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PreStop, delay, grace and the time for the last answers, plus some seconds."""
     found = settings(overlay, monkeypatch)
     times = DrainTimes(found.drain_delay, found.drain_grace)
     drain = times.delay + times.grace + 3 * times.margin
@@ -163,7 +163,7 @@ def test_pod_lives_longer_than_its_drain(overlay: str, monkeypatch: pytest.Monke
     assert pre_stop + drain + 5 <= server(overlay)["spec"]["terminationGracePeriodSeconds"]
 
 
-def test_drain_as_it_should_be_fires_no_alert(
+def test_normal_drain_fires_no_alert(
     overlay: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rule, which is the same everywhere, waits for longer."""
@@ -173,8 +173,8 @@ def test_drain_as_it_should_be_fires_no_alert(
     assert found.drain_delay + found.drain_grace + 6 < 60 * int(minutes)
 
 
-def test_selectors_choose_servers_alone(overlay: str) -> None:
-    """Of the Deployment, Services, budget, spread and policy; never a client's pod."""
+def test_selectors_match_servers_alone(overlay: str) -> None:
+    """Those of Deployment, Services, budget, spread and policy never match a client's pod."""
     deployment = one_of(overlay, "Deployment", "hashfinder")["spec"]
     selectors = [
         deployment["selector"],
@@ -193,13 +193,13 @@ _FOR_OTHERS = ("grpc", "metrics")
 _MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 
 
-def test_servers_take_grpc_and_scrapes_and_call_nobody(overlay: str) -> None:
-    """In: the ports of the container. Out: DNS."""
+def test_servers_accept_grpc_and_scrapes_and_open_no_connections(overlay: str) -> None:
+    """Ingress: the ports of the container. Egress: DNS."""
     policy = one_of(overlay, "NetworkPolicy", "hashfinder-server")["spec"]
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
-    # The port of health is for the kubelet alone, which no policy keeps out.
+    # Policies do not apply to the kubelet, which uses the health port.
     grpc, metrics = ({"port": ports(overlay)[name], "protocol": "TCP"} for name in _FOR_OTHERS)
-    if "production" in overlay:  # metrics are plain HTTP, and tell about all clients
+    if "production" in overlay:  # metrics are plain HTTP, and describe all clients
         prometheus = {"namespaceSelector": {"matchLabels": _MONITORING}}
         expected = [{"ports": [grpc]}, {"from": [prometheus], "ports": [metrics]}]
     else:
@@ -209,8 +209,8 @@ def test_servers_take_grpc_and_scrapes_and_call_nobody(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_clients_reach_the_servers_and_no_one_else(overlay: str, client: tuple[str, str]) -> None:
-    """The policy chooses the pods of the Jobs, and lets them out to the servers' port."""
+def test_clients_reach_the_servers_alone(overlay: str, client: tuple[str, str]) -> None:
+    """The policy selects the Jobs' pods, and allows them the servers' port."""
     policy = one_of(overlay, "NetworkPolicy", "hashfinder-client")["spec"]
     assert selects(policy["podSelector"], labels(*client))
     assert not selects(policy["podSelector"], labels(overlay))
@@ -225,8 +225,8 @@ def test_clients_reach_the_servers_and_no_one_else(overlay: str, client: tuple[s
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_clients_ask_for_every_server(client: tuple[str, str]) -> None:
-    """By the headless Service, with dns:///, in turn."""
+def test_clients_use_every_server(client: tuple[str, str]) -> None:
+    """They use the headless Service with dns:///, in turn."""
     [headless] = [
         each["metadata"]["name"]
         for each in all_of("base", "Service")
@@ -239,42 +239,42 @@ def test_clients_ask_for_every_server(client: tuple[str, str]) -> None:
         assert target.startswith(BALANCED)
 
 
-def test_headless_service_names_ready_pods_alone(overlay: str) -> None:
-    """A pod that is not ready is no address to balance over."""
+def test_headless_service_lists_ready_pods_alone(overlay: str) -> None:
+    """Clients must not balance over pods that are not ready."""
     headless = one_of(overlay, "Service", "hashfinder-headless")["spec"]
     assert headless["publishNotReadyAddresses"] is False
 
 
-def test_rolling_update_takes_no_pod_before_the_new_one_is_ready(overlay: str) -> None:
-    """There are never fewer than asked for."""
+def test_rolling_update_removes_no_pod_before_the_new_one_is_ready(overlay: str) -> None:
+    """There are never fewer than requested."""
     rolling = one_of(overlay, "Deployment", "hashfinder")["spec"]["strategy"]["rollingUpdate"]
     assert 0 == rolling["maxUnavailable"]
     assert rolling["maxSurge"] >= 1
 
 
-def test_budget_lets_a_node_be_drained_and_keeps_a_server(overlay: str) -> None:
-    """With the fewest replicas that there can be, one may go and one stays."""
+def test_budget_allows_draining_a_node_and_keeps_a_server(overlay: str) -> None:
+    """With the minimum of replicas, one pod may go and one stays."""
     budget = one_of(overlay, "PodDisruptionBudget")["spec"]
     assert {"maxUnavailable", "unhealthyPodEvictionPolicy", "selector"} == budget.keys()
     assert 1 <= budget["maxUnavailable"] < fewest_replicas(overlay)
 
 
 def fewest_replicas(name: str) -> int:
-    """Return the smallest number of servers that the autoscaler keeps."""
+    """Return the autoscaler's minimum of servers."""
     return int(one_of(name, "HorizontalPodAutoscaler")["spec"]["minReplicas"])
 
 
 def test_no_apply_sets_or_resets_the_replicas(overlay: str) -> None:
-    """One overlay over another, in any order, leaves the servers that run; none keeps under two.
+    """Applying overlays in any order keeps the running servers; none allows fewer than two.
 
-    A field that one manifest has and the next has not is reset: the replicas, to one.
+    A field that one manifest sets and the next does not is reset: the replicas, to one.
     """
     assert "replicas" not in one_of(overlay, "Deployment", "hashfinder")["spec"]
     assert fewest_replicas(overlay) >= 2
 
 
-def test_overlays_agree_on_what_cannot_be_changed(overlay: str) -> None:
-    """Selectors and names are those of the base, so that one overlay applies over another."""
+def test_overlays_agree_on_immutable_fields(overlay: str) -> None:
+    """Selectors and names are the base's, so that one overlay can be applied over another."""
     for kind in ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"):
         base = {each["metadata"]["name"]: each["spec"] for each in all_of("base", kind)}
         here = {each["metadata"]["name"]: each["spec"] for each in all_of(overlay, kind)}
@@ -285,8 +285,8 @@ def test_overlays_agree_on_what_cannot_be_changed(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
-def test_kubectl_knows_the_container_that_matters(name: str) -> None:
-    """`kubectl logs` of a pod says nothing about defaults."""
+def test_pods_have_a_default_container(name: str) -> None:
+    """`kubectl logs` then prints no remark about defaults."""
     for _, template in pod_templates(name):
         annotations = template["metadata"]["annotations"]
         main = annotations["kubectl.kubernetes.io/default-container"]
@@ -295,7 +295,7 @@ def test_kubectl_knows_the_container_that_matters(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["base", "overlays/production"])
 def test_autoscaler_scales_the_deployment_slowly(name: str) -> None:
-    """Down by a pod at a time."""
+    """It removes one pod at a time."""
     spec = one_of(name, "HorizontalPodAutoscaler")["spec"]
     target = spec["scaleTargetRef"]
     deployment = one_of(name, "Deployment")
@@ -311,14 +311,14 @@ def test_autoscaler_scales_the_deployment_slowly(name: str) -> None:
 
 
 def test_base_scales_on_cpu() -> None:
-    """Of what is requested, which is less than the limit."""
+    """In percent of the request, which is less than the limit."""
     [metric] = one_of("base", "HorizontalPodAutoscaler")["spec"]["metrics"]
     assert ("Resource", "cpu") == (metric["type"], metric["resource"]["name"])
     assert metric["resource"]["target"]["averageUtilization"] <= 100
 
 
 def test_production_scales_on_searches_that_the_servers_report(shared: ServerProcess) -> None:
-    """The metric is the adapter's, and made of series that exist."""
+    """The adapter's metric is computed from series that exist."""
     [metric] = one_of("overlays/production", "HorizontalPodAutoscaler")["spec"]["metrics"]
     rules = (K8S / "overlays/production/adapter-rules.yaml").read_text(encoding="utf-8")
     [rule] = yaml.safe_load(rules)
@@ -339,8 +339,8 @@ def shared() -> Any:  # noqa: ANN401  # a generator, as pytest takes it
 
 
 @pytest.mark.parametrize("name", ["base", "overlays/demo", "overlays/production", "sharded-search"])
-def test_resources_are_asked_for_within_the_limits(name: str) -> None:
-    """And a server has part of a core beside its workers, which are as many as whole cores."""
+def test_resource_requests_are_within_the_limits(name: str) -> None:
+    """A server has part of a core beside its workers, one worker per whole core."""
     for _, template in pod_templates(name):
         for each in containers(template):
             resources = each["resources"]
@@ -355,7 +355,7 @@ def test_resources_are_asked_for_within_the_limits(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["overlays/demo", "sharded-search"])
 def test_image_is_the_one_that_make_builds(name: str) -> None:
-    """Loaded into the cluster, it is pulled from nowhere."""
+    """It is loaded into the cluster and never pulled."""
     [image] = re.findall(r"^IMAGE \?= (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for _, template in pod_templates(name):
         for each in containers(template):
@@ -372,8 +372,8 @@ def test_production_runs_the_version_of_this_tree() -> None:
     assert version == labels("overlays/production")["app.kubernetes.io/version"]
 
 
-def test_changed_setting_rolls_the_pods() -> None:
-    """The name of the settings carries a hash of them: production has others than the demo."""
+def test_changed_setting_restarts_the_pods() -> None:
+    """The ConfigMap's name has a hash of the settings, so production's differs from the demo's."""
     names = [one_of(name, "ConfigMap")["metadata"]["name"] for name in SERVERS]
     assert names[0] == names[1]
     assert len(SERVERS) - 1 == len(set(names))
@@ -381,8 +381,8 @@ def test_changed_setting_rolls_the_pods() -> None:
         assert one_of(name, "ConfigMap")["immutable"] is True
 
 
-def test_server_with_tls_has_the_files_that_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Secret of the Certificate, in a folder that the kubelet keeps up to date."""
+def test_tls_files_are_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the Certificate's Secret, in a folder that the kubelet updates."""
     found = settings(WITH_TLS, monkeypatch)
     assert not found.plain_text
     certificate = one_of(WITH_TLS, "Certificate")["spec"]
@@ -397,7 +397,7 @@ def test_server_with_tls_has_the_files_that_it_reads(monkeypatch: pytest.MonkeyP
 
 
 def test_certificate_has_the_names_that_clients_use() -> None:
-    """Of both Services, short and long."""
+    """Those of both Services, short and long."""
     names = one_of(WITH_TLS, "Certificate")["spec"]["dnsNames"]
     for each in all_of(WITH_TLS, "Service"):
         name = each["metadata"]["name"]
@@ -407,7 +407,7 @@ def test_certificate_has_the_names_that_clients_use() -> None:
 
 
 def test_operators_have_a_socket_in_a_folder_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No port, and no disk."""
+    """Operators use neither a port nor a disk."""
     address = settings(WITH_TLS, monkeypatch).side_address("admin_listen")
     assert isinstance(address, UnixAddress)
     [folder] = [each["name"] for each in server(WITH_TLS)["spec"]["volumes"] if "emptyDir" in each]
@@ -416,13 +416,13 @@ def test_operators_have_a_socket_in_a_folder_of_the_pod(monkeypatch: pytest.Monk
 
 
 def test_namespace_comes_first() -> None:
-    """An object cannot be made before the namespace that it is in."""
+    """An object cannot be created before its namespace."""
     for name in SERVERS:
         assert "Namespace" == rendered(name)[0]["kind"]
 
 
-def test_guide_names_what_is_there() -> None:
-    """The folders that it applies, and the objects that it asks for."""
+def test_guide_names_existing_objects() -> None:
+    """The folders that it applies, and the objects that it queries."""
     guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
     folders = set(re.findall(r"deploy/k8s/[\w/-]+", guide))
     assert {*folders} >= {f"deploy/k8s/{name}" for name in KUSTOMIZATIONS}
@@ -439,7 +439,7 @@ def test_guide_names_what_is_there() -> None:
 
 
 def test_waits_for_a_job_return_at_either_end() -> None:
-    """Also when it fails: no wait of minutes is for its success alone."""
+    """They also end if the Job fails: none waits for success alone."""
     files = (
         ROOT / "docs/kubernetes.md",
         ROOT / "README.md",
@@ -458,7 +458,7 @@ def test_waits_for_a_job_return_at_either_end() -> None:
 
 
 def test_guide_has_the_times_of_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Second by second, as the settings of the base have it."""
+    """The timetable follows from the settings of the base."""
     found = settings("base", monkeypatch)
     guide = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
     seconds = [int(each) for each in re.findall(r"^\| (\d+)[^|]*\|", guide, re.MULTILINE)]

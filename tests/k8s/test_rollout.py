@@ -1,4 +1,4 @@
-"""A rollout: every server is replaced while clients of every kind search, and no search fails."""
+"""A rollout replaces every server while clients of every kind search, and no search fails."""
 
 import signal
 import time
@@ -20,29 +20,29 @@ from tests.k8s.rollout_clients import ENDLESS, RANGE_SIZE, Clients
 pytestmark = [pytest.mark.k8s, pytest.mark.timeout(240)]
 
 GRACE = 30.0
-"""Longer than all retries of a client that comes back to the same server again and again."""
+"""Longer than all retries of a client that reaches the same server again and again."""
 DELAY = 1.0
 PRE_STOP = 1.0
 READY_SECONDS = 2.0
-"""Between two steps: what a new pod takes to be ready. The old ones keep draining."""
+"""The time between two steps, in which a new pod becomes ready. Old pods keep draining."""
 
 
 class Cluster:
-    """Three servers behind a name with their addresses, and behind one address that forwards."""
+    """Three servers behind a DNS name, and behind one forwarding address."""
 
     def __init__(self, replicas: Replicas, forwarder: Forwarder) -> None:
-        """Take the servers and what leads to them."""
+        """Store the servers, and what forwards to them."""
         self.replicas = replicas
         self._forwarder = forwarder
         self._publish()
 
     @property
     def targets(self) -> tuple[str, str]:
-        """The name, and the one address."""
+        """The DNS name, and the forwarding address."""
         return self.replicas.target, self._forwarder.address
 
     def replace(self) -> ServerProcess:
-        """Add a server; take the oldest one out of both, and after preStop send it SIGTERM."""
+        """Add a server; remove the oldest one from both, and after preStop send it SIGTERM."""
         self.replicas.add()
         leaving = self.replicas.remove()
         self._publish()
@@ -59,7 +59,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """Run three servers whose drain takes long."""
+    """Run three servers with a long drain."""
     names, forwarder = NameServer(), Forwarder()
     with names.serving(), forwarder.serving(), ExitStack() as servers:
 
@@ -77,7 +77,7 @@ def cluster() -> Iterator[Cluster]:
 
 @contextmanager
 def kept_alive(server: ServerProcess) -> Iterator[None]:
-    """Search on a server until it ends the search, which it does at the end of its grace."""
+    """Run a search on a server until the server ends it, at the end of its grace."""
     request = HashNameRequest(desired_name="nobodyfindsthis")
     with grpc.insecure_channel(server.address) as channel:
         call = HashFinderStub(channel).FindRange(request)
@@ -88,7 +88,7 @@ def kept_alive(server: ServerProcess) -> Iterator[None]:
 
 
 def reference(server: ServerProcess, limit: int) -> list[int]:
-    """Return the positions of all results below a limit, as an undisturbed search finds them."""
+    """Return the positions of all results below a limit, from an undisturbed search."""
     query = Query(
         ENDLESS.name, inferior_distance=ENDLESS.inferior_distance, maximum_hashes=max(1, limit)
     )
@@ -105,10 +105,10 @@ def reference(server: ServerProcess, limit: int) -> list[int]:
 
 
 def test_no_search_fails_in_a_rollout(cluster: Cluster, tmp_path: Path) -> None:
-    """Nothing is found twice, and nothing skipped, whatever the client connects to.
+    """No result is repeated or missing, whichever target the client uses.
 
-    Each old server is kept by a long search for its whole grace, in which it refuses every other
-    search, over connections that stay.
+    A long search keeps each old server alive for its whole grace period, in which it refuses every
+    other search, over connections that stay open.
     """
     with ExitStack() as holders, Clients(tmp_path) as clients:
         for target in cluster.targets:

@@ -1,4 +1,4 @@
-"""Every kustomization renders, and every object is what the API server takes."""
+"""Every kustomization renders, and every object matches the API server's schemas."""
 
 import re
 import subprocess
@@ -29,14 +29,14 @@ CUSTOM = {"PodMonitor", "PrometheusRule", "Certificate"}
 
 
 def test_versions_reach_the_newest() -> None:
-    """The cluster that the manifests are written for is among them."""
+    """The version that the manifests are written for is among them."""
     assert "1.36" in VERSIONS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
 def test_objects_are_valid(name: str, version: str) -> None:
-    """Strictly: an unknown field is an error."""
+    """In strict mode an unknown field is an error."""
     validated = 0
     for each in rendered(name):
         if each["kind"] not in CUSTOM:
@@ -46,7 +46,7 @@ def test_objects_are_valid(name: str, version: str) -> None:
 
 
 def test_validation_is_strict() -> None:
-    """The schemas notice a field that is misspelt."""
+    """The schemas reject a misspelt field."""
     bad = {**one_of("base", "Deployment")}
     bad["spec"] = {**bad["spec"], "minReadySecond": 1}
     with pytest.raises(ValidationError, match="minReadySecond"):
@@ -54,8 +54,8 @@ def test_validation_is_strict() -> None:
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
-def test_objects_are_each_there_once_and_in_one_namespace(name: str) -> None:
-    """All but the namespace itself are in it, and none comes twice."""
+def test_objects_are_unique_and_in_one_namespace(name: str) -> None:
+    """All objects but the namespace are in it, and none comes twice."""
     ids = [(each["kind"], each["metadata"]["name"]) for each in rendered(name)]
     assert len(ids) == len(set(ids))
     for each in rendered(name):
@@ -66,8 +66,8 @@ def test_objects_are_each_there_once_and_in_one_namespace(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
-def test_objects_carry_the_recommended_labels(name: str) -> None:
-    """Name, part and, but for what all share, the component."""
+def test_objects_have_the_recommended_labels(name: str) -> None:
+    """Name, part-of and, except for shared objects, component."""
     for each in rendered(name):
         labels = each["metadata"]["labels"]
         assert "hashfinder" == labels["app.kubernetes.io/name"]
@@ -77,7 +77,7 @@ def test_objects_carry_the_recommended_labels(name: str) -> None:
 
 
 def test_demo_needs_nothing_but_kubernetes() -> None:
-    """No custom resource, no registry. Its autoscaler, perhaps without metrics, never scales."""
+    """No custom resource, no registry. Without metrics its autoscaler never scales."""
     assert not CUSTOM & {each["kind"] for each in rendered("overlays/demo")}
     scaler = one_of("overlays/demo", "HorizontalPodAutoscaler")["spec"]
     policies = {how: rule["selectPolicy"] for how, rule in scaler["behavior"].items()}
@@ -86,7 +86,7 @@ def test_demo_needs_nothing_but_kubernetes() -> None:
 
 
 def test_every_file_is_part_of_a_kustomization() -> None:
-    """But for the one that is for another program."""
+    """The only exception is a file for another program."""
     for folder in (K8S / name for name in KUSTOMIZATIONS):
         text = (folder / "kustomization.yaml").read_text(encoding="utf-8")
         used = set(re.findall(r"[\w-]+\.(?:yaml|env)\b", text))
@@ -95,7 +95,7 @@ def test_every_file_is_part_of_a_kustomization() -> None:
 
 
 def test_rules_are_those_of_the_compose_stack() -> None:
-    """The object has the groups of both files, as they are, and was made by `make rules`."""
+    """The object has the groups of both files unchanged, and was made by `make rules`."""
     files = [ROOT / "deploy/prometheus" / name for name in ("recording.yml", "alerts.yml")]
     groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
     rule = one_of("overlays/production", "PrometheusRule")
@@ -113,7 +113,7 @@ def test_rules_are_those_of_the_compose_stack() -> None:
 
 
 def test_monitor_scrapes_the_servers_under_the_name_that_the_rules_know() -> None:
-    """By the port's name, as the job that the alerts ask for."""
+    """The port is found by name, and the job is the one that the alerts use."""
     monitor = one_of("overlays/production", "PodMonitor")
     template = one_of("overlays/production", "Deployment")["spec"]["template"]
     labels: Object = template["metadata"]["labels"]
@@ -131,7 +131,7 @@ def test_monitor_scrapes_the_servers_under_the_name_that_the_rules_know() -> Non
 
 
 def test_custom_resources_are_in_production_alone() -> None:
-    """And there they are, the certificate with TLS."""
+    """Production has them, with the certificate for TLS."""
     found = {name: {each["kind"] for each in rendered(name)} & CUSTOM for name in KUSTOMIZATIONS}
     monitoring = {"PodMonitor", "PrometheusRule"}
     assert {"overlays/production": monitoring, WITH_TLS: CUSTOM} == {

@@ -1,4 +1,4 @@
-"""The Job of a sharded search: its rules, and its command lines run as the cluster would."""
+"""The Job of a sharded search: its rules, and its command lines run as in a cluster."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.k8s.manifests import K8S, Object, configured, one_of, render
 pytestmark = pytest.mark.k8s
 
 HIT = 1_000_000_000_000
-"""The only position for a name that is most of its hash."""
+"""The only position for a name that is most of a hash."""
 NAME = score(HIT, "a").hashed_name[:20]
 NEAR = {"NAME": NAME, "START_POSITION": str(HIT - 3_200_000), "RANGE_SIZE": "500000"}
 HOPELESS = {"NAME": "hopelesslylong", "RANGE_SIZE": "2000000000"}
@@ -32,7 +32,7 @@ StartJob = Callable[[Mapping[str, str], str], JobController]
 
 
 def with_parameters(folder: Path, parameters: Mapping[str, str]) -> list[Object]:
-    """Return the objects of a copy of our folder whose search.env was changed."""
+    """Return the objects of a copy of our folder with a changed search.env."""
     copy = folder / "search"
     shutil.copytree(K8S / "sharded-search", copy)
     file = copy / "search.env"
@@ -46,7 +46,7 @@ def with_parameters(folder: Path, parameters: Mapping[str, str]) -> list[Object]
 
 @pytest.fixture
 def start_job(tmp_path: Path) -> Iterator[StartJob]:
-    """Start the Job with some parameters, with its shards sent to some servers."""
+    """Start the Job with some parameters; its shards use the given servers."""
     with ExitStack() as jobs:
 
         def start(parameters: Mapping[str, str], target: str) -> JobController:
@@ -59,7 +59,7 @@ def start_job(tmp_path: Path) -> Iterator[StartJob]:
 
 @contextmanager
 def three_servers() -> Iterator[Replicas]:
-    """Run three servers of one worker behind one name, as behind the headless Service."""
+    """Run three servers of one worker behind one name, like the headless Service."""
     names = NameServer()
     with names.serving(), ExitStack() as servers:
 
@@ -71,14 +71,14 @@ def three_servers() -> Iterator[Replicas]:
 
 @pytest.fixture(scope="module")
 def shared_replicas() -> Iterator[Replicas]:
-    """Servers for all tests that leave them as they are."""
+    """Servers for all tests that do not stop them."""
     with three_servers() as replicas:
         yield replicas
 
 
 @pytest.fixture
 def replicas(shared_replicas: Replicas) -> Iterator[Replicas]:
-    """The shared servers, which the test leaves idle."""
+    """The shared servers; the test must leave them idle."""
     yield shared_replicas
     for server in shared_replicas.servers.values():
         server.wait_until_idle()
@@ -97,7 +97,7 @@ def lines(message: str) -> list[Any]:
 
 
 def active(replicas: Replicas) -> float:
-    """Return how many searches are under way on all servers."""
+    """Return how many searches run on all servers."""
     return sum(each.metric("hashfinder_searches_active") for each in replicas.servers.values())
 
 
@@ -109,8 +109,8 @@ def hashes(replicas: Replicas) -> float:
 # --- What an API server demands of such a Job, beyond the schema ---
 
 
-def test_job_keeps_the_rules_of_the_api() -> None:
-    """Those of batch/v1's validation, which the schemas do not have."""
+def test_job_meets_the_rules_of_the_api() -> None:
+    """The validation rules of batch/v1 that the schemas do not contain."""
     job = one_of("sharded-search", "Job")
     spec = job["spec"]
     [container] = spec["template"]["spec"]["containers"]
@@ -138,8 +138,8 @@ def test_job_keeps_the_rules_of_the_api() -> None:
             assert {"type": "DisruptionTarget", "status": "True"} == condition
 
 
-def test_every_exit_code_has_its_answer() -> None:
-    """Of all that there are: what to give up, what to try again, and what costs nothing."""
+def test_every_exit_code_has_a_rule() -> None:
+    """Each one fails the Job, counts as a failed attempt, or is ignored."""
     job = one_of("sharded-search", "Job")
     expected = {
         ExitCode.FAULT: "Count",
@@ -171,8 +171,8 @@ def test_every_exit_code_has_its_answer() -> None:
 
 
 @pytest.mark.parametrize("shards", [1, 7])
-def test_every_shard_gets_a_pod(tmp_path: Path, shards: int) -> None:
-    """All at once, as a number, in the Job and in the command line."""
+def test_every_shard_has_a_pod(tmp_path: Path, shards: int) -> None:
+    """All run at once; the Job and the command line have the same number."""
     objects = with_parameters(tmp_path, {"SHARDS": str(shards)})
     [job] = [each for each in objects if each["kind"] == "Job"]
     assert shards == job["spec"]["completions"] == job["spec"]["parallelism"]
@@ -181,9 +181,9 @@ def test_every_shard_gets_a_pod(tmp_path: Path, shards: int) -> None:
 
 
 def test_changed_search_can_be_deleted(tmp_path: Path) -> None:
-    """Whatever is changed, the objects have the names of before, so that `delete -k` finds them.
+    """After any change the objects keep their names, so that `delete -k` finds them.
 
-    And the ConfigMap is immutable: applied instead, the change is refused and not mixed in.
+    The ConfigMap is immutable: applying a change without deleting it first is refused.
     """
     changed = with_parameters(tmp_path, {"NAME": "other", "SHARDS": "2"})
     names = [(each["kind"], each["metadata"]["name"]) for each in changed]
@@ -203,13 +203,13 @@ def test_every_parameter_is_used() -> None:
 # --- Runs ---
 
 
-def test_first_shard_to_find_ends_the_search(replicas: Replicas, start_job: StartJob) -> None:
-    """The others cancel and end; what was found is in the termination message, and true."""
+def test_first_match_ends_the_search(replicas: Replicas, start_job: StartJob) -> None:
+    """The other shards cancel and end; the termination message has the match, which is verified."""
     job = start_job({**NEAR, "SHARDS": "3"}, replicas.target)
 
     assert "SuccessPolicy" == job.run(SECONDS)
 
-    assert [0] == sorted(job.succeeded)  # the hit is in range 6 of 3 shards
+    assert [0] == sorted(job.succeeded)  # the match is in range 6 of 3 shards
     result, end = lines(job.successful.message)
     assert ("result", HIT, True) == (result["type"], result["position"], result["is_ideal"])
     truth = score(HIT, NAME)
@@ -221,10 +221,10 @@ def test_first_shard_to_find_ends_the_search(replicas: Replicas, start_job: Star
     assert all(pod.grace_used is not None and pod.grace_used < 8 for pod in others)
 
 
-def test_search_without_a_match_fails_when_every_shard_is_done(
+def test_search_without_a_match_fails_after_all_shards(
     replicas: Replicas, start_job: StartJob
 ) -> None:
-    """Each has searched its ranges once, also the one that had none; each message reports it."""
+    """Each shard has searched its ranges once, even an empty share; each message reports it."""
     bounds = {"RANGE_SIZE": "300000", "MAXIMUM_HASHES": "750000", "START_POSITION": "1000"}
     before = hashes(replicas)
     job = start_job({**HOPELESS, **bounds, "SHARDS": "4"}, replicas.target)
@@ -240,8 +240,8 @@ def test_search_without_a_match_fails_when_every_shard_is_done(
     assert 750_000 == hashes(replicas) - before
 
 
-def test_request_that_makes_no_sense_fails_the_job(replicas: Replicas, start_job: StartJob) -> None:
-    """At the first shard that gets the answer."""
+def test_invalid_request_fails_the_job(replicas: Replicas, start_job: StartJob) -> None:
+    """The first shard that gets the status fails the Job."""
     job = start_job({**HOPELESS, "NAME": "no-letter", "SHARDS": "2"}, replicas.target)
 
     assert "PodFailurePolicy" == job.run(SECONDS)
@@ -251,7 +251,7 @@ def test_request_that_makes_no_sense_fails_the_job(replicas: Replicas, start_job
 
 
 def test_usage_error_fails_the_job(replicas: Replicas, start_job: StartJob) -> None:
-    """Nothing is asked of a server."""
+    """No RPC is sent."""
     before = hashes(replicas)
     job = start_job({**HOPELESS, "RANGE_SIZE": "0", "SHARDS": "2"}, replicas.target)
 
@@ -261,10 +261,10 @@ def test_usage_error_fails_the_job(replicas: Replicas, start_job: StartJob) -> N
     assert before == hashes(replicas)
 
 
-def test_evicted_shard_is_replaced_and_loses_no_try(
+def test_evicted_shard_is_replaced_without_a_failure(
     replicas: Replicas, start_job: StartJob
 ) -> None:
-    """It ends by SIGTERM, and its index begins again elsewhere."""
+    """It ends by SIGTERM, and its index starts again in another pod."""
     job = start_job({**HOPELESS, "SHARDS": "2"}, replicas.target)
     eventually(lambda: active(replicas) == 2, "both search", SECONDS)
 
@@ -277,8 +277,8 @@ def test_evicted_shard_is_replaced_and_loses_no_try(
     assert not job.failures.total()
 
 
-def test_rolled_servers_cost_no_shard_a_try(own_replicas: Replicas, start_job: StartJob) -> None:
-    """Every server is replaced under way: each shard resumes on another."""
+def test_rollout_of_the_servers_causes_no_failure(own_replicas: Replicas, start_job: StartJob) -> None:
+    """Every server is replaced meanwhile: each shard resumes on another."""
     job = start_job({**HOPELESS, "SHARDS": "3"}, own_replicas.target)
     eventually(lambda: active(own_replicas) == 3, "all search", SECONDS)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The demo's Job: it waits for the servers, and its tour of them ends well."""
+"""The demo's Job: it waits for the servers, and its tour succeeds."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.k8s, pytest.mark.timeout(180)]
 
 
 def start(container: Object, target: str) -> subprocess.Popen[str]:
-    """Start a container's command line, against another target than that of the cluster."""
+    """Start a container's command line with another target."""
     words: list[str] = container["command"] + container.get("args", [])
     given = configured("overlays/demo", container) | {"HASHFINDER_SERVER": target}
     return subprocess.Popen(
@@ -28,8 +28,8 @@ def start(container: Object, target: str) -> subprocess.Popen[str]:
     )
 
 
-def test_job_waits_for_a_server_and_takes_its_tour() -> None:
-    """The first container waits, and does not fail, until a server is ready."""
+def test_job_waits_for_a_server_and_runs_the_tour() -> None:
+    """The init container waits, without failing, until a server is ready."""
     job = one_of("overlays/demo", "Job")["spec"]
     spec = job["template"]["spec"]
     [wait] = spec["initContainers"]

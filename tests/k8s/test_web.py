@@ -1,4 +1,4 @@
-"""The gateway of the demo: its settings, its probes, and whom it reaches."""
+"""The demo's gateway: its settings, its probes, and its network policy."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ DEMO = "overlays/demo"
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[GatewayProcess]:
-    """A gateway to a server of its own, with the defaults that the demo has."""
+    """A gateway to a server, with the demo's default settings."""
     with run_server() as server, run_gateway(server) as process:
         yield process
 
@@ -37,7 +37,7 @@ def container() -> Object:
 
 
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return its settings; that it listens on all addresses comes from the image."""
+    """Return its settings; the image makes it listen on all addresses."""
     known = {f"HASHFINDER_WEB_{name.upper()}" for name in Settings.model_fields}
     given = configured(DEMO, container())
     assert given.keys() <= known
@@ -46,8 +46,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings([])
 
 
-def test_it_asks_every_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the headless Service, for searches and for metrics."""
+def test_it_uses_every_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It uses the headless Service, for searches and for metrics."""
     found = settings(monkeypatch)
     assert found.server == f"{BALANCED}/hashfinder-headless:50051"
     assert found.metrics_url == "http://hashfinder-headless:9464/metrics"
@@ -64,7 +64,7 @@ def test_ports_are_those_that_it_listens_on(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_its_probes_are_answered(gateway: GatewayProcess) -> None:
-    """A probe comes to the pod's address, which Host then has."""
+    """Probes use the pod's address, which is then in the Host header."""
     for kind in ("startup", "liveness", "readiness"):
         probe = container()[f"{kind}Probe"]["httpGet"]
         assert probe["port"] == "http"
@@ -73,7 +73,7 @@ def test_its_probes_are_answered(gateway: GatewayProcess) -> None:
 
 
 def test_it_reaches_the_servers_and_is_reached_by_no_pod() -> None:
-    """The policy chooses its pods alone, and lets them out to both ports of the servers."""
+    """The policy selects its pods alone, and allows them both ports of the servers."""
     policy = one_of(DEMO, "NetworkPolicy", "hashfinder-web")["spec"]
     servers = one_of(DEMO, "Deployment", "hashfinder")["spec"]["template"]["metadata"]["labels"]
     assert selects(policy["podSelector"], template()["metadata"]["labels"])
@@ -86,8 +86,8 @@ def test_it_reaches_the_servers_and_is_reached_by_no_pod() -> None:
     assert [50051, 9464] == [each["port"] for each in out["ports"]]
 
 
-def test_no_selector_of_the_servers_chooses_it() -> None:
-    """Neither a Service, nor a policy, nor the budget of theirs."""
+def test_no_selector_of_the_servers_matches_it() -> None:
+    """Neither of a Service, nor of a policy, nor of a budget."""
     labels = template()["metadata"]["labels"]
     names = {each["metadata"]["name"] for each in all_of(DEMO, "Service")}
     for name in names - {"hashfinder-web"}:

@@ -1,4 +1,4 @@
-"""Real servers on loopback, and the real command line as a process of its own."""
+"""Real servers on loopback, and the real command line as a separate process."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ _UNSET = ("HASHFINDER_SERVER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "GRP
 
 @pytest.fixture
 def ended() -> threading.Event:
-    """Set by the scripts when their RPC has ended."""
+    """Set by a script when its RPC has ended."""
     return threading.Event()
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start `hashfinder` with arguments; keywords as for Popen, and `variables` to set."""
+    """Start `hashfinder`; keywords as for Popen, and `variables` for the environment."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(
@@ -55,7 +55,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run `hashfinder` in this process, which saves the seconds that a start takes."""
+    """Run `hashfinder` in this process, which saves the seconds of a process's start."""
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +73,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
 def run(
     start: Start,
 ) -> Run:
-    """Run `hashfinder` as a process to its end, in 30 seconds at the most."""
+    """Run `hashfinder` as a process to its end, for at most 30 seconds."""
 
     def run(*arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - likewise
         process = start(*arguments, **keywords)

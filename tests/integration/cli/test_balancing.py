@@ -1,4 +1,4 @@
-"""Clients of a name that several servers are behind: three of them, which come and go."""
+"""Clients of a name with three servers behind it, which come and go."""
 
 import asyncio
 import signal
@@ -15,11 +15,11 @@ from tests.integration.scripted import Run
 from tests.integration.server_process import eventually
 
 QUERY = Query("docto", inferior_distance=1)
-"""Takes a server 900,000 hashes."""
+"""A search of 900,000 hashes."""
 
 
 def search_until(finder: Finder, condition: Callable[[], bool], what: str) -> None:
-    """Search again and again until a condition holds."""
+    """Search repeatedly until a condition holds."""
 
     def searched() -> bool:
         finder.find("doc")
@@ -29,7 +29,7 @@ def search_until(finder: Finder, condition: Callable[[], bool], what: str) -> No
 
 
 def test_searches_are_spread(replicas: StartReplicas) -> None:
-    """Each search goes to the next server, also with asyncio."""
+    """Each search goes to the next server, with asyncio as well."""
     three = replicas()
     servers = list(three.servers.values())
 
@@ -51,9 +51,9 @@ def test_searches_are_spread(replicas: StartReplicas) -> None:
 
 
 def test_name_changes(replicas: StartReplicas) -> None:
-    """When a server goes, the client looks the name up again: it drops that one and finds new ones.
+    """When a server disappears, the client resolves the name again, drops it and finds new servers.
 
-    A server that is killed leaves its address behind for a while.
+    A killed server's address stays in DNS for a while.
     """
     three = replicas()
     with Finder(three.target) as finder:
@@ -76,9 +76,9 @@ def test_name_changes(replicas: StartReplicas) -> None:
 def test_server_closes_without_a_status(
     replicas: StartReplicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that hangs, or whose machine is gone, loses its search after some silence.
+    """A server that hangs, or whose machine is gone, loses its search after a period of silence.
 
-    All times are a tenth of what they are.
+    All times are a tenth of the defaults.
     """
     three = replicas()
     times = {"grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms"}
@@ -110,10 +110,10 @@ def test_server_closes_without_a_status(
 
 
 def test_rolling_restart(replicas: StartReplicas) -> None:
-    """All servers are replaced, one after another, under load: no search fails, none is wrong.
+    """All servers are replaced under load, one after another: no search fails or is wrong.
 
-    Each server is drained as in Kubernetes: its address is taken from the name and it is told to
-    stop at once, so that clients may still come for a while.
+    As in Kubernetes, a server's address is removed from DNS when its drain begins, so that clients
+    may still connect for a while.
     """
     three = replicas("--drain-delay", "0.5", "--drain-grace", "1")
     failures: list[FinderError] = []
@@ -164,7 +164,7 @@ def test_rolling_restart(replicas: StartReplicas) -> None:
 
 @pytest.mark.parametrize("addresses", [[], ["127.0.0.1", "127.0.0.2"]], ids=["none", "no server"])
 def test_name_that_leads_nowhere(call: Run, names: NameServer, addresses: list[str]) -> None:
-    """A name without an address, or with no server there, is reported as such, with exit code 5."""
+    """A name without an address, or without a server behind it, is exit code 5 and reported."""
     names.addresses = addresses
     target = f"dns://127.0.0.1:{names.port}/{NAME}:1"
     done = call("find", "doctor", "--server", target)
@@ -175,7 +175,7 @@ def test_name_that_leads_nowhere(call: Run, names: NameServer, addresses: list[s
 
 @pytest.mark.parametrize("target", ["localhost", "dns:///localhost", "dns://names/localhost:50051"])
 def test_target_that_cannot_be(target: str) -> None:
-    """A finder refuses at once what no search could reach."""
+    """A finder refuses an invalid target at once."""
     with pytest.raises(ValueError, match=r"^must "):
         Finder(target)
     with pytest.raises(ValueError, match=r"^must "):

@@ -17,26 +17,26 @@ from tests.integration.scripted import Run, Serve, Start, distance_between, hash
 
 
 class ClassicServicer(HashFinderServicer):
-    """Searches as the public example does, with its habits.
+    """Searches as the public example does, including its quirks.
 
-    Its keyspace misses byte 0xFF, it knows neither positions nor progress, and a stream whose
+    Its keyspace lacks byte 0xFF, it knows neither positions nor progress, and a stream whose
     interesting distance is not below the ideal one never ends.
     """
 
     def __init__(self) -> None:
-        """Begin idle."""
+        """Start without a search."""
         self.began = threading.Event()
         self.stopped = threading.Event()
 
     def Find(self, request: HashNameRequest, context: grpc.ServicerContext) -> HashNameResponse:
-        """Return the first within the ideal distance."""
+        """Return the first candidate within the ideal distance."""
         ideal = request.ideal_hamming_distance
         return next(self._search(request, context, ideal, None), HashNameResponse())
 
     def FindRange(
         self, request: HashNameRequest, context: grpc.ServicerContext
     ) -> Iterator[HashNameResponse]:
-        """Stream every one within the interesting distance."""
+        """Stream every candidate within the interesting distance."""
         ideal, interesting = request.ideal_hamming_distance, request.interesting_hamming_distance
         return self._search(request, context, ideal, interesting)
 
@@ -72,18 +72,18 @@ def _secrets() -> Iterator[bytes]:
 
 @pytest.fixture
 def classic() -> ClassicServicer:
-    """The classic service."""
+    """A classic servicer."""
     return ClassicServicer()  # type: ignore[abstract]  # older than Estimate
 
 
 @pytest.fixture
 def address(classic: ClassicServicer, serve: Serve) -> str:
-    """Where it is served."""
+    """The address of a classic server."""
     return serve(classic)
 
 
 def test_find(call: Run, address: str) -> None:
-    """A plain search finds, and computes the position that the server does not tell."""
+    """A plain search works, and its position is computed, since the server does not report it."""
     done = call("find", "do", "--server", address)
 
     assert (0, "") == (done.returncode, done.stderr)
@@ -107,7 +107,7 @@ def test_find(call: Run, address: str) -> None:
 def test_newer_search(
     call: Run, address: str, classic: ClassicServicer, command: str, options: list[str]
 ) -> None:
-    """A search that this server does not know is refused before it begins."""
+    """A search that this server does not support is refused before it begins."""
     done = call(command, *options, "--server", address)
 
     assert (1, "") == (done.returncode, done.stdout)
@@ -116,7 +116,7 @@ def test_newer_search(
 
 
 def test_estimate(call: Run, address: str) -> None:
-    """What the server cannot tell is computed here; how fast it is remains unknown."""
+    """The client computes what the server cannot; only the hash rate is unknown."""
     done = call("estimate", "doctor", "--json", "--server", address)
 
     assert (0, "") == (done.returncode, done.stderr)
@@ -128,7 +128,7 @@ def test_estimate(call: Run, address: str) -> None:
 
 
 def test_count(call: Run, address: str) -> None:
-    """It would begin at the first match again: the search ends with that one, and says why."""
+    """A classic server always starts at the first match: the search ends with it and says why."""
     done = call("find", "do", "--count", "2", "--server", address)
 
     assert (1, 1) == (done.returncode, len(done.stdout.splitlines()))
@@ -145,7 +145,7 @@ def _secret_at(position: int) -> bytes:
 
 
 def test_stream_that_would_never_end(call: Run, address: str, classic: ClassicServicer) -> None:
-    """The first ideal result ends the search, though this server would go on for ever."""
+    """The first ideal result ends the search, although this server would continue forever."""
     done = call("find", "do", "--show-inferior", "1", "--json", "--server", address)
 
     assert (0, "") == (done.returncode, done.stderr)

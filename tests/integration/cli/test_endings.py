@@ -1,4 +1,4 @@
-"""Every way in which a server can end a search, as the user of the command line sees it."""
+"""Every way in which a server can end a search, as a user of the command line sees it."""
 
 import json
 import re
@@ -35,7 +35,7 @@ PROGRESS = SearchProgress(
     best_candidate=Candidate(secret="", hashed_name=EMPTY_HASH, hamming_distance=1, position=0),
 )
 NAME = "2jmx"
-"""At a distance of 1 from the hash of position 0."""
+"""A name at distance 1 from the hash of position 0."""
 TRUE = true_response(NAME, position=0)
 RESUME = f"hashfinder find --server SERVER --start-position 5000 {NAME}"
 
@@ -192,7 +192,7 @@ ROWS = {
 def test_status(
     call: Run, serve_script: ServeScript, script: Script, code: int, stderr: str
 ) -> None:
-    """Each status becomes its exit code and a sentence, and nothing on stdout."""
+    """Each status becomes an exit code and a sentence; stdout stays empty."""
     server = serve_script(script)
 
     done = call("find", NAME, "--server", server)
@@ -203,7 +203,7 @@ def test_status(
 
 @pytest.mark.parametrize("row", ["budget", "fault"])
 def test_status_of_a_stream(call: Run, serve_script: ServeScript, row: str) -> None:
-    """A stream ends as a plain search does; with --progress, an estimate comes first."""
+    """A stream ends like a plain search; with --progress, an estimate comes first."""
     script, code, stderr = ROWS[row]
     server = serve_script(script)
 
@@ -249,7 +249,7 @@ def test_json_end(call: Run, serve_script: ServeScript) -> None:
 
 
 def test_progress_and_results_as_json(call: Run, serve_script: ServeScript) -> None:
-    """Reports, results and the end come as objects in the order in which they happened."""
+    """Reports, results and the end are written as objects, in the order in which they happened."""
 
     def script(request: HashNameRequest, _: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         assert 250_000_000 == request.progress_interval.ToNanoseconds()
@@ -269,7 +269,7 @@ def test_progress_and_results_as_json(call: Run, serve_script: ServeScript) -> N
 
 
 def test_progress_in_a_file(call: Run, serve_script: ServeScript) -> None:
-    """Without a terminal each report is a line on stderr, and stdout has the result alone."""
+    """Without a terminal each report is a line on stderr; stdout has only the result."""
 
     def script(_: HashNameRequest, __: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         yield HashNameResponse(progress=PROGRESS)
@@ -295,7 +295,7 @@ LIES: dict[str, tuple[dict[str, Any], list[str], str]] = {
 
 
 def changed(response: HashNameResponse, fields: dict[str, Any]) -> HashNameResponse:
-    """Return a copy of `response` with other `fields`; None leaves one out."""
+    """Return a copy of `response` with other `fields`; None clears one."""
     kept = {field.name: value for field, value in response.ListFields()}
     return HashNameResponse(**kept | fields)
 
@@ -309,7 +309,7 @@ def test_untrue_result(
     options: list[str],
     stderr: str,
 ) -> None:
-    """A result that is not true is not shown; it ends the search, and its cause is named."""
+    """A wrong result is not shown; it ends the search, and the reason is printed."""
 
     def script(_: HashNameRequest, context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         context.add_callback(ended.set)
@@ -330,7 +330,7 @@ def test_untrue_result(
 def test_results_out_of_order(
     call: Run, serve_script: ServeScript, second: HashNameResponse
 ) -> None:
-    """Where a server tells positions, a result may not come twice."""
+    """If a server reports positions, results must come in order."""
 
     def script(_: HashNameRequest, __: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         yield TRUE
@@ -344,7 +344,7 @@ def test_results_out_of_order(
 
 
 def test_untrue_best_candidate(call: Run, serve_script: ServeScript) -> None:
-    """The best candidate of a progress message or of an error is checked as well."""
+    """The best candidate of a progress message or an error is verified as well."""
     lie = SearchProgress()
     lie.CopyFrom(PROGRESS)
     lie.best_candidate.hamming_distance = 0
@@ -364,7 +364,7 @@ def test_untrue_best_candidate(call: Run, serve_script: ServeScript) -> None:
 
 
 def test_retry(call: Run, serve_script: ServeScript) -> None:
-    """--retry comes back where the server says when, and the line on stderr tells it."""
+    """--retry retries after the delay that the server names, and prints a line on stderr."""
     refused = 0
 
     def script(
@@ -392,7 +392,7 @@ def test_retry(call: Run, serve_script: ServeScript) -> None:
 
 
 def test_stream_without_ideal_result(call: Run, serve_script: ServeScript) -> None:
-    """A stream that ends well, but without the result that ends it, is no success."""
+    """A stream that ends OK without the ideal result is not a success."""
 
     def script(_: HashNameRequest, __: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         yield TRUE
@@ -405,7 +405,7 @@ def test_stream_without_ideal_result(call: Run, serve_script: ServeScript) -> No
 
 
 def test_deadline(run: Run, serve_script: ServeScript, ended: threading.Event) -> None:
-    """--timeout ends the search on both sides, and says where to resume if that is known."""
+    """--timeout ends the search on both sides, and prints where to resume if that is known."""
 
     def script(_: HashNameRequest, context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         context.add_callback(ended.set)
@@ -422,7 +422,7 @@ def test_deadline(run: Run, serve_script: ServeScript, ended: threading.Event) -
 
 @pytest.mark.parametrize(("command", "code"), [("find", 4), ("health", 5)])
 def test_server_that_never_answers(run: Run, command: str, code: int) -> None:
-    """A peer that takes the connection and says nothing does not outlast the timeout."""
+    """A peer that accepts the connection and sends nothing is left at the timeout."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         server = f"127.0.0.1:{mute.getsockname()[1]}"
         name = ["doctor"] * (command == "find")
@@ -435,7 +435,7 @@ def test_server_that_never_answers(run: Run, command: str, code: int) -> None:
 
 @pytest.mark.parametrize("command", ["find", "health"])
 def test_nobody_listens(run: Run, command: str) -> None:
-    """A refused connection is reported at once, with the address, also from the environment."""
+    """A refused connection is reported at once, with an address from the environment as well."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         server = f"127.0.0.1:{free.getsockname()[1]}"
     name = ["doctor"] * (command == "find")
@@ -455,7 +455,7 @@ def test_unknown_host(call: Run) -> None:
 
 
 def test_help_documents_the_exit_codes(run: Run) -> None:
-    """--help lists every exit code, and --version tells the version."""
+    """--help lists every exit code, and --version prints the version."""
     done = run("find", "--help")
 
     listed = re.findall(r"^ +(\d+)  \w", done.stdout.partition("Exit codes:")[2], re.MULTILINE)
@@ -465,7 +465,7 @@ def test_help_documents_the_exit_codes(run: Run) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
 def test_completion(run: Run, shell: str) -> None:
-    """Completion gives the shell the commands."""
+    """The shell completes the names of commands."""
     asked = {
         "_HASHFINDER_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": "hashfinder ",

@@ -1,4 +1,4 @@
-"""`hashfinder git-vanity`: real repositories, a real server, and Git as the judge."""
+"""`hashfinder git-vanity` with real repositories and a real server, checked by Git."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from tests.integration.scripted import Run
 from tests.integration.server_process import ServerProcess
 
 NO_SERVER = "127.0.0.1:9"
-"""The discard port: what needs a server there fails."""
+"""The discard port: anything that needs a server there fails."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,7 +25,7 @@ def _no_configuration_of_the_machine() -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=["sha1", "sha256"])
 def merged(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """Return a repository with a merge at the tip of ``main``, to be copied."""
+    """Return a repository with a merge at the tip of ``main``, for copying."""
     folder = tmp_path_factory.mktemp("merged")
     form = f"--object-format={request.param}"
     git(folder, "init", "--quiet", form, "-b", "main", str(folder))
@@ -39,7 +39,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 @pytest.fixture
 def folder(tmp_path: Path, merged: Path) -> Path:
-    """Return the repository of one test."""
+    """Return a copy of the repository for one test."""
     return shutil.copytree(merged, tmp_path / "repository")
 
 
@@ -51,16 +51,16 @@ def vanity(call: Run, module_server: ServerProcess, folder: Path) -> Run:
 
 
 def shown(folder: Path, revision: str = "HEAD") -> bytes:
-    """Return what Git shows of a commit, but for white space behind the message."""
+    """Return what Git shows of a commit, without white space at the end of the message."""
     form = "--format=%an %ae %at %cn %ce %ct %T %P %e %B"
     return git(folder, "log", "-1", form, revision).rstrip()
 
 
 @pytest.mark.parametrize("place", ["header", "message", "auto"])
-def test_applied_commit_is_sound_and_says_the_same(
+def test_applied_commit_is_valid_and_shows_the_same(
     vanity: Run, folder: Path, tmp_path: Path, place: str
 ) -> None:
-    """Git accepts it strictly, also on a push; what it shows is as before; undoing works."""
+    """Git accepts it in strict mode and on a push; it shows the same as before; undoing works."""
     before, old = shown(folder), head(folder)
 
     done = vanity("c_fe", "--place", place, "--apply", "--json")
@@ -94,7 +94,7 @@ def test_applied_commit_is_sound_and_says_the_same(
 
 
 def test_dry_run_changes_nothing(vanity: Run, folder: Path) -> None:
-    """It is the default: neither the branch nor the object store changes."""
+    """Without --apply, neither the branch nor the object store changes."""
     old, objects = head(folder), git(folder, "count-objects", "-v")
     done = vanity("a_b", "--anchor", "end")
     new = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("new"))
@@ -104,8 +104,8 @@ def test_dry_run_changes_nothing(vanity: Run, folder: Path) -> None:
     assert (old, objects) == (head(folder), git(folder, "count-objects", "-v"))
 
 
-def test_dirty_index_and_files_stay(vanity: Run, folder: Path) -> None:
-    """A commit can get its id with work in progress beside it."""
+def test_dirty_index_and_files_are_kept(vanity: Run, folder: Path) -> None:
+    """Staged and unstaged changes are kept."""
     (folder / "staged").write_text("staged")
     git(folder, "add", "staged")
     (folder / "untracked").write_text("untracked")
@@ -117,8 +117,8 @@ def test_dirty_index_and_files_stay(vanity: Run, folder: Path) -> None:
 @pytest.mark.parametrize(
     "message", [b"caf\xe9 in Latin-1\r\nwith CRLF\r\n", b"no line feed at the end"]
 )
-def test_bytes_of_a_message_stay(vanity: Run, folder: Path, message: bytes) -> None:
-    """A message is bytes in an encoding of its own."""
+def test_bytes_of_a_message_are_kept(vanity: Run, folder: Path, message: bytes) -> None:
+    """A message is bytes, in any encoding."""
     content = git(folder, "cat-file", "commit", "HEAD").partition(b"\n\n")[0]
     raw = content + b"\nencoding ISO-8859-1\n\n" + message
     commit = git(folder, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).decode().strip()
@@ -128,7 +128,7 @@ def test_bytes_of_a_message_stay(vanity: Run, folder: Path, message: bytes) -> N
 
 
 def test_check_needs_no_server(call: Run, folder: Path) -> None:
-    """As in a hook or in CI: 0 if the id has the pattern, else 1."""
+    """It exits 0 if the id matches, else 1, as a hook or CI needs it."""
     own = head(folder)
     other = "0" if own[0] != "0" else "1"
     where = ("--check", "--repo", str(folder), "--server", NO_SERVER)
@@ -140,7 +140,7 @@ def test_check_needs_no_server(call: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gpgsig", "gpgsig-sha256"])
 def test_signed_commit_is_refused(vanity: Run, folder: Path, name: str) -> None:
-    """Its signature would no longer be one."""
+    """A new id would invalidate the signature."""
     raw = git(folder, "cat-file", "commit", "HEAD").replace(
         b"\n\n",
         f"\n{name} -----BEGIN SSH SIGNATURE-----\n x\n -----END SSH SIGNATURE-----\n\n".encode(),
@@ -165,10 +165,10 @@ def test_signed_commit_is_refused(vanity: Run, folder: Path, name: str) -> None:
         (("ab", "--place", "footer"), "--place"),
     ],
 )
-def test_wrong_usage_is_a_sentence(
+def test_wrong_usage_is_explained(
     vanity: Run, folder: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    """And changes nothing."""
+    """The message says what is wrong, and nothing changes."""
     old = head(folder)
     done = vanity(*arguments)
     assert (2, "") == (done.returncode, done.stdout)
@@ -176,15 +176,15 @@ def test_wrong_usage_is_a_sentence(
     assert old == head(folder)
 
 
-def test_folder_without_repository_is_a_sentence(call: Run, tmp_path: Path) -> None:
-    """Git says so."""
+def test_folder_without_repository_is_an_error(call: Run, tmp_path: Path) -> None:
+    """The error is Git's own."""
     done = call("git-vanity", "ab", "--repo", str(tmp_path))
     assert (2, "") == (done.returncode, done.stdout)
     assert "not a git repository" in done.stderr
 
 
 def test_search_that_finds_nothing_changes_nothing(vanity: Run, folder: Path) -> None:
-    """The budget's end has its exit code, and says how to resume the same command."""
+    """It exits like any spent budget, and prints the command that resumes."""
     old = head(folder)
     done = vanity("0123456789abcdef01234567", "--apply", "--maximum-hashes", "1000")
     assert (3, "", old) == (done.returncode, done.stdout, head(folder))
@@ -192,7 +192,7 @@ def test_search_that_finds_nothing_changes_nothing(vanity: Run, folder: Path) ->
 
 
 def test_root_commit_gets_its_id(vanity: Run, folder: Path) -> None:
-    """It has no parents to keep."""
+    """A commit without parents works."""
     git(
         folder, "branch", "rooted", git(folder, "rev-list", "--max-parents=0", "HEAD").decode()[:-1]
     )
@@ -204,7 +204,7 @@ def test_root_commit_gets_its_id(vanity: Run, folder: Path) -> None:
 
 
 def test_detached_head_gets_its_id(vanity: Run, folder: Path) -> None:
-    """No branch moves, and the command that is printed moves HEAD back."""
+    """No branch moves, and the printed command moves HEAD back."""
     git(folder, "checkout", "--quiet", "--detach")
     old = head(folder)
     done = vanity("ab", "--apply")
@@ -216,7 +216,7 @@ def test_detached_head_gets_its_id(vanity: Run, folder: Path) -> None:
 
 
 def test_long_message_says_what_it_costs(vanity: Run, folder: Path) -> None:
-    """In a header every block behind it is hashed again; by default the message's end is taken."""
+    """Free bytes in a header cost every block behind them; by default they end the message."""
     git(folder, "commit", "--quiet", "--allow-empty", f"--message={'a long line ' * 40}")
     done = vanity("ab", "--place", "header")
     assert 0 == done.returncode
@@ -225,7 +225,7 @@ def test_long_message_says_what_it_costs(vanity: Run, folder: Path) -> None:
     assert (0, "message") == (done.returncode, json.loads(done.stdout)["place"])
 
 
-def test_what_keeps_the_old_id_is_named(vanity: Run, folder: Path) -> None:
+def test_refs_that_keep_the_old_id_are_listed(vanity: Run, folder: Path) -> None:
     """Tags and notes do not move with the branch."""
     git(folder, "tag", "v1")
     git(folder, "notes", "add", "--message=seen")
@@ -236,7 +236,7 @@ def test_what_keeps_the_old_id_is_named(vanity: Run, folder: Path) -> None:
 
 
 def replace_ref(folder: Path) -> None:
-    """Let another commit stand in for the tip."""
+    """Replace the tip by another commit."""
     git(folder, "replace", "HEAD", "HEAD~1")
 
 
@@ -246,12 +246,12 @@ def graft(folder: Path) -> None:
 
 
 def shallow(folder: Path) -> None:
-    """Cut the history at the tip."""
+    """Cut off the history at the tip."""
     (folder / ".git/shallow").write_text(head(folder) + "\n")
 
 
 def unborn(folder: Path) -> None:
-    """Put HEAD on a branch without a commit."""
+    """Point HEAD at a branch without a commit."""
     git(folder, "symbolic-ref", "HEAD", "refs/heads/new")
 
 
@@ -264,10 +264,10 @@ def unborn(folder: Path) -> None:
         (unborn, "new has no commit yet"),
     ],
 )
-def test_trap_is_refused(
+def test_unsuitable_commit_is_refused(
     vanity: Run, folder: Path, trap: Callable[[Path], None], sentence: str
 ) -> None:
-    """With the reason, and nothing is changed."""
+    """The reason is printed, and nothing changes."""
     trap(folder)
     refs = git(folder, "for-each-ref")
     done = vanity("ab", "--apply")
@@ -278,22 +278,22 @@ def test_trap_is_refused(
 
 
 def refusing_hook(folder: Path) -> None:
-    """Let a hook refuse every change of a ref."""
+    """Install a hook that refuses every change of a ref."""
     hook = folder / ".git/hooks/reference-transaction"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
 
 
 def other_process(folder: Path) -> None:
-    """Leave the lock that another Git holds while it moves the branch."""
+    """Create the lock that another Git process holds while it moves the branch."""
     (folder / ".git/refs/heads/main.lock").touch()
 
 
 @pytest.mark.parametrize("obstacle", [refusing_hook, other_process])
-def test_branch_that_cannot_be_moved_stays(
+def test_branch_that_cannot_be_moved_is_kept(
     vanity: Run, folder: Path, obstacle: Callable[[Path], None]
 ) -> None:
-    """Git's own reason is the sentence; a dry run works nevertheless."""
+    """The error is Git's own reason; a dry run still works."""
     old = head(folder)
     obstacle(folder)
     assert 0 == vanity("ab").returncode

@@ -17,13 +17,13 @@ CHARACTERS = string.ascii_letters + string.digits + "@.-_+/"
 
 
 def accepts(stamp: str, bits: int, resource: str, spent: Path) -> bool:
-    """Return whether the program takes a stamp, and notes it as spent in that file."""
+    """Return whether the program accepts a stamp; it records it as spent in the file `spent`."""
     command = ["hashcash", "-c", "-d", "-f", str(spent), "-b", str(bits), "-r", resource, stamp]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def test_stamps_are_accepted_once(call: Run, module_server: ServerProcess, tmp_path: Path) -> None:
-    """Of random resources, dates, extensions and bits; not twice, and not for another resource."""
+    """Random resources, dates, extensions and bits; a stamp is valid once, for its own resource."""
     seed = time.time_ns()
     source = random.Random(seed)  # noqa: S311  # stamps to try, no secrets
     spent = tmp_path / "spent.sdb"

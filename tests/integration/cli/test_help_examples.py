@@ -1,4 +1,4 @@
-"""The examples in the help of the commands run as they stand, but for names and addresses."""
+"""The examples in the commands' help run as printed, except for names and addresses."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.integration.server_process import ServerProcess, run_server
 
 HELPS = dict(helps())
 TOUR = "hashfinder tour "
-"""Takes ten seconds; run by `make test-security` and by the tests of the image."""
+"""Takes ten seconds; run by `make test-security` and by the image's tests."""
 EXAMPLES = sorted(
     line
     for line in set(re.findall(r"^    (hashfinder .*)$", "\n".join(HELPS.values()), re.MULTILINE))
@@ -33,14 +33,14 @@ QUICKER = {
     "--zero-bits 20": "--zero-bits 8",
     "--hex-zeros 6": "--hex-zeros 2",
 }
-"""What takes seconds or longer, and what stands for it here."""
+"""Arguments that would take long, and their replacements here."""
 EVENT = {"pubkey": "ab" * 32, "created_at": 1651794653, "kind": 1, "tags": [], "content": ""}
 Prepare = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that also serves operators."""
+    """A server with an operators' address."""
     path = tmp_path_factory.mktemp("run") / "admin"
     with run_server("--workers", "1", "--admin-listen", f"unix:{path}") as server:
         yield server
@@ -48,13 +48,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def admin(server: ServerProcess) -> str:
-    """Where operators are served."""
+    """The operators' address."""
     return str(server.logs("serving")[0]["admin"])
 
 
 @pytest.fixture
 def printed(call: Run) -> Callable[[str], str]:
-    """Run a command line that succeeds; return what it prints."""
+    """Run a command line that must succeed; return its output."""
 
     def printed(line: str) -> str:
         done = call(*shlex.split(line)[1:])
@@ -68,7 +68,7 @@ def printed(call: Run) -> Callable[[str], str]:
 def prepare(
     server: ServerProcess, admin: str, printed: Callable[[str], str], start: Start
 ) -> Prepare:
-    """Return an example with what is here in the place of what is the reader's own."""
+    """Return an example with the reader's names and files replaced by those of the test."""
 
     def prepare(example: str) -> str:
         if "git-vanity" in example:
@@ -107,7 +107,7 @@ def prepare(
 
 @pytest.mark.parametrize("name", HELPS)
 def test_help_has_examples(name: str) -> None:
-    """Each command's help has one of that command."""
+    """Each command's help has an example of that command."""
     assert re.search(rf"^    {name} ", HELPS[name], re.MULTILINE)
 
 
@@ -120,7 +120,7 @@ def test_example_succeeds(
     monkeypatch: pytest.MonkeyPatch,
     example: str,
 ) -> None:
-    """It exits with 0."""
+    """The example exits with 0."""
     isolate(monkeypatch)
     monkeypatch.setenv("HASHFINDER_SERVER", server.address)
     for folder in ("here", "other"):

@@ -1,4 +1,4 @@
-"""`--local`: a server for one command, of which nothing is left after any end of it."""
+"""`--local` runs a server for one command; nothing is left behind after any end."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from tests.integration.scripted import Run, Start
 from tests.integration.server_process import ServerProcess
 
 CLOSED = "127.0.0.1:9"
-"""The discard port: what needs a server there fails."""
+"""The discard port: anything that needs a server there fails."""
 ENDLESS = ("doctordoctordoctor", "--show-inferior", "15", "--progress-interval", "0.05")
 
 
 @pytest.fixture(autouse=True)
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateServers]:
-    """The servers of the test, of which nothing may be left at its end."""
+    """The private servers of the test; none may be left at its end."""
     monkeypatch.delenv("HASHFINDER_SERVER", raising=False)
     with private_servers() as servers:
         monkeypatch.setenv("TMPDIR", str(servers.folder))
@@ -32,13 +32,13 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateServers]:
 
 @pytest.fixture
 def missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be no server to start."""
+    """Make `hashfinder-server` impossible to find."""
     monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "/nonexistent")
 
 
 def test_search_needs_no_server(start: Start, servers: PrivateServers) -> None:
-    """Two at once have one each; variables that are meant for other servers have no effect."""
+    """Two commands at once have a server each; variables meant for other servers have no effect."""
     of_others = {
         "HASHFINDER_SERVER": CLOSED,
         "HASHFINDER_TLS": "true",
@@ -54,10 +54,10 @@ def test_search_needs_no_server(start: Start, servers: PrivateServers) -> None:
     assert servers.are_gone()
 
 
-def test_search_that_ends_otherwise_leaves_nothing_either(
+def test_search_that_finds_nothing_leaves_nothing_behind(
     call: Run, servers: PrivateServers
 ) -> None:
-    """What resumes it starts a server again, and names no socket of one that is gone."""
+    """The printed command starts a server again, and does not name the old socket."""
     done = call("find", *ENDLESS, "--local", "--timeout", "0.5", "--json")
     assert 4 == done.returncode
     assert servers.are_gone()
@@ -76,15 +76,15 @@ def test_search_that_ends_otherwise_leaves_nothing_either(
     ],
     ids=["interrupted", "terminated", "second signal", "killed"],
 )
-def test_stop_leaves_nothing(
+def test_stop_leaves_nothing_behind(
     start: Start, servers: PrivateServers, signals: list[signal.Signals], codes: set[int]
 ) -> None:
-    """Where the command cannot wait for its server, that ends by itself."""
+    """If the command cannot wait for its server, the server ends by itself."""
     process = start("find", *ENDLESS, "--local", start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()
     servers.wait_for_one()
-    # To the whole group, as a terminal does it: the server is not in it.
+    # To the whole process group, like a terminal; the server is in another group.
     for each in signals:
         os.killpg(process.pid, each)
     _, stderr = process.communicate(timeout=30)
@@ -94,7 +94,7 @@ def test_stop_leaves_nothing(
 
 
 def test_stop_while_the_server_starts_leaves_nothing(start: Start, servers: PrivateServers) -> None:
-    """The command ends at once; the server when it would serve, or soon after."""
+    """The command ends at once; the server ends when it would start to serve, or soon after."""
     process = start("find", *ENDLESS, "--local")
     servers.wait_for_one()
     process.send_signal(signal.SIGINT)
@@ -103,8 +103,8 @@ def test_stop_while_the_server_starts_leaves_nothing(start: Start, servers: Priv
 
 
 @pytest.mark.usefixtures("missing")
-def test_missing_server_is_a_sentence(call: Run, tmp_path: Path) -> None:
-    """It says what to install, wherever the end of a search is to be written."""
+def test_missing_server_is_explained(call: Run, tmp_path: Path) -> None:
+    """The message says what to install, on stderr and in a result file."""
     file = tmp_path / "result"
     done = call("find", "doct", "--local", "--json", "--result-file", str(file))
     sentence = (
@@ -122,7 +122,7 @@ def test_missing_server_is_a_sentence(call: Run, tmp_path: Path) -> None:
 def test_server_that_does_not_start_says_why(
     call: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its last words are shown, without control characters."""
+    """Its last lines are printed, without control characters."""
     monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     program = tmp_path / "hashfinder-server"
@@ -136,7 +136,7 @@ def test_server_that_does_not_start_says_why(
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("other", [("--server", CLOSED), ("--tls",), ("--token-file", "x")])
 def test_named_server_is_not_replaced(call: Run, other: tuple[str, ...], order: int) -> None:
-    """The two options contradict each other, in any order."""
+    """--local and --server exclude each other, in any order."""
     options = [("--local",), other][::order]
     done = call("find", "doct", *options[0], *options[1])
     assert 2 == done.returncode
@@ -144,7 +144,7 @@ def test_named_server_is_not_replaced(call: Run, other: tuple[str, ...], order: 
 
 
 def test_estimate_needs_no_server(call: Run, servers: PrivateServers) -> None:
-    """It measures this machine."""
+    """An estimate of a private server uses this machine's rate."""
     done = call("estimate", "doct", "--local", "--json")
     assert 0 == done.returncode
     assert json.loads(done.stdout)["hashes_per_second"] > 0
@@ -152,7 +152,7 @@ def test_estimate_needs_no_server(call: Run, servers: PrivateServers) -> None:
 
 
 def test_jobs_need_no_server(call: Run, servers: PrivateServers) -> None:
-    """Without an option: their result is used here."""
+    """git-vanity and pow use a private server by default, because their result is used here."""
     done = call("pow", "bits", "--bits", "8", "--prefix", "challenge:")
     assert (0, "") == (done.returncode, done.stderr)
     assert servers.are_gone()
@@ -161,7 +161,7 @@ def test_jobs_need_no_server(call: Run, servers: PrivateServers) -> None:
 def test_jobs_take_the_server_that_is_named(
     call: Run, module_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the variable, too; or by the option, which comes before it."""
+    """The server named by the variable or the option is used; the option takes precedence."""
     asked = ("pow", "bits", "--bits", "8", "--retry", "0")
     monkeypatch.setenv("HASHFINDER_SERVER", CLOSED)
     assert 5 == call(*asked).returncode
@@ -173,15 +173,15 @@ def test_jobs_take_the_server_that_is_named(
 
 
 @pytest.mark.usefixtures("missing")
-def test_jobs_ask_the_usual_server_where_none_can_be_started(call: Run) -> None:
-    """Which may be there, on the machine of a developer, or not."""
+def test_jobs_use_the_default_server_if_none_can_be_started(call: Run) -> None:
+    """On a developer's machine it may be there."""
     done = call("pow", "bits", "--bits", "8", "--retry", "0")
     assert done.returncode in {0, 5}
     assert "Cannot search with --local" not in done.stderr
 
 
 def test_bad_input_starts_no_server(call: Run, tmp_path: Path) -> None:
-    """Nothing is searched, so nothing is needed."""
+    """Input is checked before a server is started."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)  # noqa: S607 - from PATH
     assert 2 == call("git-vanity", "c0ffee", "--repo", str(tmp_path)).returncode
     assert 2 == call("find", "xyz", "--local", "--secret-length", "2000").returncode

@@ -1,4 +1,4 @@
-"""`hashfinder searches` and `hashfinder stop`, against a real server."""
+"""`hashfinder searches` and `hashfinder stop` with a real server."""
 
 import hashlib
 import json
@@ -32,14 +32,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def admin(server: ServerProcess) -> str:
-    """Where operators are served."""
+    """The operators' address."""
     return str(server.logs("serving")[0]["admin"])
 
 
 def test_search_is_listed_and_stopped(
     server: ServerProcess, admin: str, start: Start, call: Run
 ) -> None:
-    """Its client exits with 10 and the command that resumes it, and does not resume by itself."""
+    """Its client exits with 10 and prints the command to resume, but does not resume itself."""
     process = start("find", HOPELESS, "--resume", "--server", server.address)
     server.wait_for_searches(1)
     [line] = call("searches", "--server", admin).stdout.splitlines()
@@ -63,7 +63,7 @@ def test_search_is_listed_and_stopped(
 def test_library_does_not_resume_what_an_operator_stopped(
     server: ServerProcess, admin: str, call: Run
 ) -> None:
-    """It raises, and says where to resume."""
+    """It raises an error with the position to resume from."""
     with (
         Finder(server.address, progress_interval=0.05) as finder,
         finder.find_range(HOPELESS, timeout=50) as events,
@@ -86,10 +86,10 @@ def test_library_does_not_resume_what_an_operator_stopped(
         (("searches", "--interval", "0.01"), ExitCode.USAGE, "must be 0.1 to 60 seconds"),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_impossible_stop_is_explained(
     admin: str, call: Run, arguments: tuple[str, ...], code: ExitCode, says: str
 ) -> None:
-    """A sentence on stderr, and an exit code."""
+    """The command prints a sentence on stderr, and has an exit code."""
     ended = call(*arguments, "--server", admin)
     assert code == ended.returncode
     assert says in " ".join(ended.stderr.split())
@@ -99,14 +99,14 @@ def test_what_cannot_be_done_is_said(
 def test_public_address_serves_operators_by_role_alone(
     server: ServerProcess, call: Run, command: tuple[str, ...]
 ) -> None:
-    """The sentence says where to ask."""
+    """The sentence names the operators' address."""
     ended = call(*command, "--server", server.address)
     assert ExitCode.DENIED == ended.returncode
     assert "--admin-listen" in ended.stderr
 
 
 def test_operator_by_a_token(start: Start, call: Run, tmp_path: Path) -> None:
-    """A client with the role lists and stops at the address for searches."""
+    """A client with the operator's role lists and stops searches at the public address."""
     token = tmp_path / "token"
     token.write_text("a-token-of-an-operator\n")
     token.chmod(0o600)
@@ -126,7 +126,7 @@ def test_operator_by_a_token(start: Start, call: Run, tmp_path: Path) -> None:
 
 
 def test_server_that_is_not_there(call: Run, tmp_path: Path) -> None:
-    """Exit 5."""
+    """It is exit code 5, like any unavailable server."""
     ended = call("searches", "--server", f"unix:{tmp_path}/none")
     assert ExitCode.UNAVAILABLE == ended.returncode
     assert ended.stderr.startswith("Cannot connect to unix:")
@@ -135,7 +135,7 @@ def test_server_that_is_not_there(call: Run, tmp_path: Path) -> None:
 def test_table_refreshes_on_a_terminal_until_ctrl_c(
     server: ServerProcess, admin: str, start: Start
 ) -> None:
-    """It shows a search that comes; the terminal is given back, and the exit code is 130."""
+    """It shows a new search; on exit the terminal is restored, and the exit code is 130."""
     controller, terminal = pty.openpty()
     process = start(
         *("searches", "--interval", "0.1", "--server", admin),
@@ -149,7 +149,7 @@ def test_table_refreshes_on_a_terminal_until_ctrl_c(
         shown += _read_until(controller, HOPELESS.encode())
         search.cancel()
     process.send_signal(signal.SIGINT)
-    shown += _read_until(controller, b"\x1b[?1049l")  # the other screen is left
+    shown += _read_until(controller, b"\x1b[?1049l")  # leaves the alternate screen
     assert ExitCode.INTERRUPTED == process.wait(30)
     os.close(controller)
     server.wait_until_idle()

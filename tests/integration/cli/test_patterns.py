@@ -1,6 +1,6 @@
-"""The command line and the real server, with everything that can be searched.
+"""The command line and the real server with every kind of search.
 
-Each result is computed again here from `hashlib` and `base64` alone.
+Each result is computed again here, with `hashlib` and `base64` alone.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from tests.integration.server_process import ServerProcess
 
 
 def columns(line: str) -> tuple[bytes, str, str]:
-    """Return the secret, the hash and the secret's text of a line of five fields."""
+    """Return the secret, the hash and the secret's text from a line of five fields."""
     _, _, secret, hashed_name, text = line.split("\t")
     return b64decode(secret), hashed_name, text
 
 
 def test_hex_at_the_start(call: Run, module_server: ServerProcess) -> None:
-    """A commit-like hash, of printable secrets behind a prefix."""
+    """A hex prefix, of printable secrets behind a secret prefix."""
     asked = ["beef", "--encoding", "hex", "--anchor", "start", "--secret-prefix", "tree "]
     done = call("find", *asked, "--alphabet", "alnum", "--server", module_server.address)
 
@@ -35,7 +35,7 @@ def test_hex_at_the_start(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_zero_bits(call: Run, module_server: ServerProcess) -> None:
-    """A proof of work over digits; JSON says how the hash was made."""
+    """A proof of work over digits; the JSON says how the hash is computed."""
     asked = ["--zero-bits", "16", "--algorithm", "sha256", "--secret-prefix", "challenge:"]
     done = call("find", *asked, "--alphabet", "digits", "--json", "--server", module_server.address)
 
@@ -53,7 +53,7 @@ def test_zero_bits(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_trailing_zero_bits(call: Run, module_server: ServerProcess) -> None:
-    """The last bits of a SHA-512 can be asked for as well."""
+    """The last bits of a SHA-512 work as well."""
     asked = ["--trailing-zero-bits", "12", "--algorithm", "sha512", "--secret-length", "3"]
     done = call("find", *asked, "--server", module_server.address)
 
@@ -66,7 +66,7 @@ def test_trailing_zero_bits(call: Run, module_server: ServerProcess) -> None:
 def test_base32_with_a_suffix_of_bytes(
     call: Run, module_server: ServerProcess, tmp_path: Path
 ) -> None:
-    """Prefix and suffix may be bytes, in hexadecimal and of a file."""
+    """Prefix and suffix may be bytes, in hexadecimal or from a file."""
     suffix = tmp_path / "suffix"
     suffix.write_bytes(b"\xff\0\n")
     asked = ["NAME", "--encoding", "base32", "--anchor", "end", "--case-sensitive"]
@@ -82,7 +82,7 @@ def test_base32_with_a_suffix_of_bytes(
 
 
 def test_count(call: Run, module_server: ServerProcess) -> None:
-    """The first matches of a name with a gap come in order, and none is left out."""
+    """The first matches of a name with a wildcard come in order, and none is missing."""
     asked = ["d?c", "--wildcard", "?", "--server", module_server.address]
     done = call("find", *asked, "--count", "3")
 
@@ -101,7 +101,7 @@ def test_count(call: Run, module_server: ServerProcess) -> None:
 def test_count_that_is_not_reached(
     call: Run, module_server: ServerProcess, options: list[str], code: int
 ) -> None:
-    """Exit 0 only with all of them; the end says how many were found."""
+    """It exits 0 only with all of them; the end says how many were found."""
     asked = ["a?", "--wildcard", "?", "--count", "1000", "--server", module_server.address]
     done = call("find", *asked, *options)
 
@@ -111,7 +111,7 @@ def test_count_that_is_not_reached(
 
 
 def test_refusal_names_flags(call: Run, module_server: ServerProcess) -> None:
-    """What only the server refuses is said with the command line's own words."""
+    """Errors that only the server detects use the command line's names."""
     asked = ["xyz", "--encoding", "hex", "--server", module_server.address]
     done = call("find", *asked)
 
@@ -121,7 +121,7 @@ def test_refusal_names_flags(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_estimate(call: Run, module_server: ServerProcess) -> None:
-    """The chance, hashes and time of a search, for people and in JSON; nothing is searched."""
+    """The chance, the hashes and the time of a search, as text and as JSON; nothing is searched."""
     asked = ["estimate", "--zero-bits", "20", "--server", module_server.address]
     for_people, for_programs = call(*asked), call(*asked, "--json")
 
@@ -142,7 +142,7 @@ def test_estimate(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_estimate_without_a_server(call: Run) -> None:
-    """It ends as a search does."""
+    """It ends like a search without a server."""
     done = call("estimate", "doctor", "--server", "127.0.0.1:9")
 
     assert (5, "") == (done.returncode, done.stdout)

@@ -20,7 +20,7 @@ HOPELESS = "hashfinderhashfinder"
 
 
 def test_find(call: Run, module_server: ServerProcess) -> None:
-    """A name is found, and inferior results come before it, in order."""
+    """A name is found; inferior results come before it, in order."""
     asked = ["find", "docto", "--show-inferior", "1", "--json", "--server", module_server.address]
     done = call(*asked)
 
@@ -58,7 +58,7 @@ def test_budget_and_resume(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_resume(call: Run, module_server: ServerProcess, server_process: ServeReal) -> None:
-    """With --resume the server's budget is no end: the results are those of one search."""
+    """With --resume the search continues beyond the server's budget, with the same results."""
     asked = ["find", "docto", "--show-inferior", "1", "--server"]
     small = server_process("--maximum-hashes", "100000")
 
@@ -76,7 +76,7 @@ def test_resume(call: Run, module_server: ServerProcess, server_process: ServeRe
 
 
 def test_server_killed_while_resuming(start: Start, server_process: ServeReal) -> None:
-    """With --resume a search outlives its server, and Ctrl-C ends it also while no server runs."""
+    """With --resume a search survives its server; Ctrl-C works even while no server runs."""
     server = server_process()
     asked = ["find", HOPELESS, "--resume", "--progress-interval", "0.1", "--server"]
     process = start(*asked, server.address)
@@ -106,7 +106,7 @@ def _read_until(stream: IO[str], part: str) -> None:
 
 
 def test_all_violations(call: Run, module_server: ServerProcess) -> None:
-    """Every violation is reported at once, by its flag."""
+    """All violations are reported at once, by their flags."""
     options = {"--ideal-distance": -1, "--maximum-hashes": 0, "--progress-interval": 0.001}
     given = [str(word) for option in options.items() for word in option]
     done = call("find", "", *given, "--show-inferior", "29", "--server", module_server.address)
@@ -123,7 +123,7 @@ def test_all_violations(call: Run, module_server: ServerProcess) -> None:
 def test_cancel(
     start: Start, module_server: ServerProcess, options: list[str], method: str
 ) -> None:
-    """Ctrl-C frees the server's workers, and is counted there as what it is."""
+    """Ctrl-C frees the server's workers, and is counted as a cancel."""
     counted = _cancels(module_server, method)
     process = start("find", HOPELESS, *options, "--server", module_server.address)
     module_server.wait_for_searches(1)
@@ -150,7 +150,7 @@ def _cancels(server: ServerProcess, method: str) -> float:
 def test_server_goes_away(
     start: Start, server_process: ServeReal, stop: signal.Signals, sentence: str
 ) -> None:
-    """Whether the server drains or dies, the exit code is 5, and the search can be resumed."""
+    """If the server drains or dies, the exit code is 5, and the search can be resumed."""
     server = server_process()
     process = start("find", HOPELESS, "--progress-interval", "0.1", "--server", server.address)
     _wait_for_progress(process)
@@ -171,7 +171,7 @@ def _wait_for_progress(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("service", ["", "hash_name.HashFinder"])
 def test_healthy(run: Run, module_server: ServerProcess, service: str) -> None:
-    """A serving server, or service, is exit code 0; its kernel is printed with it."""
+    """A serving server or service is exit code 0; the kernel in use is printed as well."""
     done = run(
         "health", "--service", service, variables={"HASHFINDER_SERVER": module_server.address}
     )
@@ -202,7 +202,7 @@ def test_health_waits(start: Start, server_process: ServeReal) -> None:
 
 
 def test_health_waits_no_longer_than_asked(run: Run) -> None:
-    """When the time is over, the last answer and its exit code are those of a lone check."""
+    """When the time is up, it prints the last answer and exits like a single check."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
 
@@ -216,7 +216,7 @@ def test_health_waits_no_longer_than_asked(run: Run) -> None:
 
 @pytest.mark.parametrize("timeout", ["1e10", "1e18", "1e300"])
 def test_long_timeouts(call: Run, module_server: ServerProcess, timeout: str) -> None:
-    """A timeout that is longer than gRPC can hold is no timeout that has passed."""
+    """A timeout beyond gRPC's range works like any long timeout."""
     asked = ["find", "dad", "--timeout", timeout, "--server", module_server.address]
 
     assert 0 == call(*asked).returncode

@@ -18,16 +18,16 @@ from tests.integration.server_process import ServerProcess, eventually
 
 ServeReal = Callable[..., ServerProcess]
 SLOW = ("--kernel", "python", "--workers", "1")
-"""Some ten thousand hashes a second, so that a search lasts for seconds."""
+"""Some ten thousand hashes a second, so that a search takes seconds."""
 RARE = ("doctorwho", "--show-inferior", "5", "--json")
-"""A search with a result for every 500 hashes or so, and no ideal one."""
+"""A search with a result every 500 hashes or so, and no ideal one."""
 HASHES = 60_000
 RANGE = 3_000
 
 
 @pytest.fixture(scope="module")
 def rare(module_server: ServerProcess) -> list[int]:
-    """The positions of all results of `RARE` in the first `HASHES`, as one server finds them."""
+    """The positions of all results of `RARE` in the first `HASHES`, found by one server."""
     found = []
     query = Query("doctorwho", inferior_distance=5, maximum_hashes=HASHES)
     with (
@@ -42,7 +42,7 @@ def rare(module_server: ServerProcess) -> list[int]:
 
 
 def sharded(target: str, hashes: int = HASHES) -> list[str]:
-    """Return the arguments of `RARE` over three ranges at once."""
+    """Return the arguments that search `RARE` over three ranges at once."""
     words = ["find", *RARE, "--server", target, "--maximum-hashes", hashes]
     words += ["--shards", 3, "--range-size", RANGE, "--progress-interval", "0.05"]
     return [str(word) for word in words]
@@ -54,17 +54,17 @@ def positions(lines: list[dict[str, Any]]) -> list[int]:
 
 
 def parsed(stdout: str) -> list[dict[str, Any]]:
-    """Return the objects that were written."""
+    """Return the objects on stdout."""
     return [json.loads(line) for line in stdout.splitlines()]
 
 
 def hashed(servers: list[ServerProcess]) -> float:
-    """Return how many hashes servers have computed."""
+    """Return how many hashes the servers have computed."""
     return sum(server.metric("hashfinder_hashes_total") for server in servers)
 
 
 class Watched:
-    """A process whose output can be looked at while it runs."""
+    """A process whose output can be read while it runs."""
 
     def __init__(self, start: Start, folder: Path, arguments: list[str]) -> None:
         """Start it."""
@@ -80,18 +80,18 @@ class Watched:
 
     @property
     def stderr(self) -> str:
-        """What it has printed so far."""
+        """Its stderr so far."""
         return self._stderr.read_text()
 
     def wait_for_results(self, count: int) -> None:
-        """Return when it has written so many results."""
+        """Return when it has written this many results."""
         eventually(lambda: len(positions(self.lines)) >= count, f"{count} results", 40)
 
 
 def test_same_result_as_of_one_server(
     call: Run, module_server: ServerProcess, replicas: StartReplicas
 ) -> None:
-    """The results, and the ideal ones that end the search, are those of one server, in order."""
+    """Results and their order are those of a single server, up to the ideal one."""
     three = replicas()
     asked = ["find", "docto", "--show-inferior", "1", "--server"]
     whole = call(*asked, module_server.address)
@@ -104,7 +104,7 @@ def test_same_result_as_of_one_server(
     asked = ["find", "doct", "--count", "5", "--server"]
     whole = call(*asked, module_server.address)
     small = call(*asked, three.target, "--shards", "3", "--range-size", "20000")
-    # Each match is in the first of the three ranges, or not.
+    # Each match is in the first of the three ranges, or in another.
     large = call(*asked, three.target, "--shards", "3", "--range-size", "1000000")
     assert (0, 5) == (whole.returncode, len(whole.stdout.splitlines()))
     for done in (small, large):
@@ -114,7 +114,7 @@ def test_same_result_as_of_one_server(
 def test_interrupted_and_resumed(
     start: Start, call: Run, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
-    """Ctrl-C frees every server; the results printed are those before the position printed."""
+    """Ctrl-C frees every server; the printed results are those below the printed position."""
     three = replicas(*SLOW)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(20)
@@ -138,14 +138,14 @@ def test_interrupted_and_resumed(
 def test_server_killed(
     start: Start, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
-    """A server that dies delays at most the ranges that it searches: they resume elsewhere."""
+    """A server that dies delays only the ranges that it searched: they resume on other servers."""
     three = replicas(*SLOW)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(10)
     killed = three.remove()
     survivors = list(three.servers.values())
     by_killed = hashed([killed])
-    # It hangs first: in time it holds every range, and no search ends before it dies.
+    # It hangs first, so that it holds every range and no search ends before it dies.
     killed.send(signal.SIGSTOP)
     eventually(lambda: _hang(survivors), "all ranges in one hand", 30)
     killed.send(signal.SIGKILL)
@@ -169,7 +169,7 @@ def _hang(servers: list[ServerProcess]) -> bool:
 def test_rolling_restart(
     start: Start, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
-    """A search outlives its servers, and what a drained one has searched is not searched again."""
+    """A search survives all restarts; what a drained server has searched is not repeated."""
     three = replicas(*SLOW)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(5)
@@ -194,9 +194,9 @@ def _drained(server: ServerProcess) -> float:
 def test_processes(
     start: Start, call: Run, replicas: StartReplicas, module_server: ServerProcess, tmp_path: Path
 ) -> None:
-    """Processes that share a search by number: one finds, and the others are signalled to stop.
+    """Processes share a search by number: one finds the match, and the others are told to stop.
 
-    The file of each says how it ended.
+    Each one's file says how it ended.
     """
     three = replicas(*SLOW)
     asked = ["find", "moon", "--server", three.target, "--range-size", "9000"]
@@ -213,12 +213,12 @@ def test_processes(
         process.send_signal(signal.SIGTERM)
     codes = [process.wait(20) for process in processes]
 
-    assert set(codes[:2]) <= {0, 143}  # Beyond the first match there may be more of them.
+    assert set(codes[:2]) <= {0, 143}  # beyond the first match there may be others
     result, end = parsed(files[2].read_text())
     assert position == result["position"]
     assert ("end", 0) == (end["type"], end["exit_code"])
     for code, file in zip(codes[:2], files[:2], strict=True):
-        if text := file.read_text():  # none where the signal came before the search began
+        if text := file.read_text():  # none if the signal came before the search began
             *_, end = parsed(text)
             assert code == end["exit_code"]
             assert code == 0 or end["next_position"] % (3 * 9_000) == 0
@@ -227,7 +227,7 @@ def test_processes(
 
 
 def test_terminated_process(start: Start, replicas: StartReplicas, tmp_path: Path) -> None:
-    """SIGTERM cancels a process's RPC at once, and its file says where all resume."""
+    """SIGTERM cancels a process's RPC at once, and its file says where all of them resume."""
     three = replicas(*SLOW)
     file = tmp_path / "result"
     file.write_text("of an earlier search")
@@ -255,7 +255,7 @@ def _active(servers: list[ServerProcess]) -> float:
 def test_budget_of_processes(
     call: Run, module_server: ServerProcess, tmp_path: Path, index: int
 ) -> None:
-    """The budget is that of all processes: each ends where the others do, after its own share."""
+    """The budget covers all processes: each ends after its share of it."""
     file = tmp_path / "result"
     asked = ["find", "doctorwho", "--server", module_server.address, "--start-position", "10"]
     asked += ["--range-size", "100000", "--maximum-hashes", "350000"]
@@ -274,7 +274,7 @@ def test_budget_of_processes(
 
 
 def test_full_disk(call: Run, module_server: ServerProcess) -> None:
-    """A result file that cannot be written is a fault that names its flag."""
+    """A result file that cannot be written is an error that names its flag."""
     asked = ["find", "docto", "--server", module_server.address]
     done = call(*asked, "--result-file", "/dev/full")
 
@@ -283,7 +283,7 @@ def test_full_disk(call: Run, module_server: ServerProcess) -> None:
 
 
 def test_reader_gone(start: Start, replicas: StartReplicas) -> None:
-    """A reader that has seen enough ends the search on every server."""
+    """A closed stdout ends the search on every server."""
     three = replicas(*SLOW)
     process = start(*sharded(three.target))
     assert process.stdout is not None
@@ -298,7 +298,7 @@ def test_reader_gone(start: Start, replicas: StartReplicas) -> None:
 def test_more_shards_than_the_server_lets_a_client_have(
     call: Run, server_process: ServeReal, module_server: ServerProcess
 ) -> None:
-    """The surplus waits while others run: no range fails, and the result is the same."""
+    """The surplus shards wait: no range fails, and the result is the same."""
     strict = server_process("--maximum-searches-per-client", "2", *SLOW)
     asked = ["find", *RARE, "--maximum-hashes", "30000", "--server"]
 

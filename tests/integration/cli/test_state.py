@@ -1,4 +1,4 @@
-"""`--state FILE`: a search that survives its processes, against a real server."""
+"""`--state FILE` with a real server: a search that survives its processes."""
 
 import json
 import signal
@@ -13,44 +13,44 @@ from tests.integration.scripted import Run, Start
 from tests.integration.server_process import ServerProcess, eventually
 
 NO_SERVER = "127.0.0.1:9"
-"""The discard port: what needs a server there fails."""
+"""The discard port: anything that needs a server there fails."""
 ENDLESS = ("find", "doctorwhos", "--progress-interval", "0.05")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a file that is not there yet."""
+    """Return the path of a file that does not exist yet."""
     return tmp_path / "search.state"
 
 
 def progress(path: Path) -> dict[str, Any]:
-    """Return what the file says of how far the search has come; nothing before it says anything."""
+    """Return the progress in the file; empty before the first save."""
     text = path.read_text() if path.exists() else ""
     return json.loads(text)["progress"] if text else {}
 
 
 def reached(path: Path) -> int:
-    """Return the position that the first range under way has reached, as the file has it."""
+    """Return the position that the first unfinished range has reached, according to the file."""
     ranges = progress(path).get("checkpoint", {}).get("ranges", [])
     return ranges[0]["reached"] if ranges else 0
 
 
 def positions(lines: str) -> list[int]:
-    """Return the positions of tabbed results."""
+    """Return the positions of tab-separated results."""
     return [int(line.split("\t")[1]) for line in lines.splitlines()]
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """End a process at once, as kill -9 does."""
+    """Kill a process with SIGKILL."""
     process.send_signal(signal.SIGKILL)
     process.wait(10)
 
 
 @pytest.mark.parametrize("flags", [(), ("--shards", "2", "--range-size", "3000000")])
-def test_killed_search_goes_on_where_it_was(
+def test_killed_search_resumes_from_its_file(
     start: Start, module_server: ServerProcess, path: Path, flags: tuple[str, ...]
 ) -> None:
-    """What is kept is not searched again: the hashes and the position count on."""
+    """Saved progress is not searched again: hashes and position continue from it."""
     where = (*flags, "--server", module_server.address, "--state", str(path))
     process = start(*ENDLESS, *where)
     eventually(lambda: reached(path) > 0, "the position is kept", 30)
@@ -75,7 +75,7 @@ def test_killed_search_goes_on_where_it_was(
 def test_no_match_is_lost_or_repeated(
     start: Start, call: Run, module_server: ServerProcess, path: Path
 ) -> None:
-    """A search for many matches, killed on its way, ends with all of them in order."""
+    """A search for many matches that is killed on its way finds all of them, in order."""
     asked = ("find", "doct", "--count", "150", "--server", module_server.address)
     process = start(*asked, "--state", str(path))
     eventually(lambda: len(progress(path).get("found", [])) > 10, "ten matches are kept", 30)
@@ -93,7 +93,7 @@ def test_no_match_is_lost_or_repeated(
 
 
 def test_results_on_the_way_come_once(call: Run, module_server: ServerProcess, path: Path) -> None:
-    """Of --show-inferior, each process shows what it finds itself."""
+    """With --show-inferior, each process prints the results that it finds itself."""
     asked = ("find", "doctor", "--show-inferior", "2", "--server", module_server.address)
     seen: list[int] = []
     for budget in ("0.1", "0.1", "0.1", "0.1", "50"):
@@ -109,7 +109,7 @@ def test_results_on_the_way_come_once(call: Run, module_server: ServerProcess, p
 def test_signal_keeps_all_that_was_searched(
     start: Start, module_server: ServerProcess, path: Path, signum: signal.Signals
 ) -> None:
-    """The position that the end names is the one that the file has."""
+    """The position printed at the end is the one in the file."""
     where = ("--server", module_server.address, "--state", str(path), "--json")
     process = start(*ENDLESS, *where)
     assert process.stdout
@@ -124,10 +124,10 @@ def test_signal_keeps_all_that_was_searched(
     assert str(path) in stderr
 
 
-def test_two_at_once_are_refused(
+def test_second_process_is_refused(
     start: Start, call: Run, module_server: ServerProcess, path: Path
 ) -> None:
-    """The second changes nothing, and runs when the first is gone."""
+    """The second process changes nothing, and runs once the first has ended."""
     where = ("--server", module_server.address, "--state", str(path))
     process = start(*ENDLESS, *where)
     eventually(lambda: bool(progress(path)), "the first has the file", 30)
@@ -138,7 +138,7 @@ def test_two_at_once_are_refused(
     assert 4 == call(*ENDLESS, *where, "--timeout", "0.2").returncode
 
 
-def test_budget_that_is_spent_stays_spent(
+def test_spent_budget_stays_spent(
     call: Run, module_server: ServerProcess, path: Path
 ) -> None:
     """The same command has nothing left to search."""
@@ -158,8 +158,8 @@ def test_budget_that_is_spent_stays_spent(
         (b'{"hashfinder_state": 99}', "version 99"),
     ],
 )
-def test_file_of_something_else_stays(call: Run, path: Path, content: bytes, reason: str) -> None:
-    """Nothing is sent, nothing is overwritten."""
+def test_foreign_file_is_refused(call: Run, path: Path, content: bytes, reason: str) -> None:
+    """Nothing is searched, and the file is not overwritten."""
     path.write_bytes(content)
     done = call("find", "doctor", "--state", str(path), "--server", NO_SERVER)
     assert (2, "") == (done.returncode, done.stdout)
@@ -167,17 +167,17 @@ def test_file_of_something_else_stays(call: Run, path: Path, content: bytes, rea
     assert content == path.read_bytes()
 
 
-def test_folder_that_is_not_there_is_a_sentence(call: Run) -> None:
-    """Before anything is searched."""
+def test_missing_folder_is_an_error(call: Run) -> None:
+    """It is reported before anything is searched."""
     done = call("find", "doctor", "--state", "/nowhere/at/all", "--server", NO_SERVER)
     assert (2, "") == (done.returncode, done.stdout)
     assert "--state: cannot use '/nowhere/at/all'" in done.stderr
 
 
-def test_jobs_are_kept_as_well(
+def test_jobs_have_a_state_as_well(
     call: Run, module_server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is found is found for good: the second command needs no server."""
+    """A match in the file is final: the second command needs no server."""
     isolate(monkeypatch)
     repository = tmp_path / "repository"
     git(tmp_path, "init", "--quiet", str(repository))

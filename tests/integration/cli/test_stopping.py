@@ -1,4 +1,4 @@
-"""Everything on this side that stops a search: signals, and readers that go away."""
+"""What stops a search on the client's side: signals, and readers that exit."""
 
 import fcntl
 import shlex
@@ -22,13 +22,13 @@ from tests.integration.scripted import ServeScript, Start, true_response
 
 @pytest.fixture
 def began() -> threading.Event:
-    """Set by the scripts when all that they have to say is said."""
+    """Set by the scripts when they have sent all their messages."""
     return threading.Event()
 
 
 @pytest.fixture
 def silent(serve_script: ServeScript, began: threading.Event, ended: threading.Event) -> str:
-    """The address of a server that says how far it came, and then nothing until it is stopped."""
+    """The address of a server that reports progress once, and then nothing until it is stopped."""
 
     def script(
         request: HashNameRequest, context: grpc.ServicerContext
@@ -45,7 +45,7 @@ def silent(serve_script: ServeScript, began: threading.Event, ended: threading.E
 
 @pytest.fixture
 def talkative(serve_script: ServeScript, ended: threading.Event) -> str:
-    """The address of a server that streams true results without end."""
+    """The address of a server that streams valid results without end."""
 
     def script(
         request: HashNameRequest, context: grpc.ServicerContext
@@ -91,10 +91,10 @@ def test_signal(
     option: list[str],
     stderr: str,
 ) -> None:
-    """A signal cancels the RPC on the server, says how to resume, and has its own exit code."""
+    """A signal cancels the RPC on the server, prints how to resume, and has its own exit code."""
     process = start("find", "doctor", *option, "--server", silent)
     assert began.wait(20)
-    time.sleep(0.3)  # for the progress message to come through
+    time.sleep(0.3)  # until the progress message has arrived
     sent = time.monotonic()
     process.send_signal(stop)
     stdout, told = process.communicate(timeout=20)
@@ -109,7 +109,7 @@ def test_signal(
 def test_second_signal_ends_at_once(
     start: Start, talkative: str, ended: threading.Event, second: signal.Signals, code: int
 ) -> None:
-    """A second signal ends the process where the first has to wait, here for a stalled reader."""
+    """A second signal ends the process if the first has to wait, here for a stalled reader."""
     process = start("find", "=x", "--show-inferior", "2", "--server", talkative)
     _wait_until_stalled(process)
     process.send_signal(signal.SIGINT)
@@ -127,7 +127,7 @@ def test_second_signal_ends_at_once(
 def test_signal_while_the_reader_is_stalled(
     start: Start, talkative: str, ended: threading.Event
 ) -> None:
-    """Also a process that hangs in a write ends within the hard limit after one signal."""
+    """A process that hangs in a write ends within the hard limit after one signal."""
     process = start("find", "=x", "--show-inferior", "2", "--server", talkative)
     _wait_until_stalled(process)
 
@@ -140,7 +140,7 @@ def test_signal_while_the_reader_is_stalled(
 
 
 def _wait_until_stalled(process: subprocess.Popen[str]) -> None:
-    """Wait until the pipe is full, so that the process sleeps in a write."""
+    """Wait until the pipe is full, so that the process blocks in a write."""
     assert process.stdout is not None
     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
     before, now = -1, 0
@@ -155,7 +155,7 @@ def _bytes_in(pipe: IO[str]) -> int:
 
 
 def test_signal_while_nothing_answers(start: Start) -> None:
-    """Ctrl-C ends a search also before it has reached the server, without a traceback."""
+    """Ctrl-C also ends a search that has not reached the server, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         mute.settimeout(20)
         server = f"127.0.0.1:{mute.getsockname()[1]}"
@@ -175,7 +175,7 @@ def test_signal_while_nothing_answers(start: Start) -> None:
 
 
 def test_broken_pipe(start: Start, talkative: str, ended: threading.Event) -> None:
-    """A reader that has seen enough, as `head` does, ends the search without a word."""
+    """A reader that exits, like `head`, ends the search silently."""
     process = start("find", "=x", "--show-inferior", "2", "--server", talkative)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -191,7 +191,7 @@ def test_broken_pipe(start: Start, talkative: str, ended: threading.Event) -> No
 def test_full_disk(
     start: Start, talkative: str, ended: threading.Event, options: list[str]
 ) -> None:
-    """A result that cannot be written ends the search with a sentence."""
+    """A result that cannot be written ends the search with an error message."""
     with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 - a device
         asked = ["find", "=x", "--show-inferior", "2", *options, "--server", talkative]
         process = start(*asked, stdout=full)
@@ -213,7 +213,7 @@ def test_reader_gone_before_there_is_a_result(
     ended: threading.Event,
     options: list[str],
 ) -> None:
-    """It is noticed that nobody reads, though there is nothing to write."""
+    """A closed stdout is noticed even if there is nothing to write."""
     process = start("find", "doctor", *options, "--server", silent)
     assert began.wait(20)
     assert process.stdout is not None
@@ -223,13 +223,13 @@ def test_reader_gone_before_there_is_a_result(
     assert ended.wait(10)
 
 
-def test_one_press_that_arrives_twice(
+def test_signal_that_arrives_twice_is_one(
     start: Start, silent: str, began: threading.Event, ended: threading.Event
 ) -> None:
-    """Ctrl-C that a wrapper forwards as well is one: the search still says where to resume."""
+    """A Ctrl-C that a wrapper forwards as well counts once: the end still says how to resume."""
     process = start("find", "doctor", "--show-inferior", "1", "--server", silent)
     assert began.wait(20)
-    time.sleep(0.3)  # for the progress message to come through
+    time.sleep(0.3)  # until the progress message has arrived
     process.send_signal(signal.SIGINT)
     time.sleep(0.005)
     process.send_signal(signal.SIGINT)
@@ -248,14 +248,14 @@ def test_one_press_that_arrives_twice(
 def test_signal_after_some_of_several_matches(
     start: Start, serve_script: ServeScript, ended: threading.Event, options: list[str]
 ) -> None:
-    """What is left of them is what resumes: from behind the last one, and only so many."""
+    """The printed command resumes after the last match, for the remaining number of matches."""
     under_way = threading.Event()
 
     def script(
         request: HashNameRequest, context: grpc.ServicerContext
     ) -> Iterator[HashNameResponse]:
         position = request.start_position
-        if position in {0, 1}:  # the first two of four are there
+        if position in {0, 1}:  # the first two of four are sent
             yield true_response(request.desired_name, bytes(position), position)
             return
         stopped = threading.Event()

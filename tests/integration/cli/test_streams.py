@@ -1,4 +1,4 @@
-"""stdout and stderr in trouble: no line is lost without an error, and never a traceback."""
+"""Broken stdout and stderr: no line is lost without an error, and there is never a traceback."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from tests.integration.scripted import ServeScript, Start, hash_of, true_respons
 from tests.integration.server_process import ServerProcess
 
 NAME = "2jmj7l"
-"""In the hash of position 0."""
+"""A name in the hash of position 0."""
 LINE = f"0\t0\t\t{hash_of(b'')}\n"
 
 
 @pytest.fixture
 def server(serve_script: ServeScript) -> str:
-    """The address of a server that reports, and finds after a moment."""
+    """The address of a server that sends a report, and a result after a moment."""
 
     def script(request: HashNameRequest, _: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         if request.HasField("progress_interval"):
@@ -36,7 +36,7 @@ def server(serve_script: ServeScript) -> str:
 
 
 def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `hashfinder` with arguments and the redirections of a shell."""
+    """Run `hashfinder` with arguments and a shell's redirections."""
     program = f'exec "$0" -W error -m hashfinder_cli "$@" {line}'
     return subprocess.run(
         ["/bin/sh", "-c", program, sys.executable, *arguments],
@@ -49,7 +49,7 @@ def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--progress"]])
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
-def test_stderr_in_trouble(server: str, redirection: str, options: list[str]) -> None:
+def test_broken_stderr(server: str, redirection: str, options: list[str]) -> None:
     """Neither the results nor the exit code depend on stderr."""
     done = shell(redirection, "find", NAME, "--server", server, *options)
 
@@ -63,10 +63,10 @@ def test_stderr_in_trouble(server: str, redirection: str, options: list[str]) ->
 
 @pytest.mark.parametrize("is_broken", [True, False], ids=["broken", "stalled"])
 @pytest.mark.parametrize("blocks", [True, False], ids=["blocks", "does not block"])
-def test_stderr_that_nobody_reads(
+def test_stderr_without_a_reader(
     start: Start, server: str, *, is_broken: bool, blocks: bool
 ) -> None:
-    """A stderr whose reader has left, or does not read a full pipe, holds nothing up."""
+    """A stderr whose reader has exited, or does not read a full pipe, delays nothing."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     while not is_broken:
@@ -91,7 +91,7 @@ def test_stderr_that_nobody_reads(
     "redirection", ["2>/dev/full", "2>&-", "2>/dev/full >/dev/full", "2>&- >&-"]
 )
 def test_usage_error_without_stderr(redirection: str) -> None:
-    """A usage error is exit code 2, whether or not it can be said."""
+    """A usage error is exit code 2, whether or not the message can be written."""
     assert 2 == shell(redirection, "find").returncode
 
 
@@ -111,10 +111,10 @@ COMMANDS = {
     ("redirection", "reason"),
     [(">&-", "it is closed"), (">/dev/full", "No space left on device")],
 )
-def test_stdout_in_trouble(
+def test_broken_stdout(
     module_server: ServerProcess, server: str, arguments: list[str], redirection: str, reason: str
 ) -> None:
-    """Whatever is written to a stdout that takes nothing is a sentence and exit code 1."""
+    """If stdout cannot be written, the command prints an error and exits 1."""
     asked = server if arguments[0] == "find" else module_server.address
     target = [] if "--help" in arguments or "--version" in arguments else ["--server", asked]
 
@@ -130,7 +130,7 @@ def test_stdout_in_trouble(
 def test_slow_reader_of_a_pipe_that_does_not_block(
     start: Start, module_server: ServerProcess, tmp_path: Path, options: list[str]
 ) -> None:
-    """Every line arrives, though the pipe is full again and again, and the exit code is right."""
+    """Every line arrives, although the pipe fills again and again, and the exit code is right."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     asked = ["find", "doctorwho12345", "--show-inferior", "14", "--maximum-hashes", "5000"]
@@ -150,7 +150,7 @@ def test_slow_reader_of_a_pipe_that_does_not_block(
 
 @pytest.mark.parametrize("command", ["--help", "--version"])
 def test_broken_pipe_of_help(start: Start, command: str) -> None:
-    """Help for a reader that has left ends as a broken pipe does everywhere."""
+    """Help whose reader has exited ends like any broken pipe."""
     reader, writer = os.pipe()
     os.close(reader)
 

@@ -1,4 +1,4 @@
-"""What a person sees: the real process on a pseudo-terminal."""
+"""The real process on a pseudo-terminal."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ SPINNER = re.compile(r"([⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]) 2jmj7l  0\.[0-9] s")
 
 @pytest.fixture
 def server(serve_script: ServeScript) -> str:
-    """The address of a server that reports, and finds after half a second."""
+    """The address of a server that sends a report, and a result after half a second."""
 
     def script(request: HashNameRequest, _: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         if request.HasField("progress_interval"):
@@ -39,7 +39,7 @@ def server(serve_script: ServeScript) -> str:
 
 @pytest.fixture
 def on_terminal(start: Start) -> OnTerminal:
-    """Run `hashfinder`, some streams on a terminal; return exit code, what it showed, stdout."""
+    """Run `hashfinder` on a terminal; return exit code, terminal output, and stdout."""
 
     def on_terminal(
         *arguments: str, streams: tuple[str, ...], variables: dict[str, str] | None = None
@@ -58,18 +58,18 @@ def on_terminal(start: Start) -> OnTerminal:
 
 
 def test_spinner(on_terminal: OnTerminal, server: str) -> None:
-    """A spinner with the elapsed time runs on stderr and leaves nothing behind; stdout is clean."""
+    """A spinner with the elapsed time runs on stderr and is erased at the end; stdout is clean."""
     asked = ["find", "2jmj7l", "--server", server]
     code, shown, stdout = on_terminal(*asked, streams=("stderr",))
 
     assert (0, f"0\t0\t\t{EMPTY_HASH}\n") == (code, stdout)
-    assert len(set(SPINNER.findall(shown))) > 2  # different pictures
+    assert len(set(SPINNER.findall(shown))) > 2  # different frames
     assert shown.rstrip().endswith("\x1b[2K")
     assert shown.rindex(SHOW_CURSOR) > shown.rindex(HIDE_CURSOR)
 
 
 def test_estimate_first(on_terminal: OnTerminal, server: str) -> None:
-    """A person is shown how many hashes it takes; without Estimate the client knows as much."""
+    """A terminal gets an estimate first; without the Estimate RPC the client computes it."""
     _, shown, _ = on_terminal("find", "2jmj7l", "--server", server, streams=("stderr",))
 
     lines = re.findall(r"1 in [\d.]+ M; half of such searches end within [^\r]*", shown)
@@ -106,7 +106,7 @@ def test_result(
 
 
 def test_dumb_terminal(on_terminal: OnTerminal, server: str) -> None:
-    """TERM=dumb gets neither animation nor escapes."""
+    """TERM=dumb gets neither animation nor escape sequences."""
     asked = ["find", "2jmj7l", "--progress", "--server", server]
     code, shown, _ = on_terminal(*asked, streams=("stdout", "stderr"), variables={"TERM": "dumb"})
 

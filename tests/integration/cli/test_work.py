@@ -26,8 +26,8 @@ def event_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_stamp_is_worth_its_bits(call: Run, module_server: ServerProcess) -> None:
-    """The SHA-1 of the printed text has the zeros, and the check agrees."""
+def test_stamp_has_its_bits(call: Run, module_server: ServerProcess) -> None:
+    """The SHA-1 of the printed text has the zero bits, and the check agrees."""
     asked = ("2001:db8::1", "--bits", "16", "--date", "261126", "--extension", "x=1")
     done = call("pow", "hashcash", *asked, "--server", module_server.address)
     assert (0, "") == (done.returncode, done.stderr)
@@ -49,7 +49,7 @@ def test_stamp_is_worth_its_bits(call: Run, module_server: ServerProcess) -> Non
 def test_event_gets_its_nonce_and_id(
     call: Run, module_server: ServerProcess, event_file: Path
 ) -> None:
-    """The id is the SHA-256 of NIP-01's serialization; other tags and the content stay."""
+    """The id is the SHA-256 of NIP-01's serialization; other tags and the content are unchanged."""
     done = call("pow", "nostr", str(event_file), "--bits", "12", "--server", module_server.address)
     assert (0, "") == (done.returncode, done.stderr)
     event = json.loads(done.stdout)
@@ -74,10 +74,10 @@ def test_event_gets_its_nonce_and_id(
         ({"tags": [["nonce", "1", "99"]]}, "99 promised"),
     ],
 )
-def test_event_that_promises_what_it_has_not_fails(
+def test_invalid_event_fails_the_check(
     call: Run, event_file: Path, change: dict[str, object], sentence: str
 ) -> None:
-    """A false id, no promise, and a promise that the id does not keep."""
+    """A wrong id, no target, and a target that the id does not reach."""
     event_file.write_text(json.dumps(EVENT | change))
     done = call("pow", "check", "nostr", str(event_file))
     assert (1, "") == (done.returncode, done.stderr)
@@ -92,7 +92,7 @@ def test_event_that_promises_what_it_has_not_fails(
         ("sha512", ("--bits", "9", "--suffix", " ü", "--length", "6"), 9, False),
     ],
 )
-def test_answer_has_its_zeros(
+def test_answer_has_its_bits(
     call: Run,
     module_server: ServerProcess,
     algorithm: str,
@@ -100,7 +100,7 @@ def test_answer_has_its_zeros(
     bits: int,
     trailing: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    """The hash of prefix, answer and suffix has them; the check agrees, and refuses more."""
+    """The hash of prefix, answer and suffix has them; the check agrees, and refuses one more."""
     challenge = ("--algorithm", algorithm, "--prefix", "naïve:")
     searched = ("--server", module_server.address, "--json")
     done = call("pow", "bits", *challenge, *asked, *searched)
@@ -126,10 +126,10 @@ def test_answer_has_its_zeros(
     assert (1, f"{zeros} zero bits, {zeros + 1} asked for\n") == (done.returncode, done.stdout)
 
 
-def test_answer_that_is_not_found_says_how_to_go_on(
+def test_answer_that_is_not_found_can_be_resumed(
     call: Run, module_server: ServerProcess
 ) -> None:
-    """The command that it prints is the same one, from the position reached."""
+    """The printed command is the same, with the position reached."""
     asked = ("--bits", "200", "--prefix", "a b", "--maximum-hashes", "1000")
     done = call("pow", "bits", *asked, "--server", module_server.address)
     assert (3, "") == (done.returncode, done.stdout)
@@ -161,8 +161,8 @@ def test_answer_that_is_not_found_says_how_to_go_on(
         (("check", "bits", "x"), "one of --bits and --hex-zeros"),
     ],
 )
-def test_wrong_usage_is_a_sentence(call: Run, arguments: tuple[str, ...], sentence: str) -> None:
-    """It names what is wrong and what is allowed."""
+def test_wrong_usage_is_explained(call: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    """The message says what is wrong and what is allowed."""
     done = call("pow", *arguments)
     assert (2, "") == (done.returncode, done.stdout)
     assert sentence in done.stderr
@@ -171,7 +171,7 @@ def test_wrong_usage_is_a_sentence(call: Run, arguments: tuple[str, ...], senten
 def test_estimate_comes_first_where_progress_is_asked_for(
     call: Run, module_server: ServerProcess
 ) -> None:
-    """On stderr, so that a pipe gets the answer alone; with --json it is left out."""
+    """It is on stderr, so that a pipe gets only the answer; --json leaves it out."""
     asked = ("pow", "bits", "--bits", "12", "--progress", "--server", module_server.address)
     done = call(*asked)
     assert 0 == done.returncode

@@ -1,4 +1,4 @@
-"""Searches as the command line gives them, from the options alone."""
+"""Searches made from options, as on the command line."""
 
 from dataclasses import fields
 from typing import Any
@@ -10,7 +10,7 @@ from hashfinder_cli.search import Search
 
 
 def search(name: str | None = "doctor", **options: Any) -> Search:  # noqa: ANN401 - of any type
-    """Return the search for `name` with `options`, each under the name of its field."""
+    """Return the search for `name`; `options` are fields of its parts, by name."""
 
     def of(group: Any) -> dict[str, Any]:  # noqa: ANN401 - likewise
         return {f.name: options.pop(f.name) for f in fields(group) if f.name in options}

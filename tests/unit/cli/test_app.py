@@ -1,4 +1,4 @@
-"""What cannot even be sent is refused here; all else is for the server to judge."""
+"""The client refuses only what it cannot send; the server checks everything else."""
 
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def test_usage(arguments: list[str], culprit: str) -> None:
 
 
 def test_help_of_range_size() -> None:
-    """The help, which is to appear without gRPC, tells the default that is in force."""
+    """The help, which must not load gRPC, has the actual default."""
     done = CliRunner().invoke(app, ["find", "--help"])
 
     assert f"Hashes in a range ({DEFAULT_RANGE_SIZE})" in done.stdout
@@ -104,7 +104,7 @@ def test_help_of_range_size() -> None:
 @pytest.mark.parametrize("given", ["nan", "inf", "-1", "0", "soon"])
 @pytest.mark.parametrize("flag", ["--timeout", "--wait"])
 def test_usage_of_health(flag: str, given: str) -> None:
-    """Times that cannot be waited for are refused, by the name of their flag."""
+    """Invalid times are refused, with the name of their flag."""
     done = CliRunner().invoke(app, ["health", flag, given])
 
     assert (2, "") == (done.exit_code, done.stdout)
@@ -112,7 +112,7 @@ def test_usage_of_health(flag: str, given: str) -> None:
 
 
 def test_usage_of_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that comes from the environment is refused with the name of its variable."""
+    """A value from the environment is refused with the name of its variable."""
     monkeypatch.setenv("HASHFINDER_SERVER", "two")
 
     done = CliRunner().invoke(app, ["health"])
@@ -126,10 +126,10 @@ def test_usage_of_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     "words",
     ["find x --result-file FILE ", "find x --result-file FILE --", "--version find x --result-f"],
 )
-def test_completion_touches_nothing(
+def test_completion_has_no_side_effects(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
 ) -> None:
-    """TAB neither writes the file that is named on the line, nor runs what the options do."""
+    """TAB neither writes the file named on the line, nor acts on its options."""
     file = tmp_path / "r.json"
     file.write_text("kept")
     line = "hashfinder " + words.replace("FILE", str(file))
@@ -147,8 +147,8 @@ def test_completion_touches_nothing(
     "wrong",
     [["--timeout", "0"], ["--range-size", "5"], ["--fast"], ["--shard", "0/2", "--shards", "2"]],
 )
-def test_usage_error_touches_nothing(tmp_path: Path, wrong: list[str]) -> None:
-    """A line that is refused leaves the result file as it is, wherever the error stands."""
+def test_usage_error_has_no_side_effects(tmp_path: Path, wrong: list[str]) -> None:
+    """After a usage error the result file is unchanged, wherever the error is."""
     file = tmp_path / "r.json"
     file.write_text("kept")
     given = ["--result-file", str(file)]

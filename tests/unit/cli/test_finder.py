@@ -1,4 +1,4 @@
-"""The former place of the library."""
+"""The library's former module."""
 
 import importlib
 import sys
@@ -8,7 +8,7 @@ import pytest
 import hashfinder_client
 
 
-def test_former_module_works_for_one_more_version_and_says_where_the_library_is() -> None:
+def test_former_module_works_with_a_deprecation_warning() -> None:
     """`from hashfinder_cli.finder import Finder` gives the same class, with a warning."""
     sys.modules.pop("hashfinder_cli.finder", None)
 

@@ -1,4 +1,4 @@
-"""The request that a command line becomes, and the command line that resumes it."""
+"""The request made from a command line, and the command line that resumes it."""
 
 import shlex
 
@@ -11,17 +11,17 @@ from tests.unit.cli.searches import search
 
 
 def request_of(asked: Search) -> HashNameRequest:
-    """Return the request of its first RPC."""
+    """Return the request of the search's first RPC."""
     return asked.begin().begin()[0].search.request()
 
 
 def test_classic_request() -> None:
-    """Without options only the classic fields are set: any server understands that."""
+    """Without options only the classic fields are set, which every server understands."""
     assert HashNameRequest(desired_name="doctor") == request_of(search())
 
 
 def test_full_request() -> None:
-    """Every option becomes its field; a stream asks for progress, shown or not."""
+    """Every option sets its field; a stream requests progress, whether it is shown or not."""
     request = request_of(
         search(ideal_distance=1, show_inferior=2, start_position=0, maximum_hashes=2**64 - 1)
     )
@@ -33,7 +33,7 @@ def test_full_request() -> None:
 
 
 def test_division() -> None:
-    """Several ranges at once, or every N-th range: either resumes as --resume does."""
+    """With ranges in parallel, or every N-th range, the search resumes itself like --resume."""
     at_once = search(shards=3)
     one_of_many = search(shard="1/3", range_size=5)
 
@@ -57,7 +57,7 @@ def test_division() -> None:
     ],
 )
 def test_streams(asked: Search, *, streams: bool) -> None:
-    """Only progress, resuming and inferior results take a stream."""
+    """Only progress, resuming and inferior results need a stream."""
     assert streams == asked.streams
 
 
@@ -133,15 +133,15 @@ hashfinder find --progress --json --resume --server a:1 --ideal-distance 1 --sho
     ],
 )
 def test_command(asked: Search, command: list[str]) -> None:
-    """The command that resumes repeats every option given, but for the start and what is left.
+    """The command that resumes repeats all options, except for the start and what remains.
 
-    It names the server always: the environment may change.
+    It always names the server, because the environment may change.
     """
     assert command == shlex.split(asked.command(5))
 
 
 def test_behind() -> None:
-    """What is left behind a match is its range, its budget and its count."""
+    """After a match, the rest of its range, budget and count remains."""
     asked = search("x", start_position=5, maximum_hashes=10, count=3)
 
     left = asked.behind(7)

@@ -1,4 +1,4 @@
-"""The standard streams, whatever stands behind them."""
+"""The standard streams, whatever they are connected to."""
 
 import os
 import select
@@ -16,21 +16,21 @@ from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.streams import OutputError, _BestEffort, _Closed, _Output, _text, reader_is_gone
 
 MUCH = bytes(range(256)) * 2000
-"""Half a megabyte: more than any pipe here takes."""
+"""Half a megabyte, more than any pipe here holds."""
 
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe that does not block its writer; the test may close its reader."""
+    """A non-blocking pipe; the test may close its reader."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     yield reader, writer
     os.close(writer)
-    with suppress(OSError):  # The test may have closed it.
+    with suppress(OSError):  # the test may have closed it
         os.close(reader)
 
 
-def test_no_byte_is_lost_where_the_pipe_does_not_block(pipe: tuple[int, int]) -> None:
+def test_no_byte_is_lost_in_a_non_blocking_pipe(pipe: tuple[int, int]) -> None:
     """A slow reader of a pipe with O_NONBLOCK gets everything."""
     reader, writer = pipe
     got = bytearray()
@@ -49,7 +49,7 @@ def test_no_byte_is_lost_where_the_pipe_does_not_block(pipe: tuple[int, int]) ->
 
 
 def test_reader_that_has_left(pipe: tuple[int, int]) -> None:
-    """A broken pipe is an error without words, whose exit code is that of SIGPIPE."""
+    """A broken pipe is an error without a message, with the exit code of SIGPIPE."""
     reader, writer = pipe
     os.close(reader)
 
@@ -60,7 +60,7 @@ def test_reader_that_has_left(pipe: tuple[int, int]) -> None:
 
 
 def test_full_disk() -> None:
-    """A full disk is an error that says so."""
+    """A full disk is reported as such."""
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OutputError) as error:
         _Output(full.fileno()).write(b"x")
 
@@ -68,7 +68,7 @@ def test_full_disk() -> None:
 
 
 def test_closed() -> None:
-    """A closed stdout is an error when it is written or looked at, and none before."""
+    """A closed stdout is an error when it is written or checked, not before."""
     closed = _Closed()
 
     assert closed.writable()
@@ -79,7 +79,7 @@ def test_closed() -> None:
 
 
 def test_stalled_stderr_is_dropped(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that stalls costs the patience once; what it takes later is written again."""
+    """A stalled reader delays the process once; output that it reads later is complete."""
     monkeypatch.setattr(streams, "PATIENCE", 0.2)
     reader, writer = pipe
     stderr = _BestEffort(writer)
@@ -94,8 +94,8 @@ def test_stalled_stderr_is_dropped(pipe: tuple[int, int], monkeypatch: pytest.Mo
     assert b"again" == os.read(reader, 65536)
 
 
-def test_stderr_in_trouble(pipe: tuple[int, int]) -> None:
-    """Neither a full disk nor a broken pipe at stderr raises anything."""
+def test_broken_stderr(pipe: tuple[int, int]) -> None:
+    """Neither a full disk nor a broken pipe on stderr raises an exception."""
     reader, writer = pipe
     os.close(reader)
     with Path("/dev/full").open("wb", buffering=0) as full:
@@ -104,16 +104,16 @@ def test_stderr_in_trouble(pipe: tuple[int, int]) -> None:
 
 
 class Poll:
-    """Answers every question with one mask."""
+    """A fake poll object that always returns one mask."""
 
     def __init__(self, mask: int) -> None:
         self._mask = mask
 
     def register(self, stream: object, events: int) -> None:
-        """Take whatever is to be looked at."""
+        """Ignore the registration."""
 
     def poll(self, timeout: int) -> list[tuple[int, int]]:
-        """Answer."""
+        """Return the mask."""
         return [(1, self._mask)] if self._mask else []
 
 
@@ -128,14 +128,14 @@ class Poll:
     ],
 )
 def test_reader_is_gone(monkeypatch: pytest.MonkeyPatch, mask: int, *, is_gone: bool) -> None:
-    """Only an error or a hang-up means it: macOS cannot poll terminals, which is POLLNVAL."""
+    """Only an error or a hang-up counts: macOS returns POLLNVAL for terminals."""
     monkeypatch.setattr(select, "poll", lambda: Poll(mask))
 
     assert is_gone == reader_is_gone(StringIO())
 
 
-def test_nothing_stays_in_a_buffer() -> None:
-    """What could not be written is not tried again by the interpreter's end."""
+def test_nothing_is_left_in_a_buffer() -> None:
+    """The interpreter does not write it again when it exits."""
 
     class Once(RawIOBase):
         writes = 0

@@ -1,4 +1,4 @@
-"""Allowances for tests that look elsewhere."""
+"""Allowances for tests of other things."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ AMPLE = Allowance(
 
 
 def allow(weights: dict[str, int] | None = None, **limits: int) -> AllowanceOf:
-    """Return a function that allows every client these `limits`, and some a weight of their own."""
+    """Return a function that gives every client these `limits`, and some clients a weight."""
     common = replace(AMPLE, **limits)
 
     def allowance_of(client: str) -> Allowance:

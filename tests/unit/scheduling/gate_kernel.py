@@ -1,4 +1,4 @@
-"""A kernel whose scans begin and end when the test says so."""
+"""A kernel whose scans begin and end under the test's control."""
 
 import queue
 import threading
@@ -11,10 +11,10 @@ _PATIENCE_SECONDS = 20.0
 
 
 class Scanning:
-    """A worker in the middle of a scan."""
+    """A scan that a worker has begun."""
 
     def __init__(self, query: Query, start: int, stop: int, halt: bytearray | None) -> None:
-        """Begin to scan a range."""
+        """Begin a scan of a range."""
         self.name = query.name
         self._query = query
         self.start = start
@@ -26,21 +26,21 @@ class Scanning:
 
     @property
     def halted(self) -> bool:
-        """Whether the scan is to end early."""
+        """Whether the scan must end early."""
         return self._halt is not None and self._halt[0] == 1
 
     def finish(self, *hits: tuple[int, int]) -> None:
-        """Let the scan find `hits`, positions with distances; one at distance 0 ends it."""
+        """End the scan with `hits`, positions with distances; one at distance 0 ends the search."""
         self._hits = list(hits)
         self._gate.set()
 
     def fail(self, fault: BaseException) -> None:
-        """Let the scan raise `fault`."""
+        """End the scan with the exception `fault`."""
         self._fault = fault
         self._gate.set()
 
     def outcome(self) -> Scan:
-        """Wait until told, and return what the test wants to be found."""
+        """Wait until the test ends the scan; return its result."""
         if not self._gate.wait(_PATIENCE_SECONDS):
             raise TimeoutError
         if self._fault is not None:
@@ -53,12 +53,12 @@ class Scanning:
 
 
 class GateScanner:
-    """Holds every scan for one query until the test lets it go on."""
+    """Blocks every scan for one query until the test ends it."""
 
     backend = "gate"
 
     def __init__(self, query: Query, begin: Callable[[Scanning], Scan]) -> None:
-        """Take what shows a scan to the test, and waits for it."""
+        """Store the query, and the function that shows a scan to the test and waits."""
         self._query = query
         self._begin = begin
 
@@ -70,17 +70,17 @@ class GateScanner:
         capacity: int,
         halt: bytearray | None = None,
     ) -> Scan:
-        """Show the test that a scan has begun, and wait for it."""
+        """Show the test that a scan has begun, and wait for its end."""
         return self._begin(Scanning(self._query, start, stop, halt))
 
 
 class GateKernel:
-    """Holds every scan until the test lets it go on."""
+    """Blocks every scan until the test ends it."""
 
     backend = "gate"
 
     def __init__(self) -> None:
-        """Begin closed."""
+        """Start blocked."""
         self._entered: queue.Queue[Scanning] = queue.Queue()
         self._all: list[Scanning] = []
         self._open = False
@@ -102,11 +102,11 @@ class GateKernel:
 
     @property
     def idle(self) -> bool:
-        """Whether no scan has begun that the test does not know of."""
+        """Whether the test has seen all scans that have begun."""
         return self._entered.empty()
 
     def open(self) -> None:
-        """Let everything go on, now and later."""
+        """Stop blocking, for current and later scans."""
         self._open = True
         for scanning in list(self._all):
             scanning.finish()

@@ -1,8 +1,8 @@
-"""An observer for tests that look elsewhere."""
+"""An observer for tests of other things."""
 
 
 class NullObserver:
-    """Observes nothing."""
+    """Ignores everything."""
 
     def freed(self, seconds: float) -> None:
-        """Pass."""
+        """Ignore the call."""

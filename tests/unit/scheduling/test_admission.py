@@ -1,4 +1,4 @@
-"""Who gets a slot, who waits, and who is turned away; on a loop of virtual time."""
+"""Who gets a slot, who waits, and who is refused, on an event loop with virtual time."""
 
 import asyncio
 import sys
@@ -30,7 +30,7 @@ def new_admission(
     wait_seconds: float = 5.0,
     quota: dict[str, float] | None = None,
 ) -> Admission:
-    """Return the admission of the test's loop; `quota` has the delays of clients without one."""
+    """Return an admission; `quota` has the retry delays of clients whose quota is used up."""
     delays = quota or {}
     limits = Limits(searches, waiting, wait_seconds)
     allowance_of = allow(searches=per_client, hash_rate=777)
@@ -38,7 +38,7 @@ def new_admission(
 
 
 async def hold(admission: Admission, client: str, seconds: float) -> float:
-    """Hold a slot for some time; return when it began."""
+    """Hold a slot for some time; return when it was granted."""
     async with admission.slot(client):
         began = now()
         await asyncio.sleep(seconds)
@@ -46,19 +46,19 @@ async def hold(admission: Admission, client: str, seconds: float) -> float:
 
 
 async def refused(admission: Admission, client: str = "a") -> StoppedError:
-    """Return the error with which a search is turned away."""
+    """Return the error with which a search is refused."""
     with pytest.raises(StoppedError) as caught:
         await hold(admission, client, 0)
     return caught.value
 
 
 def start(work: Coroutine[Any, Any, float]) -> asyncio.Task[float]:
-    """Begin in a task."""
+    """Start a coroutine as a task."""
     return asyncio.create_task(work)
 
 
 async def settle() -> None:
-    """Let every task run until it waits for time to pass."""
+    """Run all tasks until each of them waits for time to pass."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -77,16 +77,16 @@ async def full(admission: Admission, slots: int) -> AsyncIterator[list[asyncio.T
 
 
 async def assert_nothing_is_held(admission: Admission, *clients: str, per_client: int) -> None:
-    """Check that all counts are back, those of the clients, too."""
+    """Check that every slot and every client's searches are free again."""
     assert (0, 0) == (admission.taken, admission.waiting)
     for client in clients:
         async with asyncio.TaskGroup() as group:
-            for _ in range(per_client):  # all that it may have: none is still counted
+            for _ in range(per_client):  # as many as a client may have: none is still counted
                 group.create_task(hold(admission, client, 0))
     assert (0, 0) == (admission.taken, admission.waiting)
 
 
-def test_slot_is_free_at_once_while_there_are_any() -> None:
+def test_free_slot_is_granted_at_once() -> None:
     """No search waits while a slot is free."""
 
     async def scenario() -> None:
@@ -99,8 +99,8 @@ def test_slot_is_free_at_once_while_there_are_any() -> None:
     run(scenario())
 
 
-def test_waiting_search_gets_the_slot_in_the_moment_it_is_free() -> None:
-    """And not a moment later."""
+def test_waiting_search_gets_a_slot_as_soon_as_it_is_free() -> None:
+    """It gets the slot without a delay."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)
@@ -114,7 +114,7 @@ def test_waiting_search_gets_the_slot_in_the_moment_it_is_free() -> None:
 
 
 def test_waiting_is_fair_to_clients_and_in_order_within_each() -> None:
-    """A client with many waiting searches does not delay one with a single one."""
+    """A client with many waiting searches does not delay another with a single one."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, wait_seconds=3600)
@@ -131,8 +131,8 @@ def test_waiting_is_fair_to_clients_and_in_order_within_each() -> None:
     run(scenario())
 
 
-def test_client_with_as_many_searches_as_one_may_have_is_turned_away() -> None:
-    """Those that wait count; other clients are not concerned; one that ends makes room."""
+def test_client_with_too_many_searches_is_refused() -> None:
+    """Waiting searches count; other clients are not affected; a search that ends makes room."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, per_client=2)
@@ -152,8 +152,8 @@ def test_client_with_as_many_searches_as_one_may_have_is_turned_away() -> None:
     run(scenario())
 
 
-def test_client_without_quota_is_turned_away_for_as_long_as_that_takes() -> None:
-    """Though there are free slots; others come in."""
+def test_client_without_quota_is_refused_with_a_delay() -> None:
+    """Even if slots are free; other clients are admitted."""
 
     async def scenario() -> None:
         admission = new_admission(quota={"a": 12.5})
@@ -166,8 +166,8 @@ def test_client_without_quota_is_turned_away_for_as_long_as_that_takes() -> None
     run(scenario())
 
 
-def test_search_is_turned_away_at_once_where_too_many_wait() -> None:
-    """It does not join them."""
+def test_search_is_refused_at_once_if_too_many_wait() -> None:
+    """It does not join the queue."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, waiting=2)
@@ -186,8 +186,8 @@ def test_search_is_turned_away_at_once_where_too_many_wait() -> None:
 
 
 @pytest.mark.parametrize("wait_seconds", [0, 0.25, 5])
-def test_search_that_waits_too_long_is_turned_away(wait_seconds: float) -> None:
-    """After exactly the time it may wait."""
+def test_search_that_waits_too_long_is_refused(wait_seconds: float) -> None:
+    """Exactly when its time to wait is over."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, wait_seconds=wait_seconds)
@@ -200,8 +200,8 @@ def test_search_that_waits_too_long_is_turned_away(wait_seconds: float) -> None:
     run(scenario())
 
 
-def test_no_room_to_wait_turns_away_at_once() -> None:
-    """Where nobody may wait, a full server says so immediately."""
+def test_full_server_without_a_queue_refuses_at_once() -> None:
+    """If no search may wait, a full server refuses immediately."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, waiting=0)
@@ -213,7 +213,7 @@ def test_no_room_to_wait_turns_away_at_once() -> None:
 
 
 def test_search_cancelled_while_it_waits_leaves_the_queue() -> None:
-    """The next one is served as if it had never been there."""
+    """The next one is served as if the cancelled one had never waited."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)
@@ -230,10 +230,10 @@ def test_search_cancelled_while_it_waits_leaves_the_queue() -> None:
 
 
 @pytest.mark.parametrize("successor", [False, True])
-def test_slot_handed_to_a_search_that_is_cancelled_in_the_same_moment_is_not_lost(
+def test_slot_granted_to_a_search_cancelled_at_the_same_time_is_not_lost(
     successor: bool,  # noqa: FBT001  # a case of the test
 ) -> None:
-    """It passes to the next one, or is free."""
+    """It is granted to the next search, or is free."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)
@@ -242,7 +242,7 @@ def test_slot_handed_to_a_search_that_is_cancelled_in_the_same_moment_is_not_los
             last = start(hold(admission, "b", 0)) if successor else None
             await settle()
             holder.cancel()
-            await asyncio.sleep(0)  # the holder hands its slot on; the waiting one has not run yet
+            await asyncio.sleep(0)  # the slot was granted; the waiting search has not run yet
             waiting.cancel()
             await settle()
             assert waiting.cancelled()
@@ -255,10 +255,10 @@ def test_slot_handed_to_a_search_that_is_cancelled_in_the_same_moment_is_not_los
 
 
 @pytest.mark.parametrize("successor", [False, True])
-def test_slot_handed_to_a_search_whose_wait_ends_in_the_same_moment_is_not_lost(
+def test_slot_granted_to_a_search_that_times_out_at_the_same_time_is_not_lost(
     successor: bool,  # noqa: FBT001  # a case of the test
 ) -> None:
-    """Whether it got the slot or not, nothing stays taken."""
+    """Whether or not the search got the slot, it is free again."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, wait_seconds=2)
@@ -271,8 +271,8 @@ def test_slot_handed_to_a_search_whose_wait_ends_in_the_same_moment_is_not_lost(
     run(scenario())
 
 
-def test_close_turns_away_who_waits_and_who_comes_but_not_who_searches() -> None:
-    """Those under way end in their own time."""
+def test_close_refuses_waiting_and_new_searches_but_not_running_ones() -> None:
+    """Running searches end by themselves."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)
@@ -292,8 +292,8 @@ def test_close_turns_away_who_waits_and_who_comes_but_not_who_searches() -> None
     run(scenario())
 
 
-def test_close_and_cancel_in_the_same_moment_leave_nothing_behind() -> None:
-    """A search that is turned away and cancelled at once: no slot, no unseen error."""
+def test_close_and_cancel_at_the_same_time_leave_nothing_behind() -> None:
+    """No slot stays taken, and no exception is left unretrieved."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)
@@ -309,7 +309,7 @@ def test_close_and_cancel_in_the_same_moment_leave_nothing_behind() -> None:
 
 
 def test_error_inside_a_slot_frees_it() -> None:
-    """And leaves as it is."""
+    """The error propagates unchanged."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1)
@@ -323,8 +323,8 @@ def test_error_inside_a_slot_frees_it() -> None:
     run(scenario())
 
 
-def test_advice_when_to_come_back_grows_with_the_queue_and_stays_within_bounds() -> None:
-    """Half a second to half a minute: about as long as the queue takes."""
+def test_retry_delay_grows_with_the_queue_within_bounds() -> None:
+    """From half a second to half a minute, about as long as the queue takes."""
 
     async def advice(admission: Admission) -> float:
         error = await refused(admission, "late")
@@ -354,7 +354,7 @@ def test_advice_when_to_come_back_grows_with_the_queue_and_stays_within_bounds()
     run(scenario())
 
 
-def test_clients_that_have_gone_leave_nothing_in_memory() -> None:
+def test_past_clients_leave_nothing_in_memory() -> None:
     """However many there were."""
 
     async def scenario() -> None:
@@ -368,23 +368,23 @@ def test_clients_that_have_gone_leave_nothing_in_memory() -> None:
     run(scenario())
 
 
-class Visit:
-    """One search of a crowd: when it comes, how long it searches, when its client gives up."""
+class PlannedSearch:
+    """One of many searches: when it arrives, how long it runs, when its client gives up."""
 
     def __init__(self, client: str, comes: int, holds: int, gives_up: int | None) -> None:
-        """Take whole seconds, so that many things happen in the same moment."""
+        """Set the plan in whole seconds, so that many events coincide."""
         self.client = client
         self.comes = comes
         self.holds = holds
         self.gives_up = gives_up
 
     def __repr__(self) -> str:
-        return f"Visit({self.client!r}, {self.comes}, {self.holds}, {self.gives_up})"
+        return f"PlannedSearch({self.client!r}, {self.comes}, {self.holds}, {self.gives_up})"
 
 
-visits = st.lists(
+planned_searches = st.lists(
     st.builds(
-        Visit,
+        PlannedSearch,
         st.sampled_from("abc"),
         st.integers(0, 6),
         st.integers(0, 4),
@@ -395,24 +395,24 @@ visits = st.lists(
 
 
 @given(
-    visits,
+    planned_searches,
     st.integers(1, 3),
     st.integers(1, 5),
     st.integers(0, 6),
     st.integers(0, 3),
     st.none() | st.integers(0, 10),
 )
-def test_limits_hold_and_counts_return_to_zero_whatever_a_crowd_does(
-    crowd: list[Visit],
+def test_limits_hold_and_counts_return_to_zero_under_any_load(
+    plans: list[PlannedSearch],
     searches: int,
     per_client: int,
     waiting: int,
     wait_seconds: int,
     closes: int | None,
 ) -> None:
-    """Searches that come, end, are cancelled and time out in the same moments lose no slot."""
+    """Searches that arrive, end, are cancelled and time out at the same moments lose no slot."""
 
-    async def visit(admission: Admission, plan: Visit) -> str:
+    async def run_search(admission: Admission, plan: PlannedSearch) -> str:
         await asyncio.sleep(plan.comes)
         try:
             async with admission.slot(plan.client):
@@ -427,8 +427,8 @@ def test_limits_hold_and_counts_return_to_zero_whatever_a_crowd_does(
         admission = new_admission(searches, per_client, waiting, wait_seconds)
         loop = asyncio.get_running_loop()
         tasks = []
-        for plan in crowd:
-            task = asyncio.create_task(visit(admission, plan))
+        for plan in plans:
+            task = asyncio.create_task(run_search(admission, plan))
             if plan.gives_up is not None:
                 loop.call_later(plan.gives_up, task.cancel)
             tasks.append(task)
@@ -436,7 +436,7 @@ def test_limits_hold_and_counts_return_to_zero_whatever_a_crowd_does(
             loop.call_later(closes, admission.close)
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
 
-        for plan, outcome in zip(crowd, outcomes, strict=True):
+        for plan, outcome in zip(plans, outcomes, strict=True):
             if isinstance(outcome, asyncio.CancelledError):
                 assert plan.gives_up is not None
             else:
@@ -453,7 +453,7 @@ def test_limits_hold_and_counts_return_to_zero_whatever_a_crowd_does(
 async def hold_until_revoked(
     admission: Admission, client: str, gone: list[str], leaving: float
 ) -> None:
-    """Hold a slot until it is needed; leave the client's name in `gone` then, and end later."""
+    """Hold a slot until it is revoked, then add the client to `gone` and release it later."""
     async with admission.slot(client) as slot:
         needed = asyncio.get_running_loop().create_future()
         slot.on_revoked(needed.set_result)
@@ -467,7 +467,7 @@ async def hold_until_revoked(
 async def occupied(
     admission: Admission, *clients: str, leaving: float = 0.0
 ) -> AsyncIterator[list[str]]:
-    """Hold a slot for each of `clients`, in that order, a second apart; yield those revoked."""
+    """Hold a slot for each client, acquired a second apart; yield the list of those revoked."""
     gone: list[str] = []
     tasks = []
     for client in clients:
@@ -479,8 +479,8 @@ async def occupied(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_client_without_a_slot_gets_one_of_the_client_with_most() -> None:
-    """The one held for longest, after a moment in which none came back by itself."""
+def test_client_without_a_slot_takes_one_from_the_client_with_most() -> None:
+    """The slot held for the longest time is revoked, after a moment in which none became free."""
 
     async def scenario() -> None:
         admission = new_admission(searches=5)
@@ -493,8 +493,8 @@ def test_client_without_a_slot_gets_one_of_the_client_with_most() -> None:
     run(scenario())
 
 
-def test_newcomer_gets_a_slot_also_where_nobody_may_wait() -> None:
-    """It does not wait in line: a slot is asked for at once."""
+def test_new_client_gets_a_slot_even_without_a_queue() -> None:
+    """It does not queue: a slot is revoked at once."""
 
     async def scenario() -> None:
         admission = new_admission(searches=2, waiting=0, wait_seconds=0)
@@ -506,8 +506,8 @@ def test_newcomer_gets_a_slot_also_where_nobody_may_wait() -> None:
     run(scenario())
 
 
-def test_newcomer_that_asks_for_many_takes_one_from_the_others() -> None:
-    """Its other searches wait for what is given back by itself, as it has a slot then."""
+def test_new_client_with_many_searches_takes_only_one_slot() -> None:
+    """Its other searches wait for slots that become free, because it has a slot then."""
 
     async def scenario() -> None:
         admission = new_admission(searches=6)
@@ -519,8 +519,8 @@ def test_newcomer_that_asks_for_many_takes_one_from_the_others() -> None:
     run(scenario())
 
 
-def test_slot_that_comes_back_goes_to_the_client_with_fewest() -> None:
-    """Not to the one that has waited for longer."""
+def test_free_slot_goes_to_the_client_with_fewest() -> None:
+    """Even if another client has waited for longer."""
 
     async def scenario() -> None:
         admission = new_admission(searches=2)
@@ -538,7 +538,7 @@ def test_slot_that_comes_back_goes_to_the_client_with_fewest() -> None:
 
 
 def test_clients_with_one_search_each_take_turns_of_a_minute() -> None:
-    """Many clients, or one with many identities, lock nobody out for longer."""
+    """Many clients, or one with many identities, cannot lock anyone out for longer."""
 
     async def scenario() -> None:
         admission = new_admission(searches=3)
@@ -552,8 +552,8 @@ def test_clients_with_one_search_each_take_turns_of_a_minute() -> None:
     run(scenario())
 
 
-def test_line_cannot_be_filled_by_one_client() -> None:
-    """The newest of the client with most makes room for a client with fewer."""
+def test_queue_cannot_be_filled_by_one_client() -> None:
+    """The newest search of the client with most makes room for a client with fewer."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, waiting=3)
@@ -574,8 +574,8 @@ def test_line_cannot_be_filled_by_one_client() -> None:
     run(scenario())
 
 
-def test_search_that_leaves_while_a_slot_is_asked_for_keeps_none() -> None:
-    """The slot is free for the next one."""
+def test_search_cancelled_during_a_revocation_keeps_no_slot() -> None:
+    """The revoked slot is free for the next search."""
 
     async def scenario() -> None:
         admission = new_admission(searches=2)
@@ -591,8 +591,8 @@ def test_search_that_leaves_while_a_slot_is_asked_for_keeps_none() -> None:
     run(scenario())
 
 
-def test_client_that_waits_displaces_nobody_with_as_many() -> None:
-    """One who would then wait as often as the client with most is turned away."""
+def test_waiting_client_displaces_no_client_with_equally_many() -> None:
+    """A search is refused if its client would then have as many waiting as the client with most."""
 
     async def scenario() -> None:
         admission = new_admission(searches=1, waiting=3)
@@ -608,8 +608,8 @@ def test_client_that_waits_displaces_nobody_with_as_many() -> None:
     run(scenario())
 
 
-def test_client_with_a_slot_gets_no_second_one_at_once() -> None:
-    """Where nobody may wait, it is turned away, though another client has more."""
+def test_client_with_a_slot_does_not_revoke_another() -> None:
+    """Without a queue it is refused, even if another client has more slots."""
 
     async def scenario() -> None:
         admission = new_admission(searches=3, waiting=0)
@@ -620,8 +620,8 @@ def test_client_with_a_slot_gets_no_second_one_at_once() -> None:
     run(scenario())
 
 
-def test_search_that_gives_up_its_slot_learns_why() -> None:
-    """And how many slots there are."""
+def test_revoked_search_gets_the_reason() -> None:
+    """The error also has the number of slots."""
 
     async def scenario() -> None:
         admission = new_admission(searches=2, waiting=0)

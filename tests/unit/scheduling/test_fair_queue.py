@@ -12,7 +12,7 @@ clients = st.sampled_from("abcde")
 
 
 def drained(queue: FairQueue[str]) -> list[str]:
-    """Return all items in the order in which they come up."""
+    """Return all items in the order in which they are popped."""
     return [queue.pop() for _ in range(len(queue))]
 
 
@@ -25,21 +25,21 @@ def filled(*items: str) -> FairQueue[str]:
 
 
 def test_client_with_many_items_gets_one_turn_a_round() -> None:
-    """One that brings a hundred items does not delay one that brings one."""
+    """A hundred items of one client do not delay the single item of another."""
     queue = filled(*(f"a{n}" for n in range(100)), "b0", "c0", "c1")
     assert ["a0", "b0", "c0", "a1", "c1", "a2", "a3"] == [queue.pop() for _ in range(7)]
 
 
 def test_new_client_comes_up_within_one_round() -> None:
-    """Behind every client that waits already, each with one item."""
+    """It follows all clients that already wait, with one item each."""
     queue = filled("a0", "b0", "c0", "a1", "b1", "c1")
     queue.pop()
     queue.push("n", "n0")
     assert ["b0", "c0", "a1", "n0"] == [queue.pop() for _ in range(4)]
 
 
-def test_client_that_comes_back_gains_no_turn() -> None:
-    """One that leaves the queue and pushes again is last in the round, as if it had stayed."""
+def test_client_that_returns_gains_no_turn() -> None:
+    """A client that leaves the queue and pushes again is last in the round, as if it had stayed."""
     queue = filled("a0", "b0")
     order = []
     for _ in range(6):
@@ -50,7 +50,7 @@ def test_client_that_comes_back_gains_no_turn() -> None:
 
 
 def test_empty_queue_has_nothing_to_pop() -> None:
-    """It says so, also after it held something."""
+    """Popping raises an error, also after the queue has held something."""
     queue = filled("a0")
     queue.pop()
     assert 0 == len(queue)
@@ -59,20 +59,20 @@ def test_empty_queue_has_nothing_to_pop() -> None:
 
 
 def test_discard_removes_one_item_and_leaves_the_order_of_the_others() -> None:
-    """The client keeps its place in the round while it has another item, and loses it with none."""
+    """A client keeps its place in the round while it has other items."""
     queue = filled("a0", "b0", "c0", "b1", "d0")
     queue.discard("b", "b0")
     queue.discard("d", "d0")
-    queue.discard("d", "d0")  # not there any more
-    queue.discard("x", "x0")  # never was
-    queue.discard("a", "b1")  # not this client's
+    queue.discard("d", "d0")  # not in the queue any more
+    queue.discard("x", "x0")  # never in the queue
+    queue.discard("a", "b1")  # another client's
     assert 3 == len(queue)
     assert ["a0", "b1", "c0"] == drained(queue)
 
 
 @given(st.lists(clients))
 def test_each_round_holds_every_waiting_client_once(pushed: list[str]) -> None:
-    """In the order in which clients came; and a client's items in the order in which they came."""
+    """Clients are in the order of arrival, and so are the items of each client."""
     items = [f"{client}{n}" for n, client in enumerate(pushed)]
     queue = filled(*items)
     left = {client: [i for i in items if i[0] == client] for client in dict.fromkeys(pushed)}
@@ -88,7 +88,7 @@ def test_each_round_holds_every_waiting_client_once(pushed: list[str]) -> None:
 def test_no_client_waits_longer_than_a_round_whatever_the_others_do(
     actions: list[tuple[str, str, int]],
 ) -> None:
-    """Between two turns of a client that waits, no other client has more than one turn."""
+    """Between two turns of a waiting client, every other client has at most one turn."""
     queue: FairQueue[tuple[str, int]] = FairQueue()
     held: dict[str, deque[int]] = {}
     turns_since: dict[str, Counter[str]] = {}

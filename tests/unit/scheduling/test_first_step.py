@@ -1,4 +1,4 @@
-"""The first positions of a search, which are scanned where it is submitted."""
+"""The first positions of a search, which are scanned by the thread that submits it."""
 
 import asyncio
 import queue
@@ -32,16 +32,16 @@ PATIENCE_SECONDS = 20.0
 RATE = 10_000_000
 SECONDS = 0.0001
 FIRST = 1000
-"""The positions of a first step at that rate."""
+"""The number of positions in a first step at that rate."""
 
 
 class ScriptedKernel:
-    """Finds at the position that a name spells, and remembers which thread scanned what."""
+    """Finds a match at the position that the name spells; records which thread scanned what."""
 
     backend = "scripted"
 
     def __init__(self) -> None:
-        """Begin with nothing scanned."""
+        """Start without a scan."""
         self.scans: list[tuple[str, int, int]] = []
 
     def prepare(self, query: Query) -> "ScriptedScanner":
@@ -50,10 +50,10 @@ class ScriptedKernel:
 
 
 class ScriptedScanner:
-    """A `Scanner` of such a kernel."""
+    """The `Scanner` of a `ScriptedKernel`."""
 
     def __init__(self, kernel: ScriptedKernel, at: int) -> None:
-        """Take where to find."""
+        """Store the position of the match."""
         self._kernel = kernel
         self._at = at
 
@@ -70,7 +70,7 @@ class ScriptedScanner:
 
 @pytest.fixture
 def rate(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return what sets the rate that the scheduler measures, in positions a second."""
+    """Return a function that sets the rate that the scheduler measures, in positions a second."""
 
     def fix(positions: float) -> None:
         monkeypatch.setattr("hashfinder.scheduling.scheduler.measure", lambda *_: positions)
@@ -80,10 +80,10 @@ def rate(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 class Bench:
-    """A scheduler with one worker, which has not started."""
+    """A scheduler with one worker that is not started."""
 
     def __init__(self, *, quota: int = 0, first_step_seconds: float = SECONDS) -> None:
-        """Give each client so many hashes, 0 for any number."""
+        """Give each client a quota of hashes; 0 is no limit."""
         self.kernel = ScriptedKernel()
         self.notes: queue.Queue[int] = queue.Queue()
         self.scheduler = Scheduler(
@@ -97,7 +97,7 @@ class Bench:
         )
 
     def submit(self, at: int, client: str = "a", budget: int = 10**9, suffix: bytes = b"") -> Job:
-        """Submit a search that finds at a position."""
+        """Submit a search whose match is at a position."""
         query = Query(str(at), 0, secret_suffix=suffix)
         search = Search(query, 0, budget, bounds=Bounds(chunks=4), now=0.0)
         job = self.scheduler.begin(client, search)
@@ -123,7 +123,7 @@ def bench(rate: Callable[[float], None]) -> Iterator[Bench]:
 
 
 def test_a_search_that_ends_in_its_first_step_needs_no_worker(bench: Bench) -> None:
-    """It is scanned by whoever submits it, and its result is there at once."""
+    """It is scanned by the submitting thread, and its result is there at once."""
     job = bench.submit(FIRST - 1)
     assert job.notified
     taken = bench.scheduler.take(job)
@@ -136,14 +136,14 @@ def test_a_search_that_ends_in_its_first_step_needs_no_worker(bench: Bench) -> N
 
 
 def test_a_budget_may_end_in_the_first_step(bench: Bench) -> None:
-    """With its own error, and not one position beyond."""
+    """It ends with its own error, exactly at the budget."""
     taken = bench.scheduler.take(bench.submit(FIRST, budget=10))
     assert isinstance(taken.error, BudgetExhaustedError)
     assert [(0, 10)] == bench.scanned_here
 
 
 def test_workers_take_over_after_the_first_step(bench: Bench) -> None:
-    """Where it ended."""
+    """They continue where it ended."""
     job = bench.submit(5 * FIRST)
     assert not job.notified
     bench.scheduler.start()
@@ -154,8 +154,8 @@ def test_workers_take_over_after_the_first_step(bench: Bench) -> None:
     assert bench.scheduler.close(PATIENCE_SECONDS)
 
 
-def test_a_client_with_a_search_that_waits_gets_no_first_step(bench: Bench) -> None:
-    """Its turn is the one among clients; another client has a first step all the same."""
+def test_a_client_with_a_waiting_search_gets_no_first_step(bench: Bench) -> None:
+    """Its searches wait for their turn; another client still gets a first step."""
     bench.submit(5 * FIRST, "greedy")
     bench.submit(1, "greedy")
     assert [(0, FIRST)] == bench.scanned_here
@@ -176,7 +176,7 @@ def test_a_client_with_a_search_that_waits_gets_no_first_step(bench: Bench) -> N
 def test_a_first_step_is_bounded(
     rate: Callable[[float], None], positions: float, suffix: bytes, stop: int | None
 ) -> None:
-    """By its time and by the blocks to hash; it is left out where few positions fit."""
+    """Its time and the blocks to hash limit it; it is left out if few positions would fit."""
     rate(positions)
     bench = Bench()
     bench.scheduler.calibrate()
@@ -186,14 +186,14 @@ def test_a_first_step_is_bounded(
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_every_hash_is_calibrated(bench: Bench, algorithm: Algorithm) -> None:
-    """A search with any of them has its first step from the start."""
+    """A search with any algorithm has a first step from the start."""
     query = Query("10", 0, scheme=Scheme(algorithm))
     bench.scheduler.begin("a", Search(query, 0, 100, bounds=Bounds(chunks=4), now=0.0))
     assert bench.scanned_here
 
 
 def test_no_first_step_before_the_rate_is_known(rate: Callable[[float], None]) -> None:
-    """Nobody knows how long it would take; nor where it is switched off."""
+    """Without a rate its duration is unknown; a first step of 0 seconds is switched off."""
     del rate
     unknown, off = Bench(), Bench(first_step_seconds=0.0)
     off.scheduler.calibrate()
@@ -202,8 +202,8 @@ def test_no_first_step_before_the_rate_is_known(rate: Callable[[float], None]) -
         assert [] == bench.scanned_here
 
 
-def test_a_first_step_is_paid_for(rate: Callable[[float], None]) -> None:
-    """Out of the client's quota, block by block; what overdraws it is the end of the search."""
+def test_a_first_step_is_charged(rate: Callable[[float], None]) -> None:
+    """It is charged to the client's quota by blocks; if that overdraws it, the search ends."""
     del rate
     bench = Bench(quota=FIRST)
     bench.scheduler.calibrate()
@@ -217,7 +217,7 @@ def test_a_first_step_is_paid_for(rate: Callable[[float], None]) -> None:
 def test_a_fault_in_the_first_step_ends_the_search_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a fault on a worker does."""
+    """It works like a fault on a worker."""
 
     def fail(*_: object) -> Scan:
         raise RuntimeError
@@ -236,12 +236,12 @@ def serve(bench: Bench) -> tuple[Admission, SearchService]:
 
 
 def request(at: int, budget: int = 10**9) -> SearchRequest:
-    """Return a request that finds at a position."""
+    """Return a request whose match is at a position."""
     return SearchRequest(Query(str(at), 0), 0, budget)
 
 
 def test_a_find_that_ends_in_its_first_step_holds_nothing(bench: Bench) -> None:
-    """It is over before its task waits for anything, though no worker has started."""
+    """It ends before its task waits for anything, although no worker has started."""
     _, service = serve(bench)
     with pytest.raises(StopIteration) as ended:
         service.find("a", request(FIRST - 1), Outcome()).send(None)
@@ -251,7 +251,7 @@ def test_a_find_that_ends_in_its_first_step_holds_nothing(bench: Bench) -> None:
 
 
 def test_a_find_ends_with_its_budget_in_the_first_step(bench: Bench) -> None:
-    """Its error says how far it has come."""
+    """The error has the progress."""
     _, service = serve(bench)
     with pytest.raises(BudgetExhaustedError) as stopped:
         asyncio.run(service.find("a", request(FIRST, budget=10), Outcome()))
@@ -271,7 +271,7 @@ def test_a_longer_find_goes_on_where_its_first_step_ended(bench: Bench) -> None:
 
 
 def test_a_find_without_a_slot_is_refused_before_its_first_step(bench: Bench) -> None:
-    """On a server that is full, and on one that drains."""
+    """Both on a full server and on one that drains."""
     admission, service = serve(bench)
 
     async def crowded() -> None:

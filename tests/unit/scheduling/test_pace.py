@@ -1,4 +1,4 @@
-"""The size of chunks, and the rates that they are guessed from."""
+"""The size of chunks, and the rates that it is computed from."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm, Scheme
 
 
-def test_chunks_last_about_as_long_as_asked_for() -> None:
+def test_chunks_take_about_the_requested_time() -> None:
     """Their size follows the measured rate, from a single position to some millions."""
     pace = Pace()
     for hashes, size in ((8_000_000, 80_000), (2_000, 20), (10, 1), (2**40, 2**24)):
@@ -20,15 +20,15 @@ def test_chunks_last_about_as_long_as_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("hashes", "seconds"), [(0, 0.1), (100, 0.0), (0, 0.0)])
-def test_chunk_without_measure_changes_no_estimate(hashes: int, seconds: float) -> None:
-    """A failed one, or one too short for the clock: the estimate stays."""
+def test_unmeasurable_chunk_does_not_change_the_estimate(hashes: int, seconds: float) -> None:
+    """A failed chunk, or one too short for the clock."""
     pace = Pace()
     pace.measured(hashes, seconds)
     assert 50 == pace.chunk_size(0.001, guess=50_000)
 
 
 def test_single_slow_chunk_does_not_upset_the_estimate() -> None:
-    """The first chunk sets it; each further one moves it by half of the difference."""
+    """The first chunk sets the estimate; each later one moves it by half of the difference."""
     pace = Pace()
     pace.measured(100_000, 0.1)
     assert 1000 == pace.chunk_size(0.001, guess=1)
@@ -36,8 +36,8 @@ def test_single_slow_chunk_does_not_upset_the_estimate() -> None:
     assert 750 == pace.chunk_size(0.001, guess=1)
 
 
-def test_a_rate_serves_for_every_search_with_the_same_hash() -> None:
-    """By the blocks of a candidate; another hash has a rate of its own."""
+def test_a_rate_is_shared_by_searches_with_the_same_hash() -> None:
+    """The rate is per block of a candidate; another algorithm has its own rate."""
     rates = Rates()
     short, long = Query("a"), Query("b", secret_suffix=bytes(9 * 64))
     other = Query("a", scheme=Scheme(Algorithm.SHA512))
@@ -50,8 +50,8 @@ def test_a_rate_serves_for_every_search_with_the_same_hash() -> None:
     assert rates.known(other) is None
 
 
-def test_a_scan_of_a_few_hashes_is_good_for_a_guess_only() -> None:
-    """What a call costs is most of it: an estimate made of that would be wrong by a thousand."""
+def test_a_short_scan_gives_a_preliminary_rate() -> None:
+    """The call's overhead dominates it: such an estimate could be wrong by a thousand times."""
     rates, query = Rates(), Query("a")
     rates.measured(query, 5_000.0, 10)
     assert rates.known(query) is None
@@ -71,12 +71,12 @@ def test_a_scan_of_a_few_hashes_is_good_for_a_guess_only() -> None:
     ids=["usual", "hits", "one candidate", "long"],
 )
 def test_a_rate_is_measured_within_any_keyspace(query: Query) -> None:
-    """Whatever ends the scans early, and where the keyspace has one candidate alone."""
+    """Even if scans end early, or the keyspace has a single candidate."""
     assert measure(load_kernel().prepare(query), query) > 0
 
 
 def test_a_rate_is_measured_in_the_keyspace_alone() -> None:
-    """No scan leaves it, also where it is shorter than a chunk."""
+    """No scan leaves the keyspace, even if that is shorter than a chunk."""
     scanned: list[tuple[int, int]] = []
 
     class Scanner:

@@ -1,4 +1,4 @@
-"""The hash-rate allowance, with a clock of its own."""
+"""The allowance of hashes, with a fake clock."""
 
 import gc
 import sys
@@ -25,7 +25,7 @@ def quota(clock: FakeClock) -> Quota:
 
 
 def test_new_client_may_use_its_burst_at_once(quota: Quota) -> None:
-    """Up to the last hash, and not one more."""
+    """To the last hash, and not one more."""
     assert 0 == quota.delay("a")
     quota.charge("a", 99)
     assert 0 == quota.delay("a")
@@ -34,17 +34,17 @@ def test_new_client_may_use_its_burst_at_once(quota: Quota) -> None:
 
 
 def test_overdraft_counts(quota: Quota) -> None:
-    """Chunks that were in flight are paid for later: up to a tenth of the bucket."""
+    """Chunks in flight are charged later, up to a tenth of the bucket."""
     quota.charge("a", 100)
     assert 1.0 == quota.delay("a")
     quota.charge("a", 50)
     assert 6.0 == quota.delay("a")
 
 
-def test_delay_runs_down_as_time_passes_and_ends_when_it_said(
+def test_delay_counts_down_and_ends_as_announced(
     quota: Quota, clock: FakeClock
 ) -> None:
-    """A client may search again after the retry delay, and not before."""
+    """A client may search again after the retry delay, but not before."""
     quota.charge("a", 150)
     clock.now += 5.5
     assert pytest.approx(0.5) == quota.delay("a")
@@ -55,7 +55,7 @@ def test_delay_runs_down_as_time_passes_and_ends_when_it_said(
 
 
 def test_bucket_refills_up_to_the_burst_and_no_further(quota: Quota, clock: FakeClock) -> None:
-    """A long rest is worth no more than a full bucket."""
+    """A long pause gives at most a full bucket."""
     quota.charge("a", 100)
     clock.now += 10_000
     assert 0 == quota.delay("a")
@@ -66,7 +66,7 @@ def test_bucket_refills_up_to_the_burst_and_no_further(quota: Quota, clock: Fake
 
 
 def test_clients_do_not_pay_for_each_other(quota: Quota) -> None:
-    """Each has a bucket of its own."""
+    """Each client has its own bucket."""
     quota.charge("a", 1000)
     assert 0 == quota.delay("b")
 
@@ -83,10 +83,10 @@ def test_rate_of_zero_is_no_limit(clock: FakeClock) -> None:
     st.integers(1, 10**12),
     st.lists(st.tuples(st.floats(0, 100), st.integers(0, 10**10)), max_size=20),
 )
-def test_nobody_gets_more_than_burst_and_rate_admit(
+def test_usage_is_limited_by_burst_and_rate(
     rate: int, burst: int, steps: list[tuple[float, int]]
 ) -> None:
-    """Who searches only while there is no delay uses at most burst + rate x time + one chunk."""
+    """A client that searches only without a delay uses at most burst + rate x time + one chunk."""
     clock = FakeClock()
     quota = Quota(allow(hash_rate=rate, hash_burst=burst), clock)
     used = largest = 0
@@ -102,7 +102,7 @@ def test_nobody_gets_more_than_burst_and_rate_admit(
 
 @given(st.integers(1, 10**9), st.integers(1, 10**12), st.integers(0, 10**13))
 def test_delay_is_never_negative_and_long_enough(rate: int, burst: int, hashes: int) -> None:
-    """After it, nothing is in the way any more."""
+    """Once it has passed, the client may search."""
     clock = FakeClock()
     quota = Quota(allow(hash_rate=rate, hash_burst=burst), clock)
     quota.charge("a", hashes)
@@ -116,7 +116,7 @@ def test_delay_is_never_negative_and_long_enough(rate: int, burst: int, hashes: 
 def test_memory_is_bounded_however_many_clients_come(clock: FakeClock) -> None:
     """A hundred thousand clients leave no more behind than the last ten thousand."""
     quota = Quota(allow(hash_rate=1, hash_burst=100), clock)
-    gc.collect()  # what other tests have left is not ours to count
+    gc.collect()  # what other tests have left is not counted here
     before = sys.getallocatedblocks()
     for n in range(10_000):
         quota.charge(f"first {n}", 1000)
@@ -133,7 +133,7 @@ def test_memory_is_bounded_however_many_clients_come(clock: FakeClock) -> None:
 
 
 def test_the_client_unused_for_longest_is_forgotten_first(clock: FakeClock) -> None:
-    """One that keeps searching is remembered, however long ago it came."""
+    """A client that keeps searching is remembered, however long ago it arrived."""
     quota = Quota(allow(hash_rate=1, hash_burst=100), clock, clients=2)
     for client in ("old", "idle", "old", "new"):
         quota.charge(client, 100)

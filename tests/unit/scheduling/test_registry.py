@@ -1,4 +1,4 @@
-"""The searches as an operator sees them, and how one is stopped that waits or runs."""
+"""The list of searches for operators, and how a waiting or running one is stopped."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,15 +17,15 @@ PROGRESS = Progress(100, 100, 1.0, None)
 
 
 class FakeSession:
-    """A search that has its place."""
+    """A search with a slot."""
 
     def __init__(self, *, parked: bool = False) -> None:
-        """Take whether its client does not read."""
+        """Set whether its client has stopped reading."""
         self.parked = parked
         self.error: StoppedError | None = None
 
     def look(self) -> tuple[Progress, bool]:
-        """Return what it has computed."""
+        """Return its progress, and whether it is parked."""
         return PROGRESS, self.parked
 
     def revoke(self, error: StoppedError) -> None:
@@ -41,7 +41,7 @@ def registry() -> SearchRegistry:
 
 @contextmanager
 def running(registry: SearchRegistry, client: str, *, parked: bool = False) -> Iterator[str]:
-    """Have a search under way; give its id."""
+    """Register a running search; yield its id."""
     with registry.register(client, REQUEST) as search:
         search.run(FakeSession(parked=parked))
         yield search.search_id
@@ -49,7 +49,7 @@ def running(registry: SearchRegistry, client: str, *, parked: bool = False) -> I
 
 @asynccontextmanager
 async def waiting(registry: SearchRegistry, client: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Have a search that waits for its place, in a task of its own."""
+    """Register a search that waits for a slot, in a task."""
 
     async def wait() -> None:
         with registry.register(client, REQUEST):
@@ -63,7 +63,7 @@ async def waiting(registry: SearchRegistry, client: str) -> AsyncIterator[asynci
 
 
 async def test_list_has_every_search_the_oldest_first(registry: SearchRegistry) -> None:
-    """With its state, its progress and its share: clients are equal, and divide what they have."""
+    """With state, progress and share: clients have equal shares, divided among their searches."""
     with (
         running(registry, "a") as first,
         running(registry, "b") as second,
@@ -85,13 +85,13 @@ async def test_list_has_every_search_the_oldest_first(registry: SearchRegistry) 
 
 
 async def test_shares_follow_the_weights_of_clients(registry: SearchRegistry) -> None:
-    """A client with three turns of a round has three times as much as one with one."""
+    """A client of weight 3 has three times the share of a client of weight 1."""
     with running(registry, "heavy"), running(registry, "a"):
         assert [0.75, 0.25] == [each.share for each in registry.snapshot()]
 
 
 async def test_running_search_is_revoked(registry: SearchRegistry) -> None:
-    """Its session ends it, with its results and then the error."""
+    """Its session ends it, after its results, with the error."""
     with registry.register("a", REQUEST) as search:
         session = FakeSession()
         search.run(session)
@@ -100,7 +100,7 @@ async def test_running_search_is_revoked(registry: SearchRegistry) -> None:
 
 
 async def test_waiting_search_ends_with_the_error(registry: SearchRegistry) -> None:
-    """It waits no longer, and the registry forgets it; a second stop changes nothing."""
+    """It stops waiting, and the registry forgets it; a second stop changes nothing."""
     async with waiting(registry, "a") as task:
         [listed] = registry.snapshot()
         assert registry.stop(listed.search_id)
@@ -110,8 +110,8 @@ async def test_waiting_search_ends_with_the_error(registry: SearchRegistry) -> N
     assert not registry.stop(listed.search_id)
 
 
-async def test_client_that_leaves_in_the_same_moment_is_gone(registry: SearchRegistry) -> None:
-    """Its cancel is not lost: nobody is there to read the error."""
+async def test_cancel_at_the_same_time_as_a_stop_is_kept(registry: SearchRegistry) -> None:
+    """The cancel is not lost, because nobody would read the error."""
     async with waiting(registry, "a") as task:
         [listed] = registry.snapshot()
         registry.stop(listed.search_id)
@@ -121,7 +121,7 @@ async def test_client_that_leaves_in_the_same_moment_is_gone(registry: SearchReg
 
 
 async def test_unknown_id_stops_nothing(registry: SearchRegistry) -> None:
-    """As of a search that has ended."""
+    """So does the id of a search that has ended."""
     with running(registry, "a") as search_id:
         pass
     assert not registry.stop(search_id)

@@ -1,4 +1,4 @@
-"""Searches as the event loop sees them: admitted, awaited, and stopped on every way out."""
+"""Searches on the event loop: admitted, awaited, and stopped whenever they are left."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,10 +30,10 @@ SILENT = SearchRequest(Query("-silent-", 0), 0, 10**15)
 
 
 class Bench:
-    """A search service with room for one search, and its parts."""
+    """A search service with one slot, and its parts."""
 
     def __init__(self, kernel: Kernel, maximum_seconds: int = 3600) -> None:
-        """Begin to work."""
+        """Create and start it."""
         allowance_of = allow(searches=9, maximum_seconds=maximum_seconds)
         self.scheduler = Scheduler(kernel, 2, allowance_of, NullObserver(), chunk_seconds=0.001)
         limits = Limits(searches=1, waiting=0, wait_seconds=0)
@@ -42,7 +42,7 @@ class Bench:
         self.scheduler.start()
 
     def assert_free(self) -> None:
-        """Check that nothing is held, and nothing is searched."""
+        """Check that no slot is taken and nothing is scanned."""
         assert (0, 0) == (self.admission.taken, self.admission.waiting)
         assert 0 == self.scheduler.statistics().active
 
@@ -57,13 +57,13 @@ def bench() -> Iterator[Bench]:
 
 @pytest.fixture
 def kernel() -> GateKernel:
-    """Return a kernel that waits for the test."""
+    """Return a kernel whose scans wait for the test."""
     return GateKernel()
 
 
 @pytest.fixture
 def gated(kernel: GateKernel) -> Iterator[Bench]:
-    """Return a service that scans as the test says."""
+    """Return a service with that kernel."""
     bench = Bench(kernel)
     yield bench
     kernel.open()
@@ -81,19 +81,19 @@ async def results_of(session: Session) -> AsyncIterator[int]:
 
 
 async def test_slot_is_free_after_a_find(bench: Bench) -> None:
-    """All results came, the ideal one last."""
+    """All results arrive, the ideal one last."""
     request = SearchRequest(Query("ab", 0, 1), 0, 10**6)
     async with bench.service.open("client", request, Outcome()) as session:
         assert 1 == bench.admission.taken
         positions = [position async for position in results_of(session)]
         assert session.close() is None
-    assert 57 == positions[-1]  # "/l27zqXOfimIuMabz9/eiQSqvB8=" holds "ab", the first to do so
+    assert 57 == positions[-1]  # "/l27zqXOfimIuMabz9/eiQSqvB8=", the first one with "ab"
     assert sorted(positions) == positions
     bench.assert_free()
 
 
 async def test_slot_is_free_after_a_spent_budget(bench: Bench) -> None:
-    """The error has the progress of the whole range."""
+    """The error has the progress over the whole range."""
     with pytest.raises(BudgetExhaustedError) as caught:
         async with bench.service.open(
             "client", SearchRequest(Query("ab", 0), 3, 10), Outcome()
@@ -109,7 +109,7 @@ async def test_slot_is_free_after_a_spent_budget(bench: Bench) -> None:
 async def test_results_come_before_the_error_that_ends_the_search(
     gated: Bench, kernel: GateKernel
 ) -> None:
-    """Also where both are there at once; then the error comes without further waiting."""
+    """If both are ready at once, the error follows without further waiting."""
     request = SearchRequest(Query("doctor", 0, 6), 0, 100)
     async with gated.service.open("client", request, Outcome()) as session:
         scanning = await asyncio.to_thread(kernel.next)
@@ -127,7 +127,7 @@ async def test_results_come_before_the_error_that_ends_the_search(
 
 
 async def test_slot_is_free_when_the_task_is_cancelled(gated: Bench, kernel: GateKernel) -> None:
-    """At once, though a worker is still in its chunk."""
+    """It is free at once, although a worker is still scanning."""
     outcome = Outcome()
 
     async def search() -> None:
@@ -146,7 +146,7 @@ async def test_slot_is_free_when_the_task_is_cancelled(gated: Bench, kernel: Gat
 
 
 async def test_cancellation_keeps_the_reason_that_came_before_it(gated: Bench) -> None:
-    """A search that was stopped while its client did not read, and then lost its client."""
+    """A search was stopped while its client did not read, and then the client disconnected."""
     blocked = asyncio.Event()
 
     outcome = Outcome()
@@ -166,10 +166,10 @@ async def test_cancellation_keeps_the_reason_that_came_before_it(gated: Bench) -
     gated.assert_free()
 
 
-async def test_cancellation_after_a_find_has_no_reason_of_ours(
+async def test_cancellation_after_a_match_has_no_reason(
     gated: Bench, kernel: GateKernel
 ) -> None:
-    """The search was done; only the client did not wait for its result."""
+    """The search had ended; its client did not wait for the result."""
     found = asyncio.Event()
 
     outcome = Outcome()
@@ -192,7 +192,7 @@ async def test_cancellation_after_a_find_has_no_reason_of_ours(
 
 
 async def test_slot_is_free_after_an_error_of_the_caller(gated: Bench) -> None:
-    """The error leaves as it is; the search is stopped."""
+    """The error propagates unchanged; the search is stopped."""
     outcome = Outcome()
     fault = RuntimeError("broken")
     with pytest.raises(RuntimeError) as caught:
@@ -205,7 +205,7 @@ async def test_slot_is_free_after_an_error_of_the_caller(gated: Bench) -> None:
 
 
 async def test_error_of_the_caller_keeps_the_reason_that_came_before_it(gated: Bench) -> None:
-    """A write that failed since its client had left, after the drain had stopped the search."""
+    """The drain stopped the search, and then a write failed because the client had left."""
     fault = RuntimeError("the write failed")
 
     outcome = Outcome()
@@ -223,7 +223,7 @@ async def test_error_of_the_caller_keeps_the_reason_that_came_before_it(gated: B
 
 
 async def test_fault_of_the_kernel_reaches_the_caller(gated: Bench, kernel: GateKernel) -> None:
-    """As it was raised in the worker."""
+    """The exception is the one raised in the worker."""
     fault = RuntimeError("boom")
     async with gated.service.open("client", FOREVER, Outcome()) as session:
         (await asyncio.to_thread(kernel.next)).fail(fault)
@@ -234,7 +234,7 @@ async def test_fault_of_the_kernel_reaches_the_caller(gated: Bench, kernel: Gate
 
 
 async def test_drain_stops_a_search_with_its_progress(gated: Bench, kernel: GateKernel) -> None:
-    """So that its client can resume."""
+    """Its client can resume."""
     async with gated.service.open("client", FOREVER, Outcome()) as session:
         first = await asyncio.to_thread(kernel.next)
         second = await asyncio.to_thread(kernel.next)
@@ -249,8 +249,8 @@ async def test_drain_stops_a_search_with_its_progress(gated: Bench, kernel: Gate
     gated.assert_free()
 
 
-async def test_patience_ends_the_wait_without_an_error(gated: Bench) -> None:
-    """With the progress so far; the search continues."""
+async def test_wait_can_time_out_without_an_error(gated: Bench) -> None:
+    """It returns the progress so far; the search continues."""
     async with gated.service.open("client", FOREVER, Outcome()) as session:
         for patience in (0.0, -1.0, 1e-9):
             taken = await session.take(patience)
@@ -262,7 +262,7 @@ async def test_patience_ends_the_wait_without_an_error(gated: Bench) -> None:
 
 
 async def test_refused_search_never_begins(gated: Bench, kernel: GateKernel) -> None:
-    """And the one that is under way is not disturbed."""
+    """The running search is not disturbed."""
     async with gated.service.open("client", FOREVER, Outcome()):
         await asyncio.to_thread(kernel.next)
         with pytest.raises(ServerOverloadedError) as caught:
@@ -275,7 +275,7 @@ async def test_refused_search_never_begins(gated: Bench, kernel: GateKernel) -> 
 
 
 async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None:
-    """Wherever the handler waits; the slot is free."""
+    """It works wherever the handler waits; the slot is free."""
     service = SearchService(bench.admission, bench.scheduler, allow(maximum_seconds=0))
 
     async def search() -> None:
@@ -292,7 +292,7 @@ async def test_time_limit_stops_a_search_with_its_progress(bench: Bench) -> None
 
 
 async def test_what_stopped_a_search_before_the_time_limit_is_reported(bench: Bench) -> None:
-    """Also if its handler was busy with something else when it happened."""
+    """Even if its handler was busy with something else at that moment."""
     service = SearchService(bench.admission, bench.scheduler, allow(maximum_seconds=0))
 
     async def search() -> None:

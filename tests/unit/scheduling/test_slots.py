@@ -1,10 +1,10 @@
-"""Which slot is given up for another client, at times that the test chooses."""
+"""Which slot is revoked for another client, at times that the test chooses."""
 
 from hashfinder.scheduling.slots import SlotLedger
 
 
 def test_search_keeps_the_only_slot_of_its_client_for_a_minute() -> None:
-    """From when it got it, to the second: then a client without a slot gets it."""
+    """It is revoked exactly a minute after it was granted, if a client without a slot needs it."""
     slots = SlotLedger()
     slot = slots.add("a", 1000.0)
 
@@ -12,16 +12,16 @@ def test_search_keeps_the_only_slot_of_its_client_for_a_minute() -> None:
     assert slot is slots.reclaim(0, 1060.0)
 
 
-def test_client_with_as_many_slots_gets_none_of_another() -> None:
-    """However long that one has held it."""
+def test_client_with_equally_many_slots_takes_none() -> None:
+    """However long the other client has held its slot."""
     slots = SlotLedger()
     slots.add("a", 0.0)
 
     assert slots.reclaim(1, 3600.0) is None
 
 
-def test_oldest_slot_of_the_client_with_most_is_given_up_and_counts_no_longer() -> None:
-    """It is still taken, until it is given back."""
+def test_oldest_slot_of_the_client_with_most_is_revoked() -> None:
+    """It no longer counts as the client's, but it is taken until it is released."""
     slots = SlotLedger()
     slots.add("a", 0.0)
     first, _ = slots.add("b", 10.0), slots.add("b", 11.0)
@@ -32,6 +32,6 @@ def test_oldest_slot_of_the_client_with_most_is_given_up_and_counts_no_longer() 
     assert (1, 2) == (slots.count("b"), slots.taken)
 
 
-def test_nothing_is_given_up_where_nothing_is_held() -> None:
-    """As when every slot has been asked for already."""
+def test_nothing_is_revoked_if_no_slot_is_held() -> None:
+    """The same holds if every slot has been revoked already."""
     assert SlotLedger().reclaim(0, 0.0) is None

@@ -1,4 +1,4 @@
-"""Whether the connection of a cancelled RPC outlived it."""
+"""Was an RPC cancelled by its client, or because its connection was lost?"""
 
 import asyncio
 import socket
@@ -18,16 +18,16 @@ STRANGER = "ipv4:192.0.2.1:50001"
 
 
 class FakeChannelz:
-    """Stands for channelz: pages of peers."""
+    """Replaces channelz: pages of peers."""
 
     def __init__(self, pages: list[list[str]]) -> None:
-        """Take the peers of each page."""
+        """Store the peers of each page."""
         self.peers = pages
         self.asked = 0
         self.read = 0
 
     def pages(self, _servers: object) -> Iterator[set[str]]:
-        """Stand for `connected_peers`."""
+        """Replace `connected_peers`."""
         self.asked += 1
         for page in self.peers:
             self.read += 1
@@ -35,7 +35,7 @@ class FakeChannelz:
 
 
 def fake_channelz(monkeypatch: pytest.MonkeyPatch, *peers: list[str]) -> FakeChannelz:
-    """Replace channelz."""
+    """Replace channelz for a test."""
     replaced = FakeChannelz(list(peers))
     monkeypatch.setattr("hashfinder.transport.abandonment.connected_peers", replaced.pages)
     return replaced
@@ -52,7 +52,7 @@ async def answer(connections: Connections, peer: str) -> bool:
 def test_peer_is_connected_while_any_server_has_its_socket(
     monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
-    """Whichever page it is on; the pages after it are not read."""
+    """The peer may be on any page; later pages are not read."""
     others = [[f"ipv4:198.51.100.1:{n}"] for n in range(before)]
     replaced = fake_channelz(monkeypatch, *others, [PEER], ["ipv4:198.51.100.2:1"])
     assert run(answer(Connections(), PEER))
@@ -61,15 +61,15 @@ def test_peer_is_connected_while_any_server_has_its_socket(
 
 
 def test_peer_is_gone_where_there_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where there is no server."""
+    """A peer without a socket is gone, also if there is no server."""
     fake_channelz(monkeypatch, [], [])
     assert not run(answer(Connections(), PEER))
     fake_channelz(monkeypatch)
     assert not run(answer(Connections(), PEER))
 
 
-def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A storm of cancellations costs one snapshot; who asks later gets a new one."""
+def test_concurrent_questions_share_one_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storm of cancels costs one snapshot; a later question gets a new one."""
     replaced = fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
@@ -85,8 +85,8 @@ def test_many_who_ask_at_once_share_one_look(monkeypatch: pytest.MonkeyPatch) ->
     run(scenario())
 
 
-def test_caller_that_joins_a_look_waits_the_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own connection has to have time to vanish: it does not share the earlier look."""
+def test_question_during_a_snapshot_waits_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own connection must have time to disappear, so it does not share the earlier snapshot."""
     replaced = fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
@@ -102,8 +102,8 @@ def test_caller_that_joins_a_look_waits_the_whole_time(monkeypatch: pytest.Monke
     run(scenario())
 
 
-def test_other_work_goes_on_between_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop has a turn after some ten of them."""
+def test_loop_runs_between_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop runs other tasks after about ten answers."""
     fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
@@ -120,10 +120,10 @@ def test_other_work_goes_on_between_many_answers(monkeypatch: pytest.MonkeyPatch
     run(scenario())
 
 
-def test_channelz_is_read_after_a_lost_connection_has_had_time_to_vanish(
+def test_channelz_is_read_after_a_delay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Some 50 ms."""
+    """A lost connection disappears from channelz within some 50 ms."""
     replaced = fake_channelz(monkeypatch, [PEER])
 
     async def scenario() -> None:
@@ -136,10 +136,10 @@ def test_channelz_is_read_after_a_lost_connection_has_had_time_to_vanish(
     run(scenario())
 
 
-def test_server_that_hangs_up_takes_every_peer_for_connected(
+def test_peers_count_as_connected_once_the_server_closes_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It closes the connections itself: they tell nothing about the clients any more."""
+    """The server closes the connections itself, so they say nothing about the clients."""
     fake_channelz(monkeypatch, [])
 
     async def scenario() -> None:
@@ -152,10 +152,10 @@ def test_server_that_hangs_up_takes_every_peer_for_connected(
     run(scenario())
 
 
-def test_everybody_is_answered_also_where_channelz_cannot_be_read(
+def test_every_question_is_answered_if_channelz_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A lost connection then counts as a cancel, and no drain waits for ever."""
+    """A lost connection then counts as a cancel, and no drain waits forever."""
 
     def broken(_servers: object) -> Iterator[set[str]]:
         raise RuntimeError
@@ -170,7 +170,7 @@ def test_everybody_is_answered_also_where_channelz_cannot_be_read(
     run(scenario())
 
 
-def test_everybody_is_answered_also_where_the_servers_are_unknown(
+def test_every_question_is_answered_if_the_servers_are_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A lost connection then counts as a cancel."""
@@ -184,8 +184,8 @@ def test_everybody_is_answered_also_where_the_servers_are_unknown(
     assert run(answer(connections, PEER))
 
 
-def test_looks_that_take_long_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With thousands of connections and steady cancels, looking takes a twentieth of the loop."""
+def test_slow_snapshots_are_spaced_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With thousands of connections and steady cancels, snapshots take 5 % of the event loop."""
     replaced = fake_channelz(monkeypatch, [PEER])
     cost = 0.02
 
@@ -209,9 +209,9 @@ def test_looks_that_take_long_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_open_connections_are_those_that_grpc_knows() -> None:
-    """This uses gRPC's private parts: if it fails, they have changed; see `transport.core`.
+    """This uses gRPC's private API: if it fails, gRPC has changed; see `transport.core`.
 
-    More connections than fit one page, which come and go.
+    More connections than fit on one page open and close.
     """
     server = grpc.aio.server(options=[("grpc.enable_channelz", 1)])
     port = server.add_insecure_port("127.0.0.1:0")
@@ -232,4 +232,4 @@ async def test_open_connections_are_those_that_grpc_knows() -> None:
     await eventually(set())
     servers = server_ids()
     await server.stop(None)
-    assert set() == wanted & set().union(*connected_peers(servers))  # it has ended
+    assert set() == wanted & set().union(*connected_peers(servers))  # the server has ended

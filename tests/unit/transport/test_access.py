@@ -1,4 +1,4 @@
-"""Who asks, and whether that client may, with contexts of the test's own."""
+"""Identify a client and check its permissions, with fake contexts."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -44,14 +44,14 @@ TLS = {"transport_security_type": [b"ssl"]}
 
 
 class Source(NamedTuple):
-    """What access is decided by."""
+    """What access is decided from."""
 
     tokens: Tokens | None
     policy: Policy
 
 
 class Context:
-    """What a servicer context knows of a client."""
+    """A fake servicer context with a client's properties."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Context:
         peer: str = REMOTE,
         auth: Mapping[str, list[bytes]] = TLS,
     ) -> None:
-        """Take what the client sent, over which connection."""
+        """Store the client's metadata, address and certificate."""
         self._metadata = metadata
         self._peer = peer
         self._auth = auth
@@ -69,16 +69,16 @@ class Context:
         return self._peer
 
     def auth_context(self) -> Mapping[str, list[bytes]]:
-        """Return what the core knows of the connection."""
+        """Return the core's properties of the connection."""
         return self._auth
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return what the client sent."""
+        """Return the metadata that the client sent."""
         return self._metadata
 
 
 def control(policy: str = POLICY, *, tokens: bool = True) -> AccessControl:
-    """Return the access control by a policy, and tokens that are the names twice."""
+    """Return an access control with this policy; each token is the client's name twice."""
     known = Tokens({hash_token(name * 2): name for name in NAMES}) if tokens else None
     return AccessControl(
         Source(known, parse_policy(policy, AMPLE, anonymous_allowed=not tokens)),
@@ -92,12 +92,12 @@ def bearer(name: str) -> tuple[str, str]:
 
 
 def client_of(context: Context, rpc: Rpc = FIND, access: AccessControl | None = None) -> str:
-    """Return who asks."""
+    """Return the client's identity."""
     return (access or control()).client_of(rpc, cast("RpcContext", cast("Any", context)))
 
 
 def denied(context: Context, rpc: Rpc = FIND, access: AccessControl | None = None) -> Any:  # noqa: ANN401
-    """Return the kind of the error with which a client is refused."""
+    """Return the type of the error with which a client is refused."""
     with pytest.raises(AccessDeniedError) as caught:
         client_of(context, rpc, access)
     assert "alicealice" not in str(caught.value)
@@ -105,7 +105,7 @@ def denied(context: Context, rpc: Rpc = FIND, access: AccessControl | None = Non
 
 
 def test_token_is_the_client() -> None:
-    """Whatever the address; the scheme's case makes no difference."""
+    """It counts for any address; the case of the scheme "Bearer" does not matter."""
     assert "token:alice" == client_of(Context(bearer("alice")))
     assert "token:alice" == client_of(Context(("authorization", "bEARER  alicealice")))
 
@@ -124,20 +124,20 @@ def test_token_is_the_client() -> None:
     ],
 )
 def test_anything_but_one_known_token_is_refused(values: list[str | bytes]) -> None:
-    """Also beside a certificate that would do."""
+    """Even if a valid certificate comes with it."""
     sent = [("authorization", value) for value in values]
     assert TokenUnknownError is denied(Context(*sent, auth={**TLS, "peer_dns": [b"a.example"]}))
 
 
 def test_token_in_plain_text_is_taken_from_this_machine_only() -> None:
-    """Whoever is on the way has read it: it is refused even if it is right."""
+    """On a network the token can be read on the way, so it is refused even if it is valid."""
     assert NotAllowedError is denied(Context(bearer("alice"), auth=PLAIN))
     for peer in (LOCAL, "ipv6:%5B::1%5D:1", "ipv6:%5B::ffff:127.0.0.1%5D:1", "unix:"):
         assert "token:alice" == client_of(Context(bearer("alice"), peer=peer, auth=PLAIN))
 
 
 def test_token_is_ignored_where_none_are_used() -> None:
-    """A proxy may have one of its own."""
+    """It may be meant for a proxy."""
     access = control("", tokens=False)
     assert f"address of {REMOTE}" == client_of(Context(bearer("alice")), access=access)
 
@@ -150,7 +150,7 @@ def test_certificate_is_the_client_where_there_is_no_token() -> None:
 
 
 def test_refused_client_learns_whether_it_is_known() -> None:
-    """A certificate that no rule names, if these are refused, is another thing than a refusal."""
+    """A certificate that no rule names is unauthenticated; a known client is refused permission."""
     assert NotAllowedError is denied(Context(bearer("bob")))
     assert NotAllowedError is denied(Context(auth={**TLS, "peer_dns": [b"bad.example"]}))
     closed = control("unlisted.allowed = false")
@@ -159,14 +159,14 @@ def test_refused_client_learns_whether_it_is_known() -> None:
     assert NotAllowedError is denied(Context(bearer("alice")), access=closed)
 
 
-def test_anonymous_client_is_its_address_or_has_to_say_who_it_is() -> None:
-    """As the policy has it."""
+def test_anonymous_client_is_its_address_or_refused() -> None:
+    """The policy decides which."""
     assert f"address of {REMOTE}" == client_of(Context())
     assert TokenMissingError is denied(Context(), access=control(""))
 
 
-def test_gateway_passes_on_whom_it_asks_for() -> None:
-    """The user counts by itself, with its own limits."""
+def test_gateway_names_its_user() -> None:
+    """The user is counted separately, with its own limits."""
     access = control()
     asked = Context(bearer("gate"), (ON_BEHALF_OF_KEY, "big"))
     assert "user:big" == client_of(asked, access=access)
@@ -176,25 +176,25 @@ def test_gateway_passes_on_whom_it_asks_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 129, "line\nbreak", "é", b"bytes"])
-def test_user_that_a_gateway_names_badly_is_refused(name: str | bytes) -> None:
-    """Else it would count for the gateway, or break a line of the log."""
+def test_invalid_user_of_a_gateway_is_refused(name: str | bytes) -> None:
+    """Otherwise it would count as the gateway, or break a line of the log."""
     assert NotAllowedError is denied(Context(bearer("gate"), (ON_BEHALF_OF_KEY, name)))
 
 
 def test_gateway_names_one_user() -> None:
-    """Of several, none is right."""
+    """With several names, none of them is used."""
     twice = [(ON_BEHALF_OF_KEY, "a"), (ON_BEHALF_OF_KEY, "b")]
     assert NotAllowedError is denied(Context(bearer("gate"), *twice))
 
 
 @pytest.mark.parametrize("sent", [[], [bearer("alice")], [bearer("root")]])
-def test_only_a_gateway_is_believed(sent: list[tuple[str, str]]) -> None:
-    """From anyone else the name is ignored: an operator is no gateway, either."""
+def test_user_is_ignored_unless_a_gateway_sends_it(sent: list[tuple[str, str]]) -> None:
+    """From any other client, operators included, the name is ignored."""
     assert "user:" not in client_of(Context(*sent, (ON_BEHALF_OF_KEY, "big")))
 
 
 def test_reflection_is_limited() -> None:
-    """To known clients, or to operators."""
+    """Either to known clients or to operators."""
     assert "token:alice" == client_of(Context(bearer("alice")), REFLECTION)
     assert TokenMissingError is denied(Context(), REFLECTION)
     operators = control(POLICY.replace('"known"', '"operators"'))
@@ -205,7 +205,7 @@ def test_reflection_is_limited() -> None:
 
 
 def test_health_is_for_everyone() -> None:
-    """A probe has no identity; what it sends is not looked at."""
+    """A probe has no identity; its metadata is not checked."""
     closed = control("anonymous.allowed = false")
     wrong = Context(("authorization", "Bearer wrong"), auth=PLAIN)
     assert f"address of {REMOTE}" == client_of(wrong, HEALTH, closed)

@@ -1,4 +1,4 @@
-"""Handlers as coroutines: a generator ends with its RPC, whatever ends that."""
+"""Handlers as coroutines: a generator is closed when its RPC ends, however that happens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,19 +11,19 @@ from hashfinder.transport.adapt import RpcContext, shape_of
 
 
 class Context:
-    """A servicer context whose client sends messages without end, and leaves at the first one."""
+    """A servicer context whose client sends endless messages and leaves at the first response."""
 
     async def read(self) -> object:
         """Return a message."""
         return object()
 
     async def write(self, message: object) -> None:
-        """Be cancelled, as an RPC is whose client has left."""
+        """Raise CancelledError, as gRPC does when the client has left."""
         raise asyncio.CancelledError
 
 
 async def test_generators_are_closed_when_the_rpc_is_cancelled() -> None:
-    """The handler's and the one of its messages: none is left for the end of the process."""
+    """The handler's generator and its messages' are closed, not left to the garbage collector."""
     closed: list[str] = []
     kept: list[object] = []
 

@@ -1,4 +1,4 @@
-"""Certificate files: those that work, and what is wrong with those that do not."""
+"""Certificate files: valid ones, and what is wrong with invalid ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,42 +13,42 @@ from hashfinder.transport.certificates import CertificateError, TlsFiles, load_c
 
 @dataclass
 class Written:
-    """Files that work, until a test breaks one."""
+    """Valid files, until a test breaks one."""
 
     folder: Path
     authority: Authority
 
     def __post_init__(self) -> None:
-        """Write them."""
+        """Write the files."""
         self.certificate, self.key = self.authority.server().write(self.folder, "server")
         self.ca = self.folder / "ca.pem"
         self.ca.write_bytes(self.authority.pem)
 
     @property
     def files(self) -> TlsFiles:
-        """Where they are."""
+        """The paths of the files."""
         return TlsFiles(str(self.certificate), str(self.key), str(self.ca))
 
     def put(self, pair: Pair) -> None:
-        """Replace certificate and key."""
+        """Replace the certificate and the key."""
         self.certificate.write_bytes(pair.certificate)
         self.key.write_bytes(pair.key)
 
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    """One CA for all: keys take time."""
+    """A CA for all tests, because making keys is slow."""
     return Authority()
 
 
 @pytest.fixture
 def written(tmp_path: Path, authority: Authority) -> Written:
-    """Files that work."""
+    """Valid files."""
     return Written(tmp_path, authority)
 
 
-def test_set_has_what_the_files_contain(written: Written) -> None:
-    """Byte by byte, and when the certificate expires."""
+def test_set_has_the_contents_of_the_files(written: Written) -> None:
+    """The bytes, and the expiry of the certificate."""
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
     written.put(written.authority.server(ends=ends))
     found = load_certificates(written.files)
@@ -59,13 +59,13 @@ def test_set_has_what_the_files_contain(written: Written) -> None:
 
 
 def test_client_ca_is_optional(written: Written) -> None:
-    """Then no client needs a certificate."""
+    """Without it, clients need no certificate."""
     files = TlsFiles(str(written.certificate), str(written.key))
     assert load_certificates(files).client_ca is None
 
 
 def test_chain_and_bundle_may_have_several_certificates(written: Written) -> None:
-    """And text between them, as other tools write it."""
+    """Text between them is allowed, as other tools write it."""
     more = b"# another\n" + Authority("other").pem
     written.certificate.write_bytes(written.certificate.read_bytes() + more)
     written.ca.write_bytes(written.ca.read_bytes() + more)
@@ -81,7 +81,7 @@ def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
-def _spoiled(path: Path) -> None:
+def _corrupted(path: Path) -> None:
     pem = path.read_bytes()
     path.write_bytes(pem[:200] + b"****" + pem[204:])
 
@@ -135,7 +135,7 @@ BREAKS: dict[str, tuple[Callable[[Written], object], str, str]] = {
 
 @pytest.mark.parametrize("case", BREAKS)
 def test_what_is_wrong_is_named(written: Written, case: str) -> None:
-    """The setting, the file, and what is wrong with it."""
+    """The message names the setting, the file, and the problem."""
     spoil, setting, what = BREAKS[case]
     spoil(written)
     with pytest.raises(CertificateError) as caught:
@@ -147,7 +147,7 @@ def test_what_is_wrong_is_named(written: Written, case: str) -> None:
 
 
 def test_stamps_change_with_every_file(written: Written) -> None:
-    """Also when a link leads elsewhere, as Kubernetes replaces a Secret."""
+    """It changes as well when a symbolic link changes, as Kubernetes updates a Secret."""
     link = written.folder / "link.pem"
     link.symlink_to(written.ca)
     files = TlsFiles(str(written.certificate), str(written.key), str(link))

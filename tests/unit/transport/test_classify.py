@@ -1,4 +1,4 @@
-"""From how an RPC ended to its code and cause: every path, and on a monotonic clock."""
+"""Status code and cause of an RPC's end: every path, on a monotonic clock."""
 
 import grpc
 import pytest
@@ -58,12 +58,12 @@ def test_abandoned_rpc_has_the_cause_that_came_first(
     connected: bool,  # noqa: FBT001  # a case of the test
     ending: Ending,
 ) -> None:
-    """What had stopped the search, then the deadline, then the connection."""
+    """First what stopped the search, then the deadline, then the connection."""
     assert ending == classify(Outcome(reason), abandoned=True, late=late, connected=connected)
 
 
 def test_outcome_keeps_the_first_reason_and_no_abandonment() -> None:
-    """That nobody waits is no reason: it has one, which is not known yet."""
+    """That nobody waits is not a reason by itself: the reason is not known yet."""
     outcome = Outcome()
     outcome.record(None)
     outcome.record(AbandonedError())
@@ -94,5 +94,5 @@ def test_deadline_has_passed_where_hardly_any_time_remains(
     seconds: float | None,
     passed: bool,  # noqa: FBT001  # a case of the test
 ) -> None:
-    """Within what the wire's rounding and a busy loop take."""
+    """The tolerance covers the rounding on the wire and a busy event loop."""
     assert passed == Deadline(1000.0, seconds).passed(1000.0 + (seconds or 0.0) - remaining)

@@ -1,4 +1,4 @@
-"""Credentials follow their files."""
+"""Credentials are reloaded when their files change."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,24 +19,24 @@ def authority() -> Authority:
 
 @pytest.fixture
 def files(tmp_path: Path, authority: Authority) -> TlsFiles:
-    """Files that work."""
+    """Valid files."""
     certificate, key = authority.server().write(tmp_path, "server")
     return TlsFiles(str(certificate), str(key))
 
 
 def put(files: TlsFiles, pair: Pair) -> None:
-    """Replace the files' contents."""
+    """Replace the contents of the files."""
     Path(files.certificate).write_bytes(pair.certificate)
     Path(files.key).write_bytes(pair.key)
 
 
 def cut(files: TlsFiles, pair: Pair, size: int) -> None:
-    """Write the beginning of a certificate."""
+    """Write only the first `size` bytes of a certificate."""
     Path(files.certificate).write_bytes(pair.certificate[:size])
 
 
-async def test_changed_set_is_taken(files: TlsFiles, authority: Authority) -> None:
-    """Once, when it has been seen twice."""
+async def test_changed_set_is_loaded(files: TlsFiles, authority: Authority) -> None:
+    """It is loaded once, after the same contents were seen twice."""
     credentials = TlsCredentials(files)
     put(files, authority.server(ends=datetime.now(UTC) + timedelta(days=2)))
     before = credentials.expires
@@ -48,10 +48,10 @@ async def test_changed_set_is_taken(files: TlsFiles, authority: Authority) -> No
     assert (1, 0) == (credentials.reloads, credentials.failed_reloads)
 
 
-async def test_set_that_does_not_work_is_reported_once(
+async def test_invalid_set_is_reported_once(
     files: TlsFiles, authority: Authority
 ) -> None:
-    """And the former one remains, until the next change."""
+    """The last valid set remains in use until the next change."""
     with structlog.testing.capture_logs() as lines:
         credentials = TlsCredentials(files)
         before = credentials.expires
@@ -70,10 +70,10 @@ async def test_set_that_does_not_work_is_reported_once(
     assert ["info", "error", "info"] == [line["log_level"] for line in lines]
 
 
-async def test_files_that_are_being_written_are_left_alone(
+async def test_incomplete_files_are_not_read(
     files: TlsFiles, authority: Authority
 ) -> None:
-    """Half of a file is no fault as long as it grows."""
+    """A partial file is not an error while it still grows."""
     credentials = TlsCredentials(files)
     renewed = authority.server()
     for size in range(100, 110):
@@ -85,8 +85,8 @@ async def test_files_that_are_being_written_are_left_alone(
     assert (1, 0) == (credentials.reloads, credentials.failed_reloads)
 
 
-async def test_former_set_put_back_is_no_change(files: TlsFiles, tmp_path: Path) -> None:
-    """The file that was there before, with its times."""
+async def test_restored_set_is_not_a_change(files: TlsFiles, tmp_path: Path) -> None:
+    """The same files, with the same times, were moved away and back."""
     credentials = TlsCredentials(files)
     move_away_and_back(files, tmp_path)
     for _ in range(3):
@@ -95,6 +95,6 @@ async def test_former_set_put_back_is_no_change(files: TlsFiles, tmp_path: Path)
 
 
 def move_away_and_back(files: TlsFiles, folder: Path) -> None:
-    """Leave the key missing for a moment."""
+    """Move the key away and back."""
     Path(files.key).rename(folder / "away")
     (folder / "away").rename(files.key)

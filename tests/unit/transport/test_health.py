@@ -1,4 +1,4 @@
-"""`Watch` is bounded, for the server and for each client."""
+"""The number of `Watch` RPCs is limited, in total and for each client."""
 
 import asyncio
 from typing import Any, NoReturn
@@ -11,11 +11,11 @@ from hashfinder.transport.health import Health
 
 
 class RefusedError(Exception):
-    """What `abort` raises here: the status and its text."""
+    """Raised by `abort` in these tests, with the status and its text."""
 
 
 class FakeContext:
-    """A client's side of one `Watch`."""
+    """The client's side of a `Watch`."""
 
     def __init__(self, client: str) -> None:
         """Connect as `client`."""
@@ -23,11 +23,11 @@ class FakeContext:
         self.written = asyncio.Event()
 
     def peer(self) -> str:
-        """Return the name of the client."""
+        """Return the client's name."""
         return self._client
 
     async def write(self, _message: object) -> None:
-        """Note that a status came."""
+        """Record that a status was sent."""
         self.written.set()
 
     async def abort(self, code: grpc.StatusCode, text: str) -> NoReturn:
@@ -48,19 +48,19 @@ async def watch(health: Health, client: str) -> asyncio.Task[None]:
 
 
 async def end(*watchers: asyncio.Task[None]) -> None:
-    """Cancel watchers, as gRPC does when their clients leave."""
+    """Cancel watchers, as gRPC does when their clients disconnect."""
     for each in watchers:
         each.cancel()
     await asyncio.gather(*watchers, return_exceptions=True)
 
 
 def health_of(most_watchers: int, most_watchers_per_client: int) -> Health:
-    """Return the servicer with small bounds; a peer is a client."""
+    """Return the servicer with small limits; each peer is a client."""
     return Health(lambda peer: peer, most_watchers, most_watchers_per_client)
 
 
 async def test_client_with_all_its_watchers_is_refused_and_others_are_served() -> None:
-    """The bound of one client leaves room for others, and is free again when a watcher ends."""
+    """One client's limit leaves room for others; it is free again when a watcher ends."""
     health = health_of(most_watchers=10, most_watchers_per_client=2)
     first, second = await watch(health, "one"), await watch(health, "one")
 
@@ -76,7 +76,7 @@ async def test_client_with_all_its_watchers_is_refused_and_others_are_served() -
 
 
 async def test_watcher_is_refused_when_the_server_has_all_it_accepts() -> None:
-    """The bound of the server counts all clients, and is free again when a watcher ends."""
+    """The server's limit counts all clients; it is free again when a watcher ends."""
     health = health_of(most_watchers=2, most_watchers_per_client=2)
     first, second = await watch(health, "one"), await watch(health, "other")
 

@@ -1,4 +1,4 @@
-"""Who a client is, from the peer as gRPC names it."""
+"""Identify a client from the peer string of gRPC."""
 
 import pytest
 
@@ -31,7 +31,7 @@ from hashfinder.transport.identity import ClientIdentity, identify_by
     ],
 )
 def test_address_is_the_peer_without_its_port(peer: str, client: str) -> None:
-    """An IPv6 client is its /64; what is no Internet address is a client as it is."""
+    """An IPv6 client is its /64; a peer without an Internet address is used as it is."""
     assert client == identify_by(ClientIdentity.ADDRESS)(peer)
 
 
@@ -45,7 +45,7 @@ def test_address_is_the_peer_without_its_port(peer: str, client: str) -> None:
     ],
 )
 def test_prefix_is_a_setting(prefix: int, client: str) -> None:
-    """From one household of many networks to each address by itself; IPv4 stays as it is."""
+    """From a household's many networks down to single addresses; IPv4 is not affected."""
     client_of = identify_by(ClientIdentity.ADDRESS, prefix)
     assert client == client_of("ipv6:%5B2001:db8:1:2:3::1%5D:50000")
     assert "192.0.2.1" == client_of("ipv4:192.0.2.1:50000")
@@ -53,10 +53,10 @@ def test_prefix_is_a_setting(prefix: int, client: str) -> None:
 
 @pytest.mark.parametrize("peer", ["ipv4:192.0.2.1:50000", "ipv6:%5B::1%5D:1", "unix:/x", ""])
 def test_connection_is_the_peer_as_it_is(peer: str) -> None:
-    """Each connection has a port of its own."""
+    """Each connection has its own port."""
     assert peer == identify_by(ClientIdentity.CONNECTION)(peer)
 
 
 def test_settings_name_the_identities() -> None:
-    """By the values that the flag takes."""
+    """The flag's values are the names of the identities."""
     assert ["address", "connection"] == list(ClientIdentity)

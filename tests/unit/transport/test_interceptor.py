@@ -1,4 +1,4 @@
-"""What happens around every RPC, with handlers and contexts of the test's own."""
+"""The interceptor around every RPC, with fake handlers and contexts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,12 +32,12 @@ PEER = "ipv4:192.0.2.1:50000"
 
 
 class Context:
-    """A servicer context without a wire."""
+    """A servicer context without a connection."""
 
     def __init__(
         self, *metadata: tuple[str, str | bytes], remaining: tuple[float, ...] = ()
     ) -> None:
-        """Take the client's metadata, and what is left to the deadline each time it is asked."""
+        """Store the client's metadata, and the successive answers to `time_remaining`."""
         self._metadata = metadata
         self._remaining = list(remaining)
         self.trailer: dict[str, str | bytes] = {}
@@ -48,11 +48,11 @@ class Context:
         self.blocked = False
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return what the client sent."""
+        """Return the client's metadata."""
         return self._metadata
 
     def set_trailing_metadata(self, trailer: tuple[tuple[str, str | bytes], ...]) -> None:
-        """Take what goes with the status."""
+        """Store the trailing metadata."""
         self.trailer = dict(trailer)
 
     def time_remaining(self) -> float | None:
@@ -64,7 +64,7 @@ class Context:
         return PEER
 
     def done(self) -> bool:
-        """Say whether anyone still listens."""
+        """Return whether the RPC has ended for the client."""
         return self.gone
 
     def code(self) -> int:
@@ -73,7 +73,7 @@ class Context:
         return number
 
     async def read(self) -> object:
-        """Return the next of the client's messages, decoded as gRPC does; EOF after the last."""
+        """Return the client's next message, decoded as in gRPC; EOF after the last."""
         return self.incoming.pop(0)() if self.incoming else grpc.aio.EOF
 
     async def write(self, message: object) -> None:
@@ -93,10 +93,10 @@ class Context:
 
 
 class Access:
-    """Knows every client by its peer, and refuses them all once there is an error."""
+    """Identifies every client by its peer; refuses all of them once an error is set."""
 
     def __init__(self) -> None:
-        """Begin with nothing against anyone."""
+        """Start without an error."""
         self.error: AccessDeniedError | None = None
 
     def identify(self, peer: str) -> str:
@@ -104,7 +104,7 @@ class Access:
         return peer
 
     def client_of(self, _rpc: Rpc, context: RpcContext) -> str:
-        """Return the name of the peer, or raise."""
+        """Return the peer's name, or raise the error."""
         if self.error:
             raise self.error
         return f"client of {context.peer()}"
@@ -114,43 +114,43 @@ class Recorder:
     """Records what is reported."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.events: list[tuple[object, ...]] = []
 
     def started(self, rpc: Rpc) -> None:
-        """Note."""
+        """Record the call."""
         self.events.append(("started", rpc.type))
 
     def received(self, rpc: Rpc) -> None:
-        """Note."""
+        """Record the call."""
         self.events.append(("received", rpc.type))
 
     def sent(self, rpc: Rpc) -> None:
-        """Note."""
+        """Record the call."""
         self.events.append(("sent", rpc.type))
 
     def handled(self, rpc: Rpc, code: Code, seconds: float) -> None:
-        """Note."""
+        """Record the call."""
         assert seconds >= 0
         self.events.append(("handled", rpc.type, code))
 
     def denied(self, reason: str) -> None:
-        """Note."""
+        """Record the call."""
         self.events.append(("denied", reason))
 
     def stopped(self, rpc: Rpc, cause: Cause) -> None:
-        """Note."""
+        """Record the call."""
         self.events.append(("stopped", rpc.method, cause))
 
 
 Handle = Callable[[HashNameRequest, Any], Any]
 
 
-class Surrounded:
-    """A handler in the interceptor's hands."""
+class Intercepted:
+    """A handler behind the interceptor."""
 
     def __init__(self) -> None:
-        """Begin with an interceptor that nothing has passed."""
+        """Create an interceptor that has seen no RPC."""
         self.recorder = Recorder()
         self.clock = FakeClock()
         self.access = Access()
@@ -161,7 +161,7 @@ class Surrounded:
     async def handler(
         self, handle: Handle, method: str = FIND, *, streaming: bool = False
     ) -> "grpc.RpcMethodHandler[Any, Any]":
-        """Return the surrounded handler."""
+        """Return the intercepted handler."""
         make = (
             grpc.unary_stream_rpc_method_handler
             if streaming
@@ -173,9 +173,9 @@ class Surrounded:
             return original
 
         details: Any = SimpleNamespace(method=method, invocation_metadata=())
-        surrounded = await self.interceptor.intercept_service(find, details)
-        assert surrounded is not None
-        return surrounded
+        intercepted = await self.interceptor.intercept_service(find, details)
+        assert intercepted is not None
+        return intercepted
 
     async def call(
         self,
@@ -186,7 +186,7 @@ class Surrounded:
         streaming: bool = False,
         request: bytes = b"",
     ) -> object:
-        """Call the surrounded handler; its end has been reported when this returns."""
+        """Call the intercepted handler; return once its end was reported."""
         handler = await self.handler(handle, method, streaming=streaming)
         deserialize = handler.request_deserializer
         assert deserialize is not None
@@ -201,7 +201,7 @@ class Surrounded:
 
 
 def answering(answer: object) -> Handle:
-    """Return a handler that answers, or raises where the answer is an error."""
+    """Return a handler that returns `answer`, or raises it if it is an error."""
 
     async def handle(_request: HashNameRequest, _context: Context) -> object:
         if isinstance(answer, BaseException):
@@ -212,22 +212,22 @@ def answering(answer: object) -> Handle:
 
 
 def connected(monkeypatch: pytest.MonkeyPatch, *peers: str) -> None:
-    """Let channelz list these connections."""
+    """Make channelz list these peers."""
     monkeypatch.setattr(
         "hashfinder.transport.abandonment.connected_peers", lambda _: iter([set(peers)])
     )
 
 
 def test_answer_passes_and_is_counted() -> None:
-    """Start, one message each way, end; the trailer names request and kernel."""
-    surrounded, context, answer = Surrounded(), Context(), HashNameResponse()
-    assert answer is run(surrounded.call(answering(answer), context))
+    """Start, one message each way and end are counted; the trailer names request and kernel."""
+    intercepted, context, answer = Intercepted(), Context(), HashNameResponse()
+    assert answer is run(intercepted.call(answering(answer), context))
     assert [
         ("started", "unary"),
         ("received", "unary"),
         ("sent", "unary"),
         ("handled", "unary", Code.OK),
-    ] == surrounded.recorder.events
+    ] == intercepted.recorder.events
     assert {REQUEST_ID_KEY, KERNEL_KEY} == context.trailer.keys()
     assert "native-test" == context.trailer[KERNEL_KEY]
 
@@ -246,21 +246,21 @@ def test_stream_passes_and_is_counted_message_by_message(
         for number in range(3):
             yield number
 
-    surrounded, context = Surrounded(), Context()
-    run(surrounded.call(generate if generator else write, context, streaming=True))
+    intercepted, context = Intercepted(), Context()
+    run(intercepted.call(generate if generator else write, context, streaming=True))
     assert [0, 1, 2] == context.written
-    kinds = [event[0] for event in surrounded.recorder.events]
+    kinds = [event[0] for event in intercepted.recorder.events]
     assert ["started", "received", "sent", "sent", "sent", "handled"] == kinds
-    assert {"server_stream"} == {event[1] for event in surrounded.recorder.events}
+    assert {"server_stream"} == {event[1] for event in intercepted.recorder.events}
 
 
 @pytest.mark.parametrize(
     "given", ["a", "0123-abc_DEF.9", "x" * 64, "6f2b7c54-5bd3-4f9d-8f0a-000000000000"]
 )
-def test_request_id_of_the_client_is_kept_where_it_is_fit_for_a_log(given: str) -> None:
-    """It leads from the client's own log to ours."""
-    surrounded, context = Surrounded(), Context((REQUEST_ID_KEY, given))
-    run(surrounded.call(answering(HashNameResponse()), context))
+def test_valid_request_id_of_the_client_is_kept(given: str) -> None:
+    """It connects the client's log with the server's."""
+    intercepted, context = Intercepted(), Context((REQUEST_ID_KEY, given))
+    run(intercepted.call(answering(HashNameResponse()), context))
     assert given == context.trailer[REQUEST_ID_KEY]
 
 
@@ -269,12 +269,12 @@ def test_request_id_of_the_client_is_kept_where_it_is_fit_for_a_log(given: str) 
     ["", "x" * 65, "a b", "a\nb", "a\n", "\x1b[31m", '{"a": 1}', "\u00e9", "\u0661", "a/b", b"abc"],
 )
 def test_request_id_that_could_forge_a_log_is_replaced(given: str | bytes) -> None:
-    """By one of ours, which is new every time."""
-    surrounded = Surrounded()
+    """It is replaced by a new random one."""
+    intercepted = Intercepted()
     ids = set()
     for _ in range(2):
         context = Context((REQUEST_ID_KEY, given))
-        run(surrounded.call(answering(HashNameResponse()), context))
+        run(intercepted.call(answering(HashNameResponse()), context))
         ids.add(context.trailer[REQUEST_ID_KEY])
     assert given not in ids
     assert 2 == len(ids)
@@ -282,15 +282,15 @@ def test_request_id_that_could_forge_a_log_is_replaced(given: str | bytes) -> No
 
 
 def test_refusal_becomes_its_status_and_keeps_the_request_id() -> None:
-    """Beside the details; a bad request is no stopped search."""
-    surrounded, context = Surrounded(), Context((REQUEST_ID_KEY, "mine"))
+    """It comes beside the details; an invalid request does not count as a stopped search."""
+    intercepted, context = Intercepted(), Context((REQUEST_ID_KEY, "mine"))
     error = InvalidRequestError([Violation("desired_name", "is bad")])
     with capture_logs() as logs:
-        run(surrounded.call(answering(error), context))
+        run(intercepted.call(answering(error), context))
     assert Code.INVALID_ARGUMENT is context.aborted
     assert {REQUEST_ID_KEY, KERNEL_KEY, "grpc-status-details-bin"} == context.trailer.keys()
     assert "mine" == context.trailer[REQUEST_ID_KEY]
-    assert [("handled", "unary", Code.INVALID_ARGUMENT)] == surrounded.recorder.events[2:]
+    assert [("handled", "unary", Code.INVALID_ARGUMENT)] == intercepted.recorder.events[2:]
     assert ["info"] == [entry["log_level"] for entry in logs]
 
 
@@ -304,47 +304,47 @@ def test_refusal_becomes_its_status_and_keeps_the_request_id() -> None:
 def test_stopped_search_is_counted_with_its_cause(
     error: BudgetExhaustedError | ServerDrainingError, code: Code
 ) -> None:
-    """Once."""
-    surrounded, context = Surrounded(), Context()
-    run(surrounded.call(answering(error), context))
+    """Exactly once."""
+    intercepted, context = Intercepted(), Context()
+    run(intercepted.call(answering(error), context))
     assert code is context.aborted
     assert [
         ("handled", "unary", code),
         ("stopped", "Find", error.cause),
-    ] == surrounded.recorder.events[2:]
+    ] == intercepted.recorder.events[2:]
 
 
 def test_internal_error_is_logged_with_its_trace_and_sent_without() -> None:
-    """The request id joins the two."""
-    surrounded, context = Surrounded(), Context((REQUEST_ID_KEY, "mine"))
+    """The request id appears in both."""
+    intercepted, context = Intercepted(), Context((REQUEST_ID_KEY, "mine"))
     fault = RuntimeError("the secret text")
     with capture_logs() as logs:
-        run(surrounded.call(answering(fault), context))
+        run(intercepted.call(answering(fault), context))
     assert Code.INTERNAL is context.aborted
     assert "internal error; request id mine" == context.details
     assert "secret" not in repr(context.trailer)
     (entry,) = [entry for entry in logs if entry["log_level"] == "error"]
     assert fault is entry["exc_info"]
     assert "mine" == entry["request_id"]
-    assert [("handled", "unary", Code.INTERNAL)] == surrounded.recorder.events[2:]
+    assert [("handled", "unary", Code.INTERNAL)] == intercepted.recorder.events[2:]
 
 
 def test_error_that_fits_no_status_is_an_internal_error() -> None:
-    """Nothing of it is told."""
-    surrounded, context = Surrounded(), Context()
+    """The client gets no details of the error."""
+    intercepted, context = Intercepted(), Context()
     error = ServerDrainingError("secret", float("nan"))
     with capture_logs() as logs:
-        run(surrounded.call(answering(error), context))
+        run(intercepted.call(answering(error), context))
     assert Code.INTERNAL is context.aborted
     assert "secret" not in context.details
     assert "error" in [entry["log_level"] for entry in logs]
 
 
-def test_undecodable_request_is_a_bad_one() -> None:
-    """It never reaches the handler, and is not counted as a message received."""
-    surrounded, context = Surrounded(), Context()
+def test_undecodable_request_is_invalid() -> None:
+    """It does not reach the handler, and is not counted as a received message."""
+    intercepted, context = Intercepted(), Context()
     handle = answering(AssertionError("the handler was called"))
-    run(surrounded.call(handle, context, request=b"\xff\xff"))
+    run(intercepted.call(handle, context, request=b"\xff\xff"))
     assert Code.INVALID_ARGUMENT is context.aborted
     packed = context.trailer["grpc-status-details-bin"]
     assert isinstance(packed, bytes)
@@ -354,20 +354,20 @@ def test_undecodable_request_is_a_bad_one() -> None:
 
 
 def test_abort_of_the_handler_itself_passes_with_its_code() -> None:
-    """The health service refuses unknown services so."""
+    """The health service refuses unknown services this way."""
 
     async def handle(_request: HashNameRequest, context: Context) -> None:
         await context.abort(Code.NOT_FOUND, "no such service")
 
-    surrounded, context = Surrounded(), Context()
-    run(surrounded.call(handle, context, HEALTH))
+    intercepted, context = Intercepted(), Context()
+    run(intercepted.call(handle, context, HEALTH))
     assert Code.NOT_FOUND is context.aborted
     assert "no such service" == context.details
-    assert ("handled", "unary", Code.NOT_FOUND) == surrounded.recorder.events[-1]
+    assert ("handled", "unary", Code.NOT_FOUND) == intercepted.recorder.events[-1]
 
 
 def test_unknown_method_is_left_to_grpc() -> None:
-    """There is no handler to surround."""
+    """Without a handler there is nothing to intercept."""
 
     async def find(_details: object) -> None:
         return None
@@ -377,11 +377,11 @@ def test_unknown_method_is_left_to_grpc() -> None:
     assert run(interceptor.intercept_service(find, details)) is None
 
 
-async def cancelled(surrounded: Surrounded, work: Awaitable[object]) -> None:
-    """Check that a call ends as a cancelled one does."""
+async def cancelled(intercepted: Intercepted, work: Awaitable[object]) -> None:
+    """Check that a call ends as cancelled."""
     with pytest.raises(asyncio.CancelledError):
         await work
-    await surrounded.interceptor.searches_ended()
+    await intercepted.interceptor.searches_ended()
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ async def cancelled(surrounded: Surrounded, work: Awaitable[object]) -> None:
     ],
 )
 @pytest.mark.parametrize("step", [-3600.0, 0.0, 3600.0])
-def test_cause_of_a_cancelled_search_is_found_out(
+def test_cause_of_a_cancelled_search_is_determined(
     monkeypatch: pytest.MonkeyPatch,
     seconds: float | None,
     peers: tuple[str, ...],
@@ -404,23 +404,23 @@ def test_cause_of_a_cancelled_search_is_found_out(
     cause: Cause,
     step: float,
 ) -> None:
-    """From the deadline and the connection, after 4.99 s; whatever the wall clock does meanwhile.
+    """The deadline and the connection decide, after 4.99 s, even if the wall clock is stepped.
 
-    gRPC's own remaining time moves with the wall clock: it is asked once, at the beginning.
+    gRPC's remaining time depends on the wall clock, so it is read once, at the start.
     """
     connected(monkeypatch, *peers)
-    surrounded = Surrounded()
+    intercepted = Intercepted()
 
     async def handle(_request: HashNameRequest, _context: object) -> None:
-        surrounded.clock.now += 4.99
+        intercepted.clock.now += 4.99
         raise asyncio.CancelledError
 
     remaining = () if seconds is None else (seconds, seconds - 4.99 - step)
     context = Context(remaining=remaining)
     with capture_logs() as logs:
-        run(cancelled(surrounded, surrounded.call(handle, context)))
+        run(cancelled(intercepted, intercepted.call(handle, context)))
     assert [("handled", "unary", code), ("stopped", "Find", cause)] == (
-        surrounded.recorder.events[2:]
+        intercepted.recorder.events[2:]
     )
     assert [(code.name, cause, PEER)] == [(e["code"], e["cause"], e["peer"]) for e in logs]
 
@@ -429,44 +429,44 @@ def test_cause_of_a_cancelled_search_is_found_out(
 def test_reason_that_came_before_the_cancellation_counts(
     monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    """A search that the drain had stopped is not the client's doing."""
+    """A search that the drain has stopped is not counted as a cancel."""
     connected(monkeypatch, PEER)
 
     async def handle(_request: HashNameRequest, context: Any) -> None:  # noqa: ANN401
         context.outcome.record(ServerDrainingError("going", 1.0))
         raise error
 
-    surrounded = Surrounded()
-    run(cancelled(surrounded, surrounded.call(handle, Context(remaining=(5.0, 0.0)))))
-    assert ("stopped", "Find", Cause.SHUTDOWN) == surrounded.recorder.events[-1]
+    intercepted = Intercepted()
+    run(cancelled(intercepted, intercepted.call(handle, Context(remaining=(5.0, 0.0)))))
+    assert ("stopped", "Find", Cause.SHUTDOWN) == intercepted.recorder.events[-1]
 
 
 def test_rpc_without_a_message_is_refused() -> None:
-    """Whether its client ends it, or says nothing for half a minute."""
+    """Whether its client closes its side, or is silent for half a minute."""
     for wait in (0.0, 3600.0):
-        surrounded, context = Surrounded(), Context()
+        intercepted, context = Intercepted(), Context()
 
         async def read(wait: float = wait) -> object:
             await asyncio.sleep(wait)
             return grpc.aio.EOF
 
         context.read = read  # type: ignore[method-assign]
-        run(surrounded.call(answering(AssertionError("called")), context))
+        run(intercepted.call(answering(AssertionError("called")), context))
         assert Code.INVALID_ARGUMENT is context.aborted
         assert [
             ("started", "unary"),
             ("handled", "unary", Code.INVALID_ARGUMENT),
-        ] == surrounded.recorder.events
+        ] == intercepted.recorder.events
 
 
 @pytest.mark.parametrize(
     ("peers", "cause"), [((PEER,), Cause.CLIENT_CANCEL), ((), Cause.DISCONNECT)]
 )
 @pytest.mark.parametrize("failed", ["gone", "blocked"])
-def test_write_that_fails_since_nobody_reads_is_a_cancellation(
+def test_failed_write_to_a_lost_client_is_a_cancellation(
     monkeypatch: pytest.MonkeyPatch, peers: tuple[str, ...], cause: Cause, failed: str
 ) -> None:
-    """An error of gRPC's own, sometimes before it knows: none of ours, and not logged as one."""
+    """GRPC raises errors of its own, sometimes before its status; they are not logged as faults."""
     connected(monkeypatch, *peers)
 
     async def handle(_request: HashNameRequest, context: Any) -> None:  # noqa: ANN401
@@ -474,53 +474,53 @@ def test_write_that_fails_since_nobody_reads_is_a_cancellation(
         setattr(grpc_context, failed, True)
         await context.write(2)
 
-    surrounded, grpc_context = Surrounded(), Context()
+    intercepted, grpc_context = Intercepted(), Context()
     with capture_logs() as logs:
-        call = surrounded.call(handle, grpc_context, streaming=True)
-        run(cancelled(surrounded, call))
+        call = intercepted.call(handle, grpc_context, streaming=True)
+        run(cancelled(intercepted, call))
     assert [1] == grpc_context.written
     assert grpc_context.aborted is None
     assert [
         ("sent", "server_stream"),
         ("handled", "server_stream", Code.CANCELLED),
         ("stopped", "Find", cause),
-    ] == surrounded.recorder.events[2:]
+    ] == intercepted.recorder.events[2:]
     assert ["info"] == [entry["log_level"] for entry in logs]
 
 
-def test_search_that_ends_after_its_client_has_gone_notifies_nobody(
+def test_search_that_ends_after_its_client_left_sends_no_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There is no status to send; why it ended is counted all the same."""
+    """The cause of its end is counted nevertheless."""
     connected(monkeypatch, PEER)
-    surrounded, context = Surrounded(), Context()
+    intercepted, context = Intercepted(), Context()
     context.gone = True
-    run(cancelled(surrounded, surrounded.call(answering(BudgetExhaustedError(5)), context)))
+    run(cancelled(intercepted, intercepted.call(answering(BudgetExhaustedError(5)), context)))
     assert context.aborted is None
     assert [
         ("handled", "unary", Code.CANCELLED),
         ("stopped", "Find", Cause.BUDGET),
-    ] == surrounded.recorder.events[2:]
+    ] == intercepted.recorder.events[2:]
 
 
-def test_cancelled_health_check_is_no_stopped_search() -> None:
-    """Only the searching service's stops have causes; the others are logged for debugging."""
-    surrounded = Surrounded()
-    call = surrounded.call(answering(asyncio.CancelledError()), Context(), HEALTH)
+def test_cancelled_health_check_has_no_cause() -> None:
+    """Only searches have causes; other RPCs are logged at debug level."""
+    intercepted = Intercepted()
+    call = intercepted.call(answering(asyncio.CancelledError()), Context(), HEALTH)
     with capture_logs() as logs:
-        run(cancelled(surrounded, call))
-    assert [("handled", "unary", Code.CANCELLED)] == surrounded.recorder.events[2:]
+        run(cancelled(intercepted, call))
+    assert [("handled", "unary", Code.CANCELLED)] == intercepted.recorder.events[2:]
     assert ["debug"] == [entry["log_level"] for entry in logs]
 
 
 def test_searches_have_ended_when_the_last_one_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A drain waits for the causes of cancelled RPCs, and for no health check."""
+    """A drain waits for the causes of cancelled searches, but not for health checks."""
     connected(monkeypatch, PEER)
 
     async def scenario() -> None:
-        surrounded = Surrounded()
+        intercepted = Intercepted()
         gates = {name: asyncio.Event() for name in ("watch", "one", "two")}
 
         async def wait(request: HashNameRequest, _context: Context) -> HashNameResponse:
@@ -528,7 +528,7 @@ def test_searches_have_ended_when_the_last_one_is_reported(
             return HashNameResponse()
 
         async def begin(name: str, method: str) -> asyncio.Task[object]:
-            handler = await surrounded.handler(wait, method)
+            handler = await intercepted.handler(wait, method)
             behaviour: Any = handler.stream_unary
             context = Context()
             context.incoming.append(lambda: HashNameRequest(desired_name=name))
@@ -537,9 +537,9 @@ def test_searches_have_ended_when_the_last_one_is_reported(
             return task
 
         watch = await begin("watch", HEALTH)
-        await surrounded.interceptor.searches_ended()  # returns at once
+        await intercepted.interceptor.searches_ended()  # returns at once
         one, two = await begin("one", FIND), await begin("two", FIND)
-        ended = asyncio.create_task(surrounded.interceptor.searches_ended())
+        ended = asyncio.create_task(intercepted.interceptor.searches_ended())
         gates["one"].set()
         await one
         assert not ended.done()
@@ -547,7 +547,7 @@ def test_searches_have_ended_when_the_last_one_is_reported(
         await asyncio.gather(two, return_exceptions=True)
         assert not ended.done()
         await ended
-        assert ("stopped", "Find", Cause.CLIENT_CANCEL) == surrounded.recorder.events[-1]
+        assert ("stopped", "Find", Cause.CLIENT_CANCEL) == intercepted.recorder.events[-1]
         gates["watch"].set()
         await watch
 

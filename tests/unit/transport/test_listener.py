@@ -1,4 +1,4 @@
-"""The port stays open: also when gRPC's accept loop ends, also when it cannot be bound at once."""
+"""The port stays open, even if gRPC's accept loop ends or the port cannot be bound at once."""
 
 import asyncio
 import socket
@@ -21,10 +21,10 @@ OPTIONS = (("grpc.so_reuseport", 0),)
 
 
 class Waiting:
-    """A service with one method, which answers when the test lets it."""
+    """A service with one method, which answers when the test allows it."""
 
     def __init__(self) -> None:
-        """Begin with nothing called."""
+        """Start without a call."""
         self.called = asyncio.Event()
         self.released = asyncio.Event()
 
@@ -34,7 +34,7 @@ class Waiting:
         return request
 
     def add_to(self, server: grpc.aio.Server) -> grpc.aio.Server:
-        """Let `server` serve it."""
+        """Register it with `server`."""
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
             self._wait
         )
@@ -65,7 +65,7 @@ class Served:
         self.address = str(self.listener.address)
 
     async def call(self, request: bytes = b"request") -> bytes:
-        """Call the method on a connection of its own."""
+        """Call the method on a new connection."""
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(self.address, options=options) as channel:
             method: Any = channel.unary_unary(METHOD)
@@ -73,14 +73,14 @@ class Served:
             return answer
 
     def end_accept_loop(self) -> None:
-        """Let the current server say that its accept loop has ended.
+        """Make the current server report that its accept loop has ended.
 
-        A request would end it, too, and leave the core writing to memory that gRPC has freed.
+        An invalid request would end it as well, but the core would then write to freed memory.
         """
         self._ended = True
 
     async def eventually_replaced(self, times: int) -> None:
-        """Return when the accept loop has been replaced so often."""
+        """Return when the accept loop has been replaced this often."""
         async with asyncio.timeout(10):
             while self.listener.replaced < times:  # noqa: ASYNC110  # it is no event
                 await asyncio.sleep(0.01)
@@ -114,7 +114,7 @@ async def plain(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def test_accept_loop_that_ended_is_replaced_and_calls_under_way_go_on(
     plain: Served, times: int
 ) -> None:
-    """On the same address; the replacement is replaced as well."""
+    """It listens on the same address; the replacement can be replaced as well."""
     under_way = asyncio.ensure_future(plain.call(b"before"))
     await plain.service.called.wait()
     for number in range(1, times + 1):
@@ -128,10 +128,10 @@ async def test_accept_loop_that_ended_is_replaced_and_calls_under_way_go_on(
     assert [] == plain.failures
 
 
-async def test_address_that_somebody_else_took_is_a_failure(
+async def test_address_taken_by_another_process_is_a_failure(
     plain: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody can connect any more: the owner is called once, with the reason."""
+    """New clients cannot connect; the owner is called once, with the reason."""
     monkeypatch.setattr("hashfinder.transport.listener._REBIND_SECONDS", 0.3)
     taken = BindError("taken")
 
@@ -146,10 +146,10 @@ async def test_address_that_somebody_else_took_is_a_failure(
     assert [taken] == plain.failures
 
 
-async def test_stop_returns_also_where_grpc_waits_for_a_peer(
+async def test_stop_returns_if_grpc_waits_for_a_peer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Within the time that hanging up may take."""
+    """It returns within the time allowed for closing connections."""
     monkeypatch.setattr("hashfinder.transport.listener._STOP_SECONDS", 0.1)
     served = Served(plain_server)
     await served.listener.start()
@@ -168,15 +168,15 @@ async def test_stop_returns_also_where_grpc_waits_for_a_peer(
 
 
 async def test_port_in_use_is_an_error() -> None:
-    """It names the address and the reason."""
+    """The error names the address and the reason."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BindError, match=rf"127\.0\.0\.1:{port}: .*in use"):
             Listener(plain_server, TcpAddress("127.0.0.1", port), lambda _: None)
 
 
-async def test_guarded_server_survives_what_ends_a_plain_one() -> None:
-    """This uses gRPC's private parts: if it fails, they have changed; see `transport.core`."""
+async def test_guarded_server_survives_invalid_requests() -> None:
+    """This uses gRPC's private API: if it fails, gRPC has changed; see `transport.core`."""
     served = Served(lambda: guarded_server((), OPTIONS))
     await served.listener.start()
     served.service.released.set()
@@ -199,7 +199,7 @@ async def test_guarded_server_survives_what_ends_a_plain_one() -> None:
 async def test_changed_grpc_gets_a_plain_server(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    """It serves, and `Listener` replaces it when it must."""
+    """It serves, and `Listener` replaces it when necessary."""
 
     def changed(_interceptors: Sequence[object], _options: Sequence[object]) -> None:
         raise error

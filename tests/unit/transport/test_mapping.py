@@ -1,4 +1,4 @@
-"""From results and progress to the wire."""
+"""Map results and progress to messages."""
 
 from base64 import b64decode, b64encode
 from hashlib import sha1
@@ -17,8 +17,8 @@ CANDIDATE = Candidate.at(4711, Query("doctor", 0))
 
 
 @given(st.integers(0, 2**64 - 1))
-def test_result_can_be_verified_by_who_gets_it(position: int) -> None:
-    """From the secret alone."""
+def test_result_can_be_verified_by_the_client(position: int) -> None:
+    """The secret suffices."""
     message = result_message(Candidate.at(position, Query("ab", 0)))
     secret = b64decode(message.secret, validate=True)
 
@@ -30,7 +30,7 @@ def test_result_can_be_verified_by_who_gets_it(position: int) -> None:
 
 
 def test_result_at_the_first_position_says_so() -> None:
-    """Its position is present though it is zero, and its secret is empty."""
+    """Position 0 is present in the message, and the secret is empty."""
     message = result_message(Candidate.at(0, Query("2j", 0)))
     assert message.HasField("position")
     assert ("", 0, 0) == (message.secret, message.position, message.hamming_distance)
@@ -44,7 +44,7 @@ def test_progress_message_carries_nothing_else() -> None:
 
 
 def test_progress_is_mapped_field_by_field() -> None:
-    """The rate is that of the whole time."""
+    """The rate is the average over the whole time."""
     message = search_progress(Progress(10, 15, 4.0, CANDIDATE))
     assert (10, 15, 2.5) == (
         message.hashes_computed,
@@ -61,7 +61,7 @@ def test_progress_is_mapped_field_by_field() -> None:
 
 
 def test_progress_before_the_first_position_has_no_candidate_and_no_rate() -> None:
-    """And says where it starts, also at zero; a clock that stands still divides nothing."""
+    """The next position is present even at zero; elapsed time of zero does not divide."""
     message = search_progress(Progress(0, 0, 0.0, None))
     assert message.HasField("next_position")
     assert not message.HasField("best_candidate")
@@ -73,7 +73,7 @@ def test_after_the_last_position_nothing_is_left_to_resume(
     position: int,
     resumable: bool,  # noqa: FBT001  # a case of the test
 ) -> None:
-    """2^64 does not fit the field: it is absent."""
+    """2^64 does not fit the field, so it is absent."""
     message = search_progress(Progress(2**64 - 1, position, 1.0, None))
     assert resumable == message.HasField("next_position")
     assert 2**64 - 1 == message.hashes_computed

@@ -1,4 +1,4 @@
-"""Whom a client certificate names, from what gRPC's core knows of the connection."""
+"""The client named by a certificate, from the core's properties of the connection."""
 
 import pytest
 
@@ -35,7 +35,7 @@ TLS = {"transport_security_type": [b"ssl"], "x509_pem_cert": [b"-----BEGIN CERTI
 def test_uri_counts_before_dns_before_the_common_name(
     names: dict[str, list[bytes]], client: str
 ) -> None:
-    """The kind is part of the name, so that no certificate stands for a token."""
+    """The kind is part of the name, so that a certificate cannot impersonate a token."""
     assert client == name_in({**TLS, **names})
 
 
@@ -54,14 +54,14 @@ def test_uri_counts_before_dns_before_the_common_name(
     ],
 )
 def test_certificate_that_names_no_one_clearly_is_refused(names: dict[str, list[bytes]]) -> None:
-    """Also one whose name would break a line of the log; the error quotes none of it."""
+    """So is a name that would break a line of the log; the error quotes nothing from it."""
     with pytest.raises(CertificateUnknownError) as caught:
         name_in({**TLS, **names})
     assert "break" not in str(caught.value)
 
 
 def test_connection_without_a_certificate_names_no_one() -> None:
-    """Plain text, or TLS for the server alone."""
+    """Plain text, or TLS with a server certificate alone."""
     insecure = {"transport_security_type": [b"insecure"], "security_level": [b"TSI_SECURITY_NONE"]}
     assert name_in(insecure) is None
     assert name_in({"transport_security_type": [b"ssl"]}) is None

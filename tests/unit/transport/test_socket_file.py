@@ -1,4 +1,4 @@
-"""The file of a unix socket: nothing that lives is replaced, nothing is left."""
+"""The file of a unix socket: a live server's is not replaced, and none is left behind."""
 
 import errno
 import fcntl
@@ -18,10 +18,10 @@ from hashfinder.transport.socket_file import SocketFile
 
 
 class Bound:
-    """Sockets that listen, as gRPC's do."""
+    """Listening sockets, as gRPC makes them."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without a socket."""
         self.sockets: list[socket.socket] = []
 
     def __call__(self, path: Path) -> None:
@@ -32,32 +32,32 @@ class Bound:
         self.sockets.append(listener)
 
     def close(self) -> None:
-        """Leave files that nobody serves."""
+        """Close the sockets, leaving files that nobody serves."""
         for each in self.sockets:
             each.close()
 
 
 @pytest.fixture
 def bound() -> Bound:
-    """Return what binds."""
+    """Return a function that binds sockets."""
     return Bound()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the socket shall be."""
+    """Return the path for the socket."""
     return tmp_path / "socket"
 
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A folder whose path is short: that of `tmp_path` may be too long for a socket."""
+    """A folder with a short path: that of `tmp_path` may be too long for a socket."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 
 
 def refusal(path: Path, bind: Callable[[Path], object]) -> OSError:
-    """Return why a socket cannot be published; nothing has been bound."""
+    """Return why a socket cannot be published; checks that nothing was bound."""
     before = {each: each.lstat().st_ino for each in path.parent.glob("*")}
     with pytest.raises(OSError, match=r".") as refused:
         SocketFile(path).publish(bind)
@@ -66,7 +66,7 @@ def refusal(path: Path, bind: Callable[[Path], object]) -> OSError:
 
 
 def test_socket_is_for_its_user_and_group_and_goes_at_the_end(path: Path, bound: Bound) -> None:
-    """Whatever the umask was, which stays; nothing else is in the folder meanwhile."""
+    """The umask is restored; meanwhile no other file is in the folder."""
     file = SocketFile(path)
     mask = os.umask(0)
     try:
@@ -84,8 +84,8 @@ def test_socket_is_for_its_user_and_group_and_goes_at_the_end(path: Path, bound:
     bound.close()
 
 
-def test_socket_that_nobody_serves_is_replaced(path: Path, bound: Bound) -> None:
-    """A server that was killed leaves one."""
+def test_stale_socket_is_replaced(path: Path, bound: Bound) -> None:
+    """A server that was killed leaves one behind."""
     bound(path)
     bound.close()
     SocketFile(path).publish(bound)
@@ -94,8 +94,8 @@ def test_socket_that_nobody_serves_is_replaced(path: Path, bound: Bound) -> None
     bound.close()
 
 
-def test_live_server_keeps_its_socket(path: Path, bound: Bound) -> None:
-    """GRPC would take it away."""
+def test_socket_in_use_is_refused(path: Path, bound: Bound) -> None:
+    """GRPC alone would replace it."""
     bound(path)
     refused = refusal(path, bound)
     assert (errno.EADDRINUSE, "a server listens there already") == refused.args
@@ -103,7 +103,7 @@ def test_live_server_keeps_its_socket(path: Path, bound: Bound) -> None:
 
 
 def test_own_socket_is_replaced_while_it_is_served(path: Path, bound: Bound) -> None:
-    """An accept loop that is replaced may still be closing; afterwards both are removed as one."""
+    """A replaced accept loop may still be closing; afterwards both are removed together."""
     file = SocketFile(path)
     file.publish(bound)
     before = path.lstat().st_ino
@@ -115,8 +115,8 @@ def test_own_socket_is_replaced_while_it_is_served(path: Path, bound: Bound) -> 
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_what_is_no_socket_stays(path: Path, bound: Bound, kind: str) -> None:
-    """Also a link to a socket."""
+def test_other_files_are_not_replaced(path: Path, bound: Bound, kind: str) -> None:
+    """This includes a symbolic link to a socket."""
     if kind == "file":
         path.write_text("precious")
     elif kind == "folder":
@@ -128,13 +128,13 @@ def test_what_is_no_socket_stays(path: Path, bound: Bound, kind: str) -> None:
 
 
 def test_missing_folder_is_named(tmp_path: Path, bound: Bound) -> None:
-    """It is not made: a volume may be missing."""
+    """It is not created, because a volume may be missing."""
     refused = refusal(tmp_path / "missing" / "socket", bound)
     assert "its folder cannot be used: No such file or directory" == refused.strerror
 
 
 def test_socket_of_another_is_not_removed(path: Path, bound: Bound) -> None:
-    """It came in the place of ours."""
+    """It has replaced ours."""
     file = SocketFile(path)
     file.publish(bound)
     path.unlink()
@@ -145,7 +145,7 @@ def test_socket_of_another_is_not_removed(path: Path, bound: Bound) -> None:
 
 
 def test_nothing_is_left_where_binding_fails(path: Path, bound: Bound) -> None:
-    """The reason is that of what binds."""
+    """The error is that of the bind."""
 
     def fail(made: Path) -> None:
         bound(made)
@@ -162,7 +162,7 @@ def test_nothing_is_left_where_binding_fails(path: Path, bound: Bound) -> None:
 def test_new_folder_is_for_this_user_alone_and_goes_with_its_socket(
     short_path: Path, bound: Bound, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is among the temporary files, unless their path is too long for a socket."""
+    """It is in the folder for temporary files, unless its path is too long for a socket."""
     parent = short_path / ("a" * length)
     parent.mkdir(exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(parent))
@@ -177,10 +177,10 @@ def test_new_folder_is_for_this_user_alone_and_goes_with_its_socket(
     bound.close()
 
 
-def test_longest_path_of_temporary_files_is_taken(
+def test_longest_path_of_temporary_files_is_used(
     short_path: Path, bound: Bound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One byte more, and it is not."""
+    """One byte more is too long."""
     longest = short_path / (
         "a" * (LONGEST_SOCKET_PATH - len(f"{short_path}//hashfinder-12345678/socket"))
     )
@@ -199,7 +199,7 @@ def test_longest_path_of_temporary_files_is_taken(
 
 
 def test_folder_with_other_files_stays(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that is not ours is removed."""
+    """Only our own files are removed."""
     monkeypatch.setattr(tempfile, "tempdir", str(short_path))
     file = SocketFile.in_new_folder()
     other = file.path.parent / "other"
@@ -209,7 +209,7 @@ def test_folder_with_other_files_stays(short_path: Path, monkeypatch: pytest.Mon
 
 
 def test_two_servers_do_not_take_one_path(path: Path, bound: Bound) -> None:
-    """One of those that start at once has it, and the others learn that."""
+    """One of two that start at the same time has it; the other fails."""
     refused: list[OSError] = []
 
     def start() -> None:
@@ -231,7 +231,7 @@ def test_two_servers_do_not_take_one_path(path: Path, bound: Bound) -> None:
 def test_folder_that_stays_locked_is_an_error(
     path: Path, bound: Bound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A start never waits for ever."""
+    """A start never waits forever."""
     monkeypatch.setattr(socket_file, "_LOCK_SECONDS", 0.05)
     folder = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The table from errors to statuses, held against the tree of errors itself."""
+"""The table from errors to statuses, compared with the class tree of errors."""
 
 from collections.abc import Iterator
 
@@ -53,10 +53,10 @@ TYPES: dict[str, type[Message]] = {
 }
 VIOLATIONS = [Violation("desired_name", "must be shorter"), Violation("maximum_hashes", "not 0")]
 
-# Nobody is there to be told, or no RPC can end with it.
+# Errors with which no RPC ends, or whose client is gone.
 WITHOUT_STATUS = {AbandonedError, KernelUnavailableError, WorkerDiedError, WorkerStartError}
 
-# Error, code, reason, the types of its details besides ErrorInfo, and its quota's metric and id.
+# Error, code, reason, types of details besides ErrorInfo, metric and id of its quota.
 ROWS: list[tuple[HashFinderError, Code, str, set[str], tuple[str, str, str] | None]] = [
     (StoppedByOperatorError(), Code.ABORTED, "STOPPED_BY_OPERATOR", set(), None),
     (NoSuchSearchError(), Code.NOT_FOUND, "NO_SUCH_SEARCH", set(), None),
@@ -144,7 +144,7 @@ def class_name(value: object) -> str | None:
 
 
 def final_errors(cls: type[HashFinderError] = HashFinderError) -> Iterator[type[HashFinderError]]:
-    """Return the classes of the domain's errors of which no other one is a kind."""
+    """Return the classes of the domain's errors that have no subclasses."""
     for kind in cls.__subclasses__():
         if kind.__module__ == HashFinderError.__module__:
             if not kind.__subclasses__():
@@ -153,7 +153,7 @@ def final_errors(cls: type[HashFinderError] = HashFinderError) -> Iterator[type[
 
 
 def unpacked(status: grpc.Status) -> tuple[status_pb2.Status, dict[str, Message]]:
-    """Return the message behind a status, and its details by type; each type once."""
+    """Return the message in a status, and its details by type; checks that each type comes once."""
     ((key, value),) = status.trailing_metadata
     assert "grpc-status-details-bin" == key
     assert isinstance(value, bytes)
@@ -171,7 +171,7 @@ def unpacked(status: grpc.Status) -> tuple[status_pb2.Status, dict[str, Message]
 
 
 def test_every_error_that_can_end_an_rpc_has_a_row_of_its_own() -> None:
-    """A new class of error has to be added to the table, and here."""
+    """A new class of error must be added to the table and to this test."""
     assert {type(error) for error in ERRORS} | WITHOUT_STATUS == set(final_errors())
     assert all(is_expected(error) for error in ERRORS)
     assert not any(is_expected(Exception.__new__(error)) for error in WITHOUT_STATUS)
@@ -213,7 +213,7 @@ def test_row_of_the_table(
 
 
 def test_bad_request_lists_every_violation() -> None:
-    """In the order in which they were found."""
+    """They are in the order in which they were found."""
     _, details = unpacked(to_status(InvalidRequestError(VIOLATIONS), "1"))
     bad_request = details["BadRequest"]
     assert isinstance(bad_request, error_details_pb2.BadRequest)
@@ -225,7 +225,7 @@ def test_bad_request_lists_every_violation() -> None:
     "error", [error for error in ERRORS if isinstance(error, StoppedError)], ids=class_name
 )
 def test_progress_is_a_detail_where_the_search_had_begun(error: StoppedError) -> None:
-    """And only there."""
+    """Only then."""
     _, before = unpacked(to_status(error, "1"))
     assert "SearchProgress" not in before
     error.progress = Progress(5, 105, 2.0, Candidate.at(100, Query("ab", 0)))
@@ -245,7 +245,7 @@ def test_progress_is_a_detail_where_the_search_had_begun(error: StoppedError) ->
 
 @pytest.mark.parametrize("error", [RuntimeError("secret"), AbandonedError("secret"), KeyError()])
 def test_internal_error_says_nothing_but_its_request_id(error: Exception) -> None:
-    """The rest is in the log."""
+    """Everything else is in the log."""
     status = to_status(error, "request 7")
     rich, details = unpacked(status)
     assert Code.INTERNAL is status.code
@@ -260,7 +260,7 @@ def test_internal_error_says_nothing_but_its_request_id(error: Exception) -> Non
 
 
 def test_largest_status_stays_far_below_16_kib() -> None:
-    """Beyond that, gRPC replaces the error itself."""
+    """Above that, gRPC replaces the error itself."""
     worst = Progress(2**64 - 1, 2**64 - 1, 1e-300, Candidate.at(2**64 - 1, Query("z" * 28, 0)))
     fields = (
         "desired_name",
@@ -298,7 +298,7 @@ def test_limit_beyond_the_details_range_is_exact_in_the_metadata() -> None:
     ("seconds", "milliseconds"), [(0.5, 500), (1.2342, 1235), (30.0, 30_000), (0.0004, 1)]
 )
 def test_retry_delay_is_exact_to_the_millisecond(seconds: float, milliseconds: int) -> None:
-    """Rounded up: a client that retries after the delay is not refused again."""
+    """It is rounded up, so that a client that retries then is not refused again."""
     _, details = unpacked(to_status(ServerDrainingError("going", seconds), "1"))
     retry = details["RetryInfo"]
     assert isinstance(retry, error_details_pb2.RetryInfo)

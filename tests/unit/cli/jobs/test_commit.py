@@ -1,4 +1,4 @@
-"""Where a commit object has free bytes, and that the rest of it stays."""
+"""Where a commit object has free bytes, and that everything else is unchanged."""
 
 import hashlib
 
@@ -28,7 +28,7 @@ def content_of(template: Template) -> bytes:
 def test_size_in_the_object_header_is_the_content_length(
     message: bytes, place: Place | None
 ) -> None:
-    """Git computes the id over this header, which it does not store."""
+    """Git computes the id over this header, but does not store it."""
     template = Commit.parse(HEADERS + b"\n" + message).template(place)
     secret = template.alphabet[-1:] * template.length
     header, _, content = (template.prefix + secret + template.suffix).partition(b"\0")
@@ -48,7 +48,7 @@ def test_header_place_keeps_headers_and_message(message: bytes) -> None:
 
 @given(message=st.binary(max_size=300).map(lambda m: m.replace(b"\0", b"")))
 def test_message_place_appends_white_space_alone(message: bytes) -> None:
-    """The headers stay, and what is added to the message are spaces, tabs and one line feed."""
+    """The headers are unchanged; the message gets spaces, tabs and one line feed."""
     commit = Commit.parse(HEADERS + b"\n" + message)
     rewritten = Commit.parse(content_of(commit.template(Place.MESSAGE)))
     assert commit.headers == rewritten.headers
@@ -61,7 +61,7 @@ def test_message_place_appends_white_space_alone(message: bytes) -> None:
     place=st.sampled_from(Place),
 )
 def test_free_bytes_of_an_earlier_search_are_replaced(message: bytes, place: Place) -> None:
-    """Searching again for a commit that was rewritten leaves one run of free bytes."""
+    """A search for a commit with free bytes replaces them."""
     once = Commit.parse(HEADERS + b"\n" + message + b"text\n").template(place)
     twice = Commit.parse(content_of(once)).template(place)
     assert once == twice
@@ -72,28 +72,28 @@ def test_free_bytes_of_an_earlier_search_are_replaced(message: bytes, place: Pla
     place=st.sampled_from(PLACES),
 )
 def test_object_ends_at_byte_54_of_its_last_block(message: bytes, place: Place | None) -> None:
-    """One block a candidate, with as many constant rounds as there can be."""
+    """Each candidate is one block, with as many constant rounds as possible."""
     template = Commit.parse(HEADERS + b"\n" + message).template(place)
     if template.blocks == 1:
         assert (len(template.prefix) + template.length + len(template.suffix)) % 64 == 55
 
 
 def test_short_message_takes_the_header() -> None:
-    """What follows the header then fits into its block."""
+    """Everything after the header then fits into its block."""
     template = Commit.parse(HEADERS + b"\nFix the parser\n").template()
     assert (Place.HEADER, 1) == (template.place, template.blocks)
 
 
 def test_long_message_takes_the_message() -> None:
-    """A header would make the message part of what is hashed for each candidate."""
+    """Free bytes in a header would make the message part of each candidate's hash."""
     commit = Commit.parse(HEADERS + b"\n" + b"Fix the parser of headers\n\n" + b"Because.\n" * 20)
     assert (Place.MESSAGE, 1) == (commit.template().place, commit.template().blocks)
     assert commit.template(Place.HEADER).blocks == 4
 
 
 @pytest.mark.parametrize("name", [b"gpgsig", b"gpgsig-sha256"])
-def test_signature_is_noticed(name: bytes) -> None:
-    """In the headers, not in the message."""
+def test_signature_is_detected(name: bytes) -> None:
+    """Only in the headers, not in the message."""
     signature = name + b" -----BEGIN PGP SIGNATURE-----\n \n iQ\n -----END PGP SIGNATURE-----\n"
     assert Commit.parse(HEADERS + signature + b"\nm\n").is_signed
     assert not Commit.parse(HEADERS + b"\n" + signature).is_signed
@@ -108,7 +108,7 @@ def test_blocks_are_those_that_hashing_takes() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"parent x\n\nm", b"tree x\n\nm\0", b"blob"])
-def test_what_is_no_commit_is_refused(content: bytes) -> None:
-    """A sentence says what a commit must be."""
+def test_other_objects_are_refused(content: bytes) -> None:
+    """The message says what a commit must contain."""
     with pytest.raises(InvalidCommitError, match="malformed"):
         Commit.parse(content)

@@ -1,4 +1,4 @@
-"""What a vanity commit needs of Git, on real repositories."""
+"""What git-vanity does with Git, on real repositories."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ def _no_configuration_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
-    """Return what Git prints."""
+    """Run Git; return its output."""
     command = ["git", "-C", str(folder), *arguments]
     return (
         subprocess.run(command, input=stdin, check=True, capture_output=True)
@@ -62,14 +62,14 @@ def template_of(repository: Repository, tip: Tip, place: Place) -> Template:
 
 @pytest.mark.parametrize("place", Place)
 def test_branch_moves_to_an_object_that_git_accepts(folder: Path, place: Place) -> None:
-    """Author, dates, tree, parents and message are as before; the index and the files are too."""
+    """Author, dates, tree, parents, message, index and files are unchanged."""
     shown = ("log", "-1", "--format=%an %ae %at %cn %ce %ct %T %P %B", "HEAD")
     before = run(folder, *shown)
     repository = Repository.open(folder)
     tip = repository.tip()
     content = some_content(repository, tip, place)
     verified = repository.verify(content)
-    assert tip.commit == run(folder, "rev-parse", "HEAD"), "verifying changes nothing"
+    assert tip.commit == run(folder, "rev-parse", "HEAD"), "verifying must not change anything"
     assert verified == repository.apply(tip, content, "test")
     assert verified == run(folder, "rev-parse", "main")
     assert before == run(folder, *shown)
@@ -78,7 +78,7 @@ def test_branch_moves_to_an_object_that_git_accepts(folder: Path, place: Place) 
 
 
 def test_undo_moves_the_branch_back(folder: Path) -> None:
-    """The command that the tip names does it."""
+    """It is the command that the tip prints."""
     repository = Repository.open(folder)
     tip = repository.tip()
     undo = tip.undo(repository.apply(tip, some_content(repository, tip), "test"))
@@ -86,8 +86,8 @@ def test_undo_moves_the_branch_back(folder: Path) -> None:
     assert tip.commit == run(folder, "rev-parse", "main")
 
 
-def test_branch_that_moved_meanwhile_stays(folder: Path) -> None:
-    """Nobody else loses a commit."""
+def test_branch_that_moved_meanwhile_is_kept(folder: Path) -> None:
+    """No commit of another process is lost."""
     repository = Repository.open(folder)
     tip = repository.tip()
     run(folder, "commit", "--quiet", "--allow-empty", "--message=three")
@@ -98,7 +98,7 @@ def test_branch_that_moved_meanwhile_stays(folder: Path) -> None:
 
 
 def test_detached_head_moves_alone(folder: Path) -> None:
-    """The branch that HEAD was on stays, and undoing moves HEAD back."""
+    """Its former branch does not move, and undoing moves HEAD back."""
     run(folder, "checkout", "--quiet", "--detach")
     repository = Repository.open(folder)
     tip = repository.tip()
@@ -110,21 +110,21 @@ def test_detached_head_moves_alone(folder: Path) -> None:
 
 
 def test_tip_is_found_by_branch_and_by_commit(folder: Path) -> None:
-    """Either names the branch to move."""
+    """Either way the branch to move is known."""
     run(folder, "branch", "other", "HEAD~1")
     repository = Repository.open(folder)
     other = Tip("refs/heads/other", run(folder, "rev-parse", "other"))
     assert [other, other] == [repository.tip("other"), repository.tip(other.commit)]
 
 
-def test_commit_that_is_no_tip_is_refused(folder: Path) -> None:
-    """The commits after it would have to change as well."""
+def test_commit_that_is_not_a_tip_is_refused(folder: Path) -> None:
+    """Its descendants would have to change as well."""
     with pytest.raises(GitError, match="not the tip of a branch"):
         Repository.open(folder).tip("HEAD~1")
 
 
 def test_tip_of_two_branches_is_refused_by_commit(folder: Path) -> None:
-    """Which one to move is the choice of the user."""
+    """The user must choose the branch to move."""
     run(folder, "branch", "other")
     with pytest.raises(GitError, match=r"several branches \(main, other\)"):
         Repository.open(folder).tip(run(folder, "rev-parse", "main"))
@@ -132,7 +132,7 @@ def test_tip_of_two_branches_is_refused_by_commit(folder: Path) -> None:
 
 @pytest.mark.parametrize("revision", ["nothing", "--all", "", "-x"])
 def test_unknown_revision_is_refused(folder: Path, revision: str) -> None:
-    """Git says why; an option is no revision."""
+    """The error is Git's; an option is not a revision."""
     with pytest.raises(GitError):
         Repository.open(folder).tip(revision)
 
@@ -145,21 +145,21 @@ def test_unborn_branch_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_without_repository_is_refused(tmp_path: Path) -> None:
-    """Git says which."""
+    """Git names the folder."""
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(GitError, match=r"not a git repository|cannot change to"):
             Repository.open(folder)
 
 
-def test_missing_git_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a traceback."""
+def test_missing_git_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a traceback."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GitError, match="git is not installed"):
         Repository.open(tmp_path)
 
 
 def test_replace_ref_is_an_objection(folder: Path) -> None:
-    """Git would show the replacement, and rewrite what nobody sees."""
+    """Git would show the replacement, and rewrite a commit that is hidden."""
     run(folder, "replace", "HEAD", "HEAD~1")
     repository = Repository.open(folder)
     tip = repository.tip()
@@ -168,7 +168,7 @@ def test_replace_ref_is_an_objection(folder: Path) -> None:
 
 
 def test_edge_of_a_shallow_clone_is_an_objection(folder: Path, tmp_path: Path) -> None:
-    """Its parents are not there to be checked."""
+    """Its parents are missing and cannot be checked."""
     clone = tmp_path / "clone"
     run(tmp_path, "clone", "--quiet", "--depth=1", folder.as_uri(), str(clone))
     repository = Repository.open(clone)
@@ -195,7 +195,7 @@ def test_submodule_is_an_objection(folder: Path, tmp_path: Path) -> None:
 
 
 def test_plain_repository_has_no_objections(folder: Path) -> None:
-    """Nothing keeps a plain tip from another id."""
+    """A plain tip may get another id."""
     repository = Repository.open(folder)
     assert [] == repository.objections(repository.tip())
 
@@ -212,8 +212,8 @@ def test_bare_repository_and_linked_worktree_work(folder: Path, tmp_path: Path) 
         assert new == run(place, "rev-parse", "HEAD")
 
 
-def test_hook_that_refuses_leaves_the_branch(folder: Path) -> None:
-    """Its refusal is the error."""
+def test_hook_can_refuse_the_new_id(folder: Path) -> None:
+    """The hook's refusal is the error, and the branch does not move."""
     hook = folder / ".git" / "hooks" / "reference-transaction"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
@@ -225,7 +225,7 @@ def test_hook_that_refuses_leaves_the_branch(folder: Path) -> None:
 
 
 def test_object_that_git_refuses_is_never_stored(folder: Path) -> None:
-    """It is checked in a folder of its own."""
+    """It is checked in a temporary object store."""
     repository = Repository.open(folder)
     tip = repository.tip()
     content = repository.read(tip.commit).replace(b"author A <", b"author A  <<", 1)
@@ -235,7 +235,7 @@ def test_object_that_git_refuses_is_never_stored(folder: Path) -> None:
 
 
 def test_notes_are_seen(folder: Path) -> None:
-    """They belong to an id, and would be lost to the eye."""
+    """They belong to an id, and would not be shown for the new one."""
     repository = Repository.open(folder)
     tip = repository.tip()
     assert not repository.has_notes(tip.commit)

@@ -1,4 +1,4 @@
-"""Hashcash stamps: their form, their value, and the search for a counter."""
+"""Hashcash stamps: format, value, and the search for a counter."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -10,18 +10,18 @@ from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.chance import Chance
 
 PUBLISHED = "1:20:060408:adam@cypherspace.org::1QTjaYd7niiQA/sc:ePa"
-"""From the reference implementation's documentation."""
+"""From the documentation of the reference implementation."""
 
 
-def test_published_stamp_has_its_value() -> None:
-    """It has at least the bits that it promises."""
+def test_published_stamp_is_valid() -> None:
+    """It has at least the bits that it claims."""
     stamp = Stamp.parse(PUBLISHED)
     assert ("adam@cypherspace.org", 20, str(stamp)) == (stamp.resource, stamp.bits, PUBLISHED)
     assert stamp.value >= 20
 
 
 def test_counter_completes_the_stamp() -> None:
-    """The searched message is the stamp's text, and its hash begins with the zeros."""
+    """The searched message is the stamp's text, and its hash begins with the zero bits."""
     stamp = blank("a@example.org", 8, "261126")
     query = counter_query(stamp)
     found = next(
@@ -37,18 +37,18 @@ def test_counter_completes_the_stamp() -> None:
 
 
 def test_random_parts_differ() -> None:
-    """Two stamps for the same resource and day are not the same, so that neither is spent twice."""
+    """Two stamps for the same resource and day differ, so that neither counts as already spent."""
     assert blank("r", 20).random != blank("r", 20).random
 
 
 def test_date_is_today_in_utc() -> None:
-    """Receivers in every zone agree about it."""
+    """Receivers in all time zones agree about it."""
     before = datetime.now(UTC).strftime("%y%m%d")
     date = blank("r", 20).date
     assert date in {before, datetime.now(UTC).strftime("%y%m%d")}
 
 
-def test_resource_may_hold_colons() -> None:
+def test_resource_may_contain_colons() -> None:
     """An IPv6 address is a resource; the other parts are counted from both ends."""
     stamp = blank("2001:db8::1", 20, "261126", "ext")
     assert Stamp.parse(f"{stamp}abc").resource == "2001:db8::1"
@@ -78,7 +78,7 @@ def test_invalid_stamp_is_refused_with_its_part(text: str, part: str) -> None:
     ("resource", "extension"), [("", ""), ("a b", ""), ("a\n", ""), ("a", "b:c"), ("a", "b c")]
 )
 def test_invalid_part_is_refused(resource: str, extension: str) -> None:
-    """A stamp with it could not be parsed again."""
+    """A stamp with it could not be parsed."""
     with pytest.raises(InvalidStampError, match=r"resource|extension"):
         blank(resource, 20, "261126", extension)
 

@@ -1,4 +1,4 @@
-"""Nostr events: their id by NIP-01, and the search for a nonce by NIP-13."""
+"""Nostr events: ids by NIP-01, and the search for a nonce by NIP-13."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ TAGS = st.lists(st.lists(TEXT, min_size=1, max_size=3), max_size=3)
 
 
 def test_published_event_has_its_id_and_its_bits() -> None:
-    """The id is computed, not read."""
+    """The id is computed, not read from the event."""
     event = Event.parse(json.dumps(PUBLISHED))
     assert (PUBLISHED["id"], 21, 20) == (event.id, event.zero_bits, event.target)
 
 
 @given(content=TEXT, tags=TAGS)
 def test_searched_message_is_the_events_serialization(content: str, tags: list[list[str]]) -> None:
-    """Whatever tags and content hold, the secret is the nonce and nothing else."""
+    """Whatever tags and content contain, only the nonce varies."""
     event = Event.parse(json.dumps(PUBLISHED | {"content": content, "tags": tags}))
     query = event.nonce_query(9)
     candidate = Candidate.at(1234, query)
@@ -46,8 +46,8 @@ def test_searched_message_is_the_events_serialization(content: str, tags: list[l
     assert mined.id == json.loads(mined.to_json())["id"]
 
 
-def test_nonce_is_replaced_and_other_tags_stay() -> None:
-    """An event has one nonce tag, the last of its tags."""
+def test_nonce_is_replaced_and_other_tags_are_kept() -> None:
+    """An event has one nonce tag, which is the last one."""
     event = Event.parse(
         json.dumps(PUBLISHED | {"tags": [["e", "x"], ["nonce", "1", "2"], ["p", "y"]]})
     )
@@ -72,13 +72,13 @@ def test_nonce_is_replaced_and_other_tags_stay() -> None:
     ],
 )
 def test_invalid_field_is_named(change: dict[str, object], field: str) -> None:
-    """With what is allowed."""
+    """The message says what is allowed."""
     with pytest.raises(InvalidEventError, match=f"event's {field} must be"):
         Event.parse(json.dumps(PUBLISHED | change))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "1", "[" * 100_000])
-def test_what_is_no_event_is_refused(text: str) -> None:
-    """Also where the JSON is nested too deeply."""
+def test_invalid_json_is_refused(text: str) -> None:
+    """So is JSON that is nested too deeply."""
     with pytest.raises(InvalidEventError, match="JSON"):
         Event.parse(text)

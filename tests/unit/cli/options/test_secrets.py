@@ -1,4 +1,4 @@
-"""The messages that flags ask for."""
+"""The messages that the options describe."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from hashfinder_rules.keyspace import ALL_BYTES, Keyspace
 
 
 def test_defaults() -> None:
-    """All byte strings, and nothing around them."""
+    """All byte strings, without prefix and suffix."""
     secrets = Secrets()
 
     assert (Keyspace(ALL_BYTES), b"", b"") == (secrets.keyspace, secrets.prefix, secrets.suffix)
 
 
 def test_forms(tmp_path: Path) -> None:
-    """Text is UTF-8, bytes are hexadecimal, and a file is taken as it is."""
+    """Text is encoded as UTF-8, bytes are hexadecimal, and a file is used unchanged."""
     file = tmp_path / "bytes"
     file.write_bytes(b"\xff\n")
 
@@ -27,7 +27,7 @@ def test_forms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ALPHABETS)
 def test_alphabets(name: str) -> None:
-    """A name stands for distinct bytes, in its own order; other text for its characters."""
+    """A name stands for distinct bytes in a fixed order; other text for its characters."""
     alphabet = Secrets(alphabet=name).keyspace.alphabet
 
     assert ALPHABETS[name].encode() == alphabet

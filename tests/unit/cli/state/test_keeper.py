@@ -1,4 +1,4 @@
-"""How far a search has come, kept: what is refused, and when it is written."""
+"""The saved progress of a search: which files are refused, and when it is written."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,17 +27,17 @@ RECORD = Record(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a file that is not there yet."""
+    """Return the path of a file that does not exist yet."""
     return tmp_path / "state"
 
 
 def search(path: Path, **options: Any) -> Search:  # noqa: ANN401  # as for Search
-    """Return a search that is kept there."""
+    """Return a search with this state file."""
     return Search(Pattern(name="doctor"), kept=Kept(state=str(path)), **options)
 
 
-def test_record_survives_the_file(path: Path) -> None:
-    """Numbers of 64 bits included."""
+def test_record_is_read_as_written(path: Path) -> None:
+    """Numbers of 64 bits are exact."""
     who = identity(search(path))
     assert (who, RECORD) == from_bytes(to_bytes(who, RECORD))
 
@@ -54,8 +54,8 @@ def test_record_survives_the_file(path: Path) -> None:
         (to_bytes({}, RECORD).replace(b"9", b"8"), "damaged"),
     ],
 )
-def test_broken_file_is_refused_and_stays(path: Path, content: bytes, reason: str) -> None:
-    """Whatever it is, it is not overwritten."""
+def test_invalid_file_is_refused_and_kept(path: Path, content: bytes, reason: str) -> None:
+    """It is never overwritten."""
     path.write_bytes(content)
     with pytest.raises(typer.BadParameter, match=reason), kept(search(path)):
         pass
@@ -85,7 +85,7 @@ def test_broken_file_is_refused_and_stays(path: Path, content: bytes, reason: st
     ],
 )
 def test_file_of_another_search_is_refused(path: Path, other: dict[str, Any], words: str) -> None:
-    """The message names what differs, and nothing else."""
+    """The message names only what differs."""
     with kept(search(path)):
         content = path.read_bytes()
     asked = replace(search(path), **other)
@@ -94,8 +94,8 @@ def test_file_of_another_search_is_refused(path: Path, other: dict[str, Any], wo
     assert content == path.read_bytes()
 
 
-def test_same_search_may_go_on_elsewhere_and_be_shown_in_another_way(path: Path) -> None:
-    """The server, the number of them, the timeout and what is shown do not count."""
+def test_server_and_output_may_change(path: Path) -> None:
+    """The server, the number of servers, the timeout and the output format do not matter."""
     with kept(search(path, ranges=Ranges(shards=2))) as keeper:
         assert keeper
         keeper.save(RECORD)
@@ -111,8 +111,8 @@ def test_same_search_may_go_on_elsewhere_and_be_shown_in_another_way(path: Path)
         assert RECORD == keeper.record
 
 
-def test_two_at_once_are_refused(path: Path) -> None:
-    """The second would undo what the first keeps."""
+def test_second_process_is_refused(path: Path) -> None:
+    """The second would overwrite the progress of the first."""
     with (
         kept(search(path)),
         pytest.raises(typer.BadParameter, match="another process uses"),
@@ -121,8 +121,8 @@ def test_two_at_once_are_refused(path: Path) -> None:
         pass
 
 
-def test_it_is_written_now_and_then(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before its time; a failure is reported once, and tried again."""
+def test_it_is_written_at_intervals(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not more often; a failure is reported once, and the write is tried again."""
     now = 0.0
     file = StateFile.open(str(path))
     keeper = Keeper(file, {}, clock=lambda: now)
@@ -148,8 +148,8 @@ def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_next_search_begins_behind_the_matches_of_an_earlier_process(path: Path) -> None:
-    """Of --count, the matches before are known, and the budget is that of all together."""
+def test_next_search_continues_after_the_saved_matches(path: Path) -> None:
+    """With --count, earlier matches count, and the budget covers all processes together."""
     asked = search(path, wanted=Wanted(count=3), limits=Limits(maximum_hashes=50_000_000))
     succession = Succession(asked, Record((10_874_375, 12_263_059)))
     assert [10_874_375, 12_263_059] == [match.position for match in succession.found]

@@ -1,4 +1,4 @@
-"""The file that keeps a search: whole at any moment, and one process at a time."""
+"""The state file: complete at any moment, and used by one process at a time."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ from hashfinder_cli.state.state_file import InUseError, StateFile
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a file that is not there yet."""
+    """Return the path of a file that does not exist yet."""
     return tmp_path / "state"
 
 
-def test_content_is_what_was_written_last(path: Path) -> None:
-    """It begins empty, and nothing else is left in the folder."""
+def test_content_is_the_last_one_written(path: Path) -> None:
+    """It starts empty, and no other file is left in the folder."""
     file = StateFile.open(str(path))
     assert b"" == file.read()
     for content in (b"one", b"two"):
@@ -27,7 +27,7 @@ def test_content_is_what_was_written_last(path: Path) -> None:
 
 
 def test_second_process_is_refused(path: Path) -> None:
-    """Before and after each write, until the first closes it."""
+    """Before and after each write, until the first process closes it."""
     file = StateFile.open(str(path))
     for content in (b"one", b"two"):
         with pytest.raises(InUseError):
@@ -39,17 +39,17 @@ def test_second_process_is_refused(path: Path) -> None:
     StateFile.open(str(path)).close()
 
 
-def test_process_that_opened_the_old_file_meets_the_lock_of_the_new(
+def test_process_that_opened_the_replaced_file_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock that it gets is on a file without a name: it looks again."""
+    """It has locked a file that was replaced meanwhile, so it opens the path again."""
     first = StateFile.open(str(path))
     lock = state_file._lock  # noqa: SLF001
     calls: list[int] = []
 
     def late(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) == 1:  # Between the open and the lock of the second process.
+        if len(calls) == 1:  # between the open and the lock of the second process
             monkeypatch.setattr(state_file, "_lock", lock)
             first.write(b"new")
             monkeypatch.setattr(state_file, "_lock", late)
@@ -63,7 +63,7 @@ def test_process_that_opened_the_old_file_meets_the_lock_of_the_new(
 
 
 def test_failed_write_leaves_the_old_content(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing beside it, and the lock."""
+    """The lock is kept, and no temporary file is left."""
     file = StateFile.open(str(path))
     file.write(b"old")
 
@@ -82,8 +82,8 @@ def test_failed_write_leaves_the_old_content(path: Path, monkeypatch: pytest.Mon
     file.close()
 
 
-def test_rest_of_a_killed_process_is_no_obstacle(path: Path) -> None:
-    """It was killed while it wrote."""
+def test_temporary_file_of_a_killed_process_is_ignored(path: Path) -> None:
+    """The process was killed during a write."""
     path.with_name("state.tmp").write_bytes(b"half")
     file = StateFile.open(str(path))
     file.write(b"whole")
@@ -91,8 +91,8 @@ def test_rest_of_a_killed_process_is_no_obstacle(path: Path) -> None:
     assert [path] == list(path.parent.iterdir())
 
 
-def test_symbolic_link_stays_one(path: Path) -> None:
-    """What it leads to is written."""
+def test_symbolic_link_is_kept(path: Path) -> None:
+    """Its target is written."""
     link = path.with_name("link")
     link.symlink_to(path)
     file = StateFile.open(str(link))
@@ -103,7 +103,7 @@ def test_symbolic_link_stays_one(path: Path) -> None:
 
 
 def test_only_its_owner_reads_it(path: Path) -> None:
-    """What somebody searches for is theirs."""
+    """A search is private."""
     file = StateFile.open(str(path))
     file.write(b"x")
     file.close()
@@ -111,7 +111,7 @@ def test_only_its_owner_reads_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["/dev/null", "/nowhere/at/all", "/", "/sys/state"])
-def test_what_is_no_file_is_refused(where: str) -> None:
-    """Above all, a device is not replaced by a file."""
+def test_other_kinds_of_files_are_refused(where: str) -> None:
+    """In particular, a device is not replaced by a file."""
     with pytest.raises(OSError, match=r"regular file|No such|Is a directory|ermi|Read-only"):
         StateFile.open(where)

@@ -1,4 +1,4 @@
-"""What the tests of the view show."""
+"""Results for the tests of the output."""
 
 from hashfinder_cli.view.json_lines import Finding
 from hashfinder_client.events import Match, Progress

@@ -1,4 +1,4 @@
-"""How long a search takes, in words."""
+"""The text of an estimate."""
 
 import json
 
@@ -13,7 +13,7 @@ DOCTOR = of_chance(Query("doctor").chance)
 
 
 def test_one_line() -> None:
-    """The odds, what half of such searches take, in time as well, and nearly all of them."""
+    """The odds, and the hashes (and time) within which half and 99 % of such searches end."""
     fast = SearchEstimate(hashes_per_second=354e6)
     fast.MergeFrom(DOCTOR)
 
@@ -24,7 +24,7 @@ def test_one_line() -> None:
 
 
 def test_unknown_rate() -> None:
-    """Without a rate there is no time."""
+    """Without a rate there are no times."""
     assert "here" not in one_line(DOCTOR) + paragraph(DOCTOR)
     assert json.loads(json_line(DOCTOR))["hashes_per_second"] is None
 
@@ -36,12 +36,12 @@ def test_bounds() -> None:
 
 
 def test_no_chance() -> None:
-    """A chance of zero divides nothing."""
+    """A chance of zero does not cause a division by zero."""
     assert one_line(SearchEstimate()).startswith("a chance too small for a number;")
 
 
-def test_keyspace_that_is_too_small() -> None:
-    """It would be untrue that half of the searches end within it."""
+def test_small_keyspace() -> None:
+    """If the chance of any match is below a half, the text says so."""
     line = one_line(of_chance(Query("doctordoctordoctordoctor").chance))
     assert line.endswith("; fewer than half of such searches ever find it")
     sure = of_chance(Chance(1.0, 1.0))
@@ -53,10 +53,10 @@ def test_keyspace_that_is_too_small() -> None:
     [(0.0, "0.0 s"), (59.9, "59.9 s"), (90, "1.5 min"), (5400, "1.5 h"), (1.296e5, "1.5 d")],
 )
 def test_duration(seconds: float, text: str) -> None:
-    """Time is in the unit that suits it."""
+    """Times are in a suitable unit."""
     assert text == duration(seconds)
 
 
 def test_years() -> None:
-    """Times without end are years."""
+    """Very long times are in years."""
     assert "3.2 T years" == duration(1e20)

@@ -1,4 +1,4 @@
-"""Statuses that hardly come from a real server, and the rules behind the sentences."""
+"""The texts of statuses, including those that a real server hardly sends."""
 
 import pytest
 from google.protobuf.any_pb2 import Any as PackedAny
@@ -21,7 +21,7 @@ SEARCH = search(server="host:1")
 
 
 def explained(ended: RpcStatus, next_position: int | None = None, asked: Search = SEARCH) -> Ending:
-    """Return what `ended` means for a search, after progress to `next_position`."""
+    """Return the explanation of `ended` for a search, after progress to `next_position`."""
     resumable = asked.range_search(asked.query, None)
     if next_position is not None:
         progress = SearchProgress(hashes_computed=next_position, next_position=next_position)
@@ -41,7 +41,7 @@ def rich(*details: Message) -> Status:
 
 @pytest.mark.parametrize("code", StatusCode)
 def test_every_status_without_details(code: StatusCode) -> None:
-    """Each of gRPC's statuses has an exit code other than 0 and a sentence, details or not."""
+    """Each gRPC status has a sentence and an exit code other than 0, without details as well."""
     ending = explained(RpcStatus(code, "text"))
 
     assert ExitCode.FOUND != ending.code
@@ -64,7 +64,7 @@ def test_every_status_without_details(code: StatusCode) -> None:
     ],
 )
 def test_unavailable(text: str, sentence: str) -> None:
-    """It says whether there was a connection, and always to where."""
+    """The sentence says whether there was a connection, and names the address."""
     ending = explained(RpcStatus(StatusCode.UNAVAILABLE, text), next_position=8)
 
     assert (ExitCode.UNAVAILABLE, sentence) == (ending.code, ending.sentence)
@@ -73,14 +73,14 @@ def test_unavailable(text: str, sentence: str) -> None:
 
 
 def test_nothing_at_the_default_address() -> None:
-    """It says how to have a server there, and how to do without."""
+    """The advice is to start a server, or to use --local."""
     text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:1: Connection refused"
     ending = explained(RpcStatus(StatusCode.UNAVAILABLE, text), asked=search())
     assert "Start a server with hashfinder-server, or search without one: --local." == ending.advice
 
 
 def test_details_overrule_the_messages() -> None:
-    """The position in the error is later than that of the last message."""
+    """The position in the error is more recent than that of the last message."""
     info = ErrorInfo(domain="hashfinder", reason="HASH_BUDGET_EXHAUSTED")
     details = rich(info, SearchProgress(next_position=9))
 
@@ -90,7 +90,7 @@ def test_details_overrule_the_messages() -> None:
 
 
 def test_nothing_left_overrules_the_messages() -> None:
-    """After the last position there is nothing to resume, whatever a message said before."""
+    """After the last position nothing can be resumed, whatever a message said before."""
     details = [ErrorInfo(domain="hashfinder", reason="HASH_BUDGET_EXHAUSTED"), SearchProgress()]
 
     ending = explained(
@@ -102,7 +102,7 @@ def test_nothing_left_overrules_the_messages() -> None:
 
 
 def test_reason_of_another_domain() -> None:
-    """A reason counts only in our domain: a proxy may have the same word."""
+    """A reason counts only in our own domain, since a proxy may use the same word."""
     info = ErrorInfo(domain="proxy.example", reason="HASH_BUDGET_EXHAUSTED")
 
     ending = explained(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "full", rich(info)))
@@ -111,7 +111,7 @@ def test_reason_of_another_domain() -> None:
 
 
 def test_details_that_cannot_be_read() -> None:
-    """A broken detail is passed over."""
+    """A detail that cannot be decoded is ignored."""
     status = rich(BadRequest())
     status.details.append(
         PackedAny(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
@@ -160,7 +160,7 @@ def test_retry_delay() -> None:
     ],
 )
 def test_pause(ended: RpcStatus, delay: float, line: str) -> None:
-    """A pause is one line: why, from where and when."""
+    """A pause is one line with the reason, the position and the delay."""
     with pytest.raises(StoppedError) as stopped:
         SEARCH.range_search(SEARCH.query, None).end(ended)
 
@@ -168,7 +168,7 @@ def test_pause(ended: RpcStatus, delay: float, line: str) -> None:
 
 
 def test_time_limit() -> None:
-    """The server's limit of seconds is said as it is; its exit code is that of a spent budget."""
+    """The server's time limit has its own sentence and the exit code of a spent budget."""
     info = ErrorInfo(domain="hashfinder", reason="TIME_LIMIT_REACHED")
     progress = SearchProgress(hashes_computed=9, next_position=9)
     retry = RetryInfo()
@@ -195,6 +195,6 @@ def test_unknown_field() -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    """--help is made of the meanings, and 0 and 2 are as everywhere."""
+    """--help lists all meanings; 0 and 2 have their usual meaning."""
     assert list(ExitCode) == list(MEANINGS)
     assert (0, 2) == (ExitCode.FOUND, ExitCode.USAGE)

@@ -1,4 +1,4 @@
-"""The lines of JSON."""
+"""The JSON objects in the output."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.unit.cli.view.findings import FIELDS, FINDING, MATCH, REPORT
 
 
 def test_members() -> None:
-    """Each object says its type, and what is not known is null."""
+    """Each object has its type, and unknown values are null."""
     late = Ending(code=ExitCode.DEADLINE, sentence="Late.", status="DEADLINE_EXCEEDED")
 
     assert {
@@ -48,7 +48,7 @@ def test_members() -> None:
 
 @pytest.mark.parametrize("position", [2**53 + 1, 2**64 - 1])
 def test_exact_where_numbers_are_floats(position: int) -> None:
-    """A reader whose numbers are floats, as JavaScript's are, has every digit as text."""
+    """Positions are also strings, since JavaScript's numbers are floats."""
     end = Ending(code=ExitCode.BUDGET_SPENT, sentence="", next_position=position)
     lines = [
         (result_line(replace(FINDING, match=replace(MATCH, position=position))), "position_text"),

@@ -1,4 +1,4 @@
-"""The file that gets the end of a search."""
+"""The file with the end of a search."""
 
 import json
 from base64 import b64decode
@@ -14,7 +14,7 @@ from tests.unit.cli.view.findings import FINDING, MATCH
 
 
 def test_result_and_end(tmp_path: Path) -> None:
-    """It has a line for the result and one for the end, in place of what it had."""
+    """It has a line for the result and one for the end, in place of its old contents."""
     file = tmp_path / "result"
     file.write_text("x" * 10_000)
     inode = file.stat().st_ino
@@ -27,7 +27,7 @@ def test_result_and_end(tmp_path: Path) -> None:
 
 
 def test_small_whatever_a_server_says(tmp_path: Path) -> None:
-    """It stays below 4096 bytes, and the position is in it."""
+    """It stays below 4096 bytes, and always contains the position."""
     file = tmp_path / "result"
     much = "\N{GRINNING FACE}" * 10_000
     ending = Ending(
@@ -50,7 +50,7 @@ def test_small_whatever_a_server_says(tmp_path: Path) -> None:
 
 
 def test_small_whatever_the_secret(tmp_path: Path) -> None:
-    """The longest secret with the longest hash, as result and as best, stays below as well."""
+    """The longest secret with the longest hash, as result and as best candidate, fits as well."""
     file = tmp_path / "result"
     longest = replace(MATCH, secret=b'"' * 1024, hashed_name="0" * 512)
     query = Query("0", scheme=Scheme(Algorithm.SHA512, Encoding.BINARY, Anchor.START))

@@ -1,4 +1,4 @@
-"""The forms of the results on stdout."""
+"""The formats of results on stdout."""
 
 import io
 import json
@@ -14,7 +14,7 @@ END = Ending(code=ExitCode.FOUND, sentence="")
 
 
 def test_tabbed_lines() -> None:
-    """A line has four fields, nothing else is written, and an empty secret is an empty field."""
+    """A line has four fields; an empty secret is an empty field."""
     stdout = io.StringIO()
     output = output_for(search(progress=True), stdout)
     output.result(FINDING)
@@ -29,7 +29,7 @@ def test_tabbed_lines() -> None:
 
 
 def test_json_lines() -> None:
-    """Each object is a line, in the order in which they were written."""
+    """Each object is a line, in the order of the events."""
     stdout = io.StringIO()
     output = output_for(search(as_json=True, progress_interval=0.5), stdout)
     output.result(FINDING)
@@ -42,7 +42,7 @@ def test_json_lines() -> None:
 
 
 def test_json_without_progress() -> None:
-    """Reports that were not asked for are not written."""
+    """Progress that was not requested is not written."""
     stdout = io.StringIO()
     output_for(search(as_json=True), stdout).report(REPORT)
 

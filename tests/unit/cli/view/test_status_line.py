@@ -23,7 +23,7 @@ from tests.unit.cli.view.findings import REPORT
     ],
 )
 def test_progress_lines(asked: Search, written: str) -> None:
-    """Where nothing can be animated, a report asked for is a line, unless stdout has it."""
+    """Without a terminal each requested report is a line, unless stdout has it."""
     stderr = io.StringIO()
     with StatusLine(asked, stderr) as status:
         status.tick(1.0)
@@ -33,7 +33,7 @@ def test_progress_lines(asked: Search, written: str) -> None:
 
 
 def test_progress_before_the_first_position() -> None:
-    """A report without a best candidate or anything left to search shows what it has."""
+    """A report without a best candidate or a next position leaves them out."""
     stderr = io.StringIO()
     report = Progress(hashes=0, next_position=None, rate=0.0, best=None, chance=0.0)
     StatusLine(search(progress=True), stderr).report(report, 0.04)

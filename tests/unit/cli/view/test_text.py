@@ -6,7 +6,7 @@ from hashfinder_cli.view.text import plain, quantity
 
 
 def test_plain() -> None:
-    """Foreign text can neither steer a terminal nor flood it."""
+    """Text from a server can neither control a terminal nor flood it."""
     assert "?[2J?tab?" == plain("\x1b[2J\ttab\n")
     assert 300 == len(plain("x" * 10_000))
 
