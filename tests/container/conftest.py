@@ -1,4 +1,4 @@
-"""The image, built once, and the stack on it, brought up once."""
+"""The image, built once, and a stack that runs it."""
 
 import time
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from tests.container.stack import Stack, docker, eventually, private_copy
 
 
 class Job(NamedTuple):
-    """What the client job of the stack did."""
+    """The client job of the stack after its end."""
 
     exit_code: int
     log: str
     ended: float
-    """When Prometheus knew all of it, in Unix seconds."""
+    """The time at which Prometheus had scraped all of it, in Unix seconds."""
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack with its images built and nothing running; nothing of it is left afterwards.
+    """The stack with its images built and nothing running; everything is removed afterwards.
 
-    It is built from a tree that only its owner can read, as a umask of 077 leaves it.
+    It is built from a tree that only its owner can read, as with a umask of 077.
     """
     stack = Stack(private_copy(tmp_path_factory.mktemp("tree")))
     try:
@@ -42,14 +42,14 @@ def image(built: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def fresh_stack(built: Stack) -> Stack:
-    """The stack with a server, a gateway and Prometheus that nobody has used yet."""
+    """The stack with a new server, gateway and Prometheus."""
     built.compose("up", "--detach", "--wait", "server", "web", "prometheus")
     return built
 
 
 @pytest.fixture(scope="session")
 def job(fresh_stack: Stack) -> Job:
-    """The client job of the stack, run to its end, and scraped and evaluated by Prometheus."""
+    """The stack's client job after its end, scraped and evaluated by Prometheus."""
     fresh_stack.compose("up", "--detach", "client")
     container = fresh_stack.container("client")
     exit_code = int(docker("wait", container))
@@ -58,7 +58,7 @@ def job(fresh_stack: Stack) -> Job:
     scraped = 'timestamp(up{job="hashfinder"})'
 
     def known() -> bool:
-        # Rules see the scrape before them: two evaluations later they have seen the last one.
+        # Rules use the scrape before their evaluation: after two more, they have used the last one.
         samples = [fresh_stack.query(query) for query in (newest, scraped)]
         return all(each and each[0].value > ended + 5 for each in samples)
 
@@ -68,6 +68,6 @@ def job(fresh_stack: Stack) -> Job:
 
 @pytest.fixture(scope="session")
 def stack(fresh_stack: Stack, job: Job) -> Stack:
-    """The stack after its client job. Whoever disturbs it waits until it is healthy again."""
+    """The stack after its client job. A test that disturbs it must wait until it is healthy."""
     assert 0 == job.exit_code, job.log
     return fresh_stack

@@ -1,4 +1,4 @@
-"""The stack of `deploy/docker-compose.yml`, as a project of its own with an image of its own."""
+"""The stack of `deploy/docker-compose.yml`, as a separate project with its own image."""
 
 import json
 import os
@@ -22,14 +22,14 @@ _FREE_PORTS = (
 
 
 class Sample(NamedTuple):
-    """One series of an instant query's answer."""
+    """A series in the answer to an instant query."""
 
     labels: dict[str, str]
     value: float
 
 
 def docker(*arguments: str, text: str = "", env: dict[str, str] | None = None) -> str:
-    """Run docker on `text` as stdin; return what it prints, or fail with what it says."""
+    """Run docker with `text` as stdin; return its output, or fail with its error."""
     command = ["docker", *arguments]
     done = subprocess.run(command, check=False, input=text, capture_output=True, text=True, env=env)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}{done.stderr}"
@@ -37,7 +37,7 @@ def docker(*arguments: str, text: str = "", env: dict[str, str] | None = None) -
 
 
 def promtool(*arguments: str, text: str = "") -> str:
-    """Run the stack's promtool where the files of `deploy/prometheus` are, as `docker` does."""
+    """Run the stack's promtool on the files of `deploy/prometheus`; see `docker`."""
     folder = f"{ROOT / 'deploy/prometheus'}:/etc/prometheus:ro"
     container = ("--rm", "--interactive", "--network=none", f"--volume={folder}")
     program = ("--workdir=/etc/prometheus", "--entrypoint=/bin/promtool", PROMETHEUS_IMAGE)
@@ -53,7 +53,7 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
 
 
 def private_copy(folder: Path) -> Path:
-    """Copy the tree as git has it, readable by its owner alone; return where it is."""
+    """Copy the tracked files of the tree, readable by their owner alone; return the copy's path."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -67,16 +67,16 @@ def private_copy(folder: Path) -> Path:
 
 
 class Stack:
-    """One compose project. Whatever it leaves behind carries its name."""
+    """A compose project. Everything that it creates has its name."""
 
     def __init__(self, tree: Path) -> None:
-        """Choose a name for the stack of a tree; nothing runs yet."""
+        """Choose a project name; nothing runs yet."""
         self._tree = tree
         self.project = f"hashfinder-test-{uuid.uuid4().hex[:8]}"
         self.image = f"{self.project}:built"
 
     def compose(self, *arguments: str) -> str:
-        """Run docker compose on the stack; return what it prints on stdout."""
+        """Run docker compose on the stack; return its output."""
         return docker(*self._compose(), *arguments, env=self._environment())
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -92,14 +92,14 @@ class Stack:
         )
 
     def logs(self, service: str) -> str:
-        """Return what a service has written to stdout and stderr."""
+        """Return the output of a service, on stdout and stderr."""
         command = ["docker", "logs", self.container(service)]
         return subprocess.run(
             command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ).stdout
 
     def address(self, service: str, port: int) -> str:
-        """Return where a port of a service is published, as HOST:PORT."""
+        """Return the published address of a service's port, as HOST:PORT."""
         return self.compose("port", service, str(port)).strip()
 
     def container(self, service: str) -> str:
@@ -107,7 +107,7 @@ class Stack:
         return self.compose("ps", "--all", "--quiet", service).strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
-        """Return all that docker knows of a service's container."""
+        """Return docker's description of a service's container."""
         [container] = json.loads(docker("inspect", self.container(service)))
         assert isinstance(container, dict)
         return container
@@ -120,7 +120,7 @@ class Stack:
         )
 
     def prometheus(self, path: str, **query: str) -> Any:  # noqa: ANN401  # as JSON has it
-        """Return the data of an answer of Prometheus's API."""
+        """Return the data in an answer of Prometheus's API."""
         url = f"http://{self.address('prometheus', 9090)}/api/v1/{path}?{urlencode(query)}"
         with urlopen(url, timeout=10) as response:
             answer = json.load(response)
@@ -128,14 +128,14 @@ class Stack:
         return answer["data"]
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
-        """Return the answer of an instant query, now or at a time in Unix seconds."""
+        """Return the answer to an instant query, now or at a time in Unix seconds."""
         moment = {} if at is None else {"time": str(at)}
         data = self.prometheus("query", query=expression, **moment)
         assert data["resultType"] == "vector", expression
         return [Sample(each["metric"], float(each["value"][1])) for each in data["result"]]
 
     def remains(self) -> str:
-        """Return the containers, networks and volumes that carry the project's name."""
+        """Return the containers, networks and volumes with the project's name."""
         label = ("--quiet", "--filter", f"label=com.docker.compose.project={self.project}")
         return "".join(
             docker(*command, *label)

@@ -1,4 +1,4 @@
-"""The image: what is in it, what is not, and how it behaves alone."""
+"""The image: its contents, and how its programs run."""
 
 import json
 import subprocess
@@ -18,26 +18,26 @@ HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
 
 
 def inspected(image: str) -> dict[str, Any]:
-    """Return what docker knows of an image."""
+    """Return docker's description of an image."""
     [known] = json.loads(docker("image", "inspect", image))
     assert isinstance(known, dict)
     return known
 
 
 def run(image: str, *command: str, options: tuple[str, ...] = HARDENED) -> str:
-    """Run a command in a container of its own, hardened by default."""
+    """Run a command in a new container, hardened by default."""
     return docker("run", "--rm", *options, f"--entrypoint={command[0]}", image, *command[1:])
 
 
 def test_dockerfile_is_clean() -> None:
-    """The linter has nothing to say about the Dockerfile."""
+    """The linter reports nothing about the Dockerfile."""
     hadolint = Path(sys.executable).with_name("hadolint")
 
     subprocess.run([hadolint, ROOT / "Dockerfile"], check=True)
 
 
 def test_image_is_small(image: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The image is less than 60 MB larger than its base; the log keeps the number."""
+    """The image is less than 60 MB larger than its base; the size is printed."""
     over_base = inspected(image)["Size"] - inspected(BASE)["Size"]
     with capsys.disabled():
         print(f"\nThe image is {over_base / 1e6:.1f} MB over its base.")  # noqa: T201
@@ -45,8 +45,8 @@ def test_image_is_small(image: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 < over_base < LARGEST_BYTES_OVER_BASE
 
 
-def test_image_says_what_it_is(image: str) -> None:
-    """The labels name version, revision and source; the entry point and the check need no shell."""
+def test_image_has_its_labels(image: str) -> None:
+    """The labels name version, revision and source; entry point and health check use no shell."""
     config = inspected(image)["Config"]
 
     label = "org.opencontainers.image."
@@ -64,14 +64,14 @@ def test_image_says_what_it_is(image: str) -> None:
 
 @pytest.mark.parametrize("program", ["gcc", "cc", "ld", "make"])
 def test_image_has_no_build_tool(image: str, program: str) -> None:
-    """No compiler, assembler or linker came along."""
+    """The image has no compiler, assembler or linker."""
     found = run(image, "python", "-c", f"import shutil; print(shutil.which({program!r}))")
 
     assert "None\n" == found
 
 
 def test_image_has_no_source_and_no_cache(image: str) -> None:
-    """There is no C source of ours, no tree of the repository, no pip in our environment."""
+    """There is neither C source, nor a copy of the repository, nor pip."""
     script = """
 from importlib.metadata import distributions
 from pathlib import Path
@@ -85,14 +85,14 @@ print(*sorted(names & {'pip', 'setuptools', 'wheel', 'pytest'}))
 
 
 def test_programs_run_hardened(image: str) -> None:
-    """All programs start without a writable file system, capabilities or network."""
+    """All programs run without a writable file system, capabilities or network."""
     assert run(image, "hashfinder-server", "--version").startswith("hashfinder-server ")
     assert run(image, "hashfinder", "--version").startswith("hashfinder ")
     assert run(image, "hashfinder-web", "--version").startswith("hashfinder-web ")
 
 
 def test_programs_run_as_any_user(image: str) -> None:
-    """Also as one without a name, a home or a group of its own, as OpenShift assigns them."""
+    """This includes a user without a name, a home or a group, as OpenShift assigns them."""
     stranger = (*HARDENED, "--user=1000680000:0", "--env=HOME=")
     container = docker("run", "--detach", *stranger, image).strip()
     try:
@@ -108,14 +108,14 @@ def test_programs_run_as_any_user(image: str) -> None:
 
 
 def test_image_has_the_native_kernel(image: str) -> None:
-    """The kernel in C is there for this CPU, so that nothing falls back."""
+    """The kernel in C for this CPU is in the image."""
     script = "from hashfinder.kernel import load_kernel; print(load_kernel('auto').backend)"
 
     assert run(image, "python", "-c", script).startswith("native-")
 
 
 def test_all_bytecode_is_in_the_image(image: str) -> None:
-    """No program compiles a module when it runs: a process that may write writes none."""
+    """No program compiles a module at run time, even if it may write files."""
     container = docker("run", "--detach", "--user=0:0", "--network=none", image).strip()
     try:
         check = ("hashfinder", "health", "--server", "127.0.0.1:50051")
@@ -133,7 +133,7 @@ def test_all_bytecode_is_in_the_image(image: str) -> None:
 
 
 def test_invalid_setting_is_reported(image: str) -> None:
-    """A wrong environment variable ends the container with a line that names it, and exit 2."""
+    """An invalid environment variable ends the container with a line that names it; exit code 2."""
     command = ["docker", "run", "--rm", *HARDENED, "--env=HASHFINDER_WORKERS=many", image]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
 
@@ -142,6 +142,6 @@ def test_invalid_setting_is_reported(image: str) -> None:
 
 
 def succeeds(*command: str) -> bool:
-    """Tell whether docker does a command without an error."""
+    """Return whether docker runs a command without an error."""
     program = ["docker", *command]
     return subprocess.run(program, check=False, capture_output=True).returncode == 0

@@ -1,4 +1,4 @@
-"""The rules and the dashboard: sound by themselves, and with data from the live stack."""
+"""Rules and dashboard: valid, and with data from the running stack."""
 
 import json
 import math
@@ -19,13 +19,13 @@ WITHOUT_DATA = {
     "HashFinderCertificateExpires",
     "HashFinderCertificateNotReloaded",
 }
-"""Alerts without data in the stack, which speaks plain text, and has neither tokens nor policy."""
+"""Alerts without data in the stack, which uses plain text and has neither tokens nor a policy."""
 _COMPARISON = re.compile(r"(?<![=!~<>])(==|!=|>=|<=|>|<)(?![=~])")
 _QUOTED = re.compile(r'("[^"]*"|\{[^}]*\})')
 
 
 def dashboard_queries() -> Iterator[tuple[str, str]]:
-    """Yield each panel's title with each of its queries, the dashboard's variables filled in."""
+    """Yield each panel's title and each of its queries, with the dashboard's variables replaced."""
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         for target in panel.get("targets", ()):
             query = target["expr"].replace("$instance", ".*").replace("$__rate_interval", "2m")
@@ -33,11 +33,11 @@ def dashboard_queries() -> Iterator[tuple[str, str]]:
 
 
 def without_thresholds(expression: str) -> str:
-    """Return `expression` with 0 or 1 for what each comparison would keep or drop.
+    """Return `expression` with comparisons that return 0 or 1 instead of filtering.
 
-    An alert that does not fire answers nothing, and so does one whose metric has another name.
-    With ``bool`` the one has data, the other has none. ``absent`` is the other way round, and is
-    replaced by a count of the same series.
+    An alert that does not fire returns nothing, and so does one with a wrong metric name. With
+    ``bool`` the first one returns data and the second still nothing. ``absent`` is the opposite:
+    it is replaced by a count of the same series.
     """
     parts = _QUOTED.split(expression.replace("absent(", "count("))
     return "".join(
@@ -46,7 +46,7 @@ def without_thresholds(expression: str) -> str:
 
 
 def test_without_thresholds_changes_comparisons_alone() -> None:
-    """Matchers, which look alike, stay as they are."""
+    """Label matchers look similar, but are not changed."""
     assert 'up{job="a>b", c!="d"} == bool 0 and x >= bool 1' == without_thresholds(
         'up{job="a>b", c!="d"} == 0 and x >= 1'
     )
@@ -58,12 +58,12 @@ def test_without_thresholds_changes_comparisons_alone() -> None:
     ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_promtool_accepts_the_files(arguments: tuple[str, ...]) -> None:
-    """Configuration and rules are valid, and the alerts fire when they should and only then."""
+    """Configuration and rules are valid, and each alert fires exactly when it should."""
     promtool(*arguments)  # fails with what is wrong
 
 
 def test_promtool_accepts_the_exposition(stack: Stack) -> None:
-    """What the server exposes follows Prometheus's own conventions."""
+    """The exposition follows Prometheus's conventions."""
     with urlopen(f"http://{stack.address('server', 9464)}/metrics", timeout=10) as response:
         exposition = response.read().decode()
 
@@ -71,12 +71,12 @@ def test_promtool_accepts_the_exposition(stack: Stack) -> None:
 
 
 def test_without_thresholds_counts_what_must_not_be_absent() -> None:
-    """The series that the alert misses must have existed, under the name that it asks for."""
+    """The series of an ``absent`` alert must exist under the name that it uses."""
     assert 'count(up{job="a"})' == without_thresholds('absent(up{job="a"})')
 
 
 def test_every_alert_and_rule_is_loaded_and_evaluates(stack: Stack, job: Job) -> None:
-    """Prometheus evaluates each rule without error, and each has data after the job."""
+    """Prometheus evaluates each rule without an error, and each has data after the job."""
     rules = [rule for group in stack.prometheus("rules")["groups"] for rule in group["rules"]]
     written = "".join(
         (ROOT / "deploy/prometheus" / name).read_text(encoding="utf-8")
@@ -101,10 +101,10 @@ def test_every_alert_and_rule_is_loaded_and_evaluates(stack: Stack, job: Job) ->
     [pytest.param(*each, id=f"{n}-{each[0]}") for n, each in enumerate(dashboard_queries())],
 )
 def test_every_panel_has_data(stack: Stack, job: Job, title: str, query: str) -> None:
-    """Each query of the dashboard answers with numbers after the job."""
+    """Each query of the dashboard returns numbers after the job."""
     assert has_data(stack, query, job.ended), title
 
 
 def has_data(stack: Stack, query: str, at: float) -> bool:
-    """Tell whether a query answers with a number at the end of the job."""
+    """Return whether a query returns a number at the end of the job."""
     return any(math.isfinite(sample.value) for sample in stack.query(query, at))

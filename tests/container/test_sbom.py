@@ -1,4 +1,4 @@
-"""`make sbom`: the bill of materials names all that is in the image."""
+"""`make sbom`: the bill of materials lists everything in the image."""
 
 import json
 import re
@@ -20,14 +20,14 @@ OURS = {
 
 
 def locked(lock: str) -> set[tuple[str, str]]:
-    """Return the packages with their versions that a lock installs on Linux."""
+    """Return the packages and versions that a lock installs on Linux."""
     text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
     pins = re.findall(r"^([a-z0-9-]+)==(\S+)( ; .*win32.*)?", text, re.MULTILINE)
     return {(name, version) for name, version, elsewhere in pins if not elsewhere}
 
 
 def test_bill_of_materials_lists_the_locked_packages_and_those_of_debian(image: str) -> None:
-    """Python's packages are the locked ones and ours; Debian's are those that dpkg knows."""
+    """Python's packages are the locked ones and ours; Debian's are those of dpkg."""
     done = subprocess.run(
         [sys.executable, ROOT / "deploy/sbom.py", image],
         check=True,

@@ -1,4 +1,4 @@
-"""The stack: the client job, the way in from the host, hardening, restart and drain."""
+"""The stack: the client job, access from the host, hardening, restart and drain."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def find(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[Line]]:
-    """Wait for a search; return its exit code and its lines, the last of which is the end."""
+    """Wait for a search; return its exit code and its lines, the last of which is its end."""
     output, errors = process.communicate(timeout=150)
     lines = [json.loads(line) for line in output.splitlines()]
     assert lines, errors
@@ -42,7 +42,7 @@ def results(lines: list[Line]) -> list[tuple[int, str]]:
 
 
 def active_searches(stack: Stack) -> float:
-    """Return how many searches are under way, as the server says."""
+    """Return how many searches run, according to the server."""
     with urlopen(f"http://{stack.address('server', 9464)}/metrics", timeout=10) as response:
         text = response.read().decode()
     [number] = re.findall(r"^hashfinder_searches_active (.+)$", text, re.MULTILINE)
@@ -50,12 +50,12 @@ def active_searches(stack: Stack) -> float:
 
 
 def wait_for_search(stack: Stack) -> None:
-    """Return when the server says that one search is under way."""
+    """Return when the server reports a search."""
     eventually(lambda: active_searches(stack) == 1, "the search is under way")
 
 
 def test_client_job_ends_well_and_reports_what_it_did(job: Job) -> None:
-    """The job shows a find, a stream, a cancelled search, a budget and a deadline; exit 0."""
+    """The job runs a find, a stream, a cancelled search, a budget and a deadline, and exits 0."""
     assert 0 == job.exit_code, job.log
     titles = [line for line in job.log.splitlines() if line.startswith("# ")]
     for word in ("finds", "stream", "cancelled", "budget", "deadline"):
@@ -64,7 +64,7 @@ def test_client_job_ends_well_and_reports_what_it_did(job: Job) -> None:
 
 
 def test_prometheus_scrapes_the_server_and_the_gateway(stack: Stack) -> None:
-    """Both are up; of the gateway it keeps what is its own."""
+    """Both are up; only the gateway's own metrics are kept."""
     targets = stack.prometheus("targets", state="active")["activeTargets"]
 
     assert {("up", "")} == {(target["health"], target["lastError"]) for target in targets}
@@ -76,7 +76,7 @@ def test_prometheus_scrapes_the_server_and_the_gateway(stack: Stack) -> None:
 
 
 def test_gateway_searches_for_curl_and_stops_when_it_leaves(stack: Stack) -> None:
-    """From the host, by the published port."""
+    """curl calls the published port from the host."""
     address = stack.address("web", 8080)
     with urlopen(f"http://{address}/find/dad", timeout=60) as response:
         lines = [json.loads(line) for line in response]
@@ -90,7 +90,7 @@ def test_gateway_searches_for_curl_and_stops_when_it_leaves(stack: Stack) -> Non
 
 
 def test_counters_moved_by_what_the_job_did_and_no_more(stack: Stack, job: Job) -> None:
-    """One count for each search of the job, by its method and its end, and one for each cause."""
+    """Each search of the job counts once, by its method and code, and by its cause."""
     handled = stack.query(
         'grpc_server_handled_total{grpc_service="hash_name.HashFinder"} > 0', at=job.ended
     )
@@ -119,7 +119,7 @@ def test_counters_moved_by_what_the_job_did_and_no_more(stack: Stack, job: Job) 
 
 @pytest.mark.parametrize("service", ["server", "client", "web", "prometheus"])
 def test_containers_are_hardened(stack: Stack, service: str) -> None:
-    """A read-only root, no capability, no way to a privilege."""
+    """A read-only root, no capabilities, no new privileges."""
     host = stack.inspect(service)["HostConfig"]
 
     assert host["ReadonlyRootfs"]
@@ -130,7 +130,7 @@ def test_containers_are_hardened(stack: Stack, service: str) -> None:
 
 
 def test_server_process_has_no_privilege(stack: Stack) -> None:
-    """PID 1 is the server and runs as 65532, without capabilities; it cannot write anywhere."""
+    """PID 1 is the server, runs as 65532 without capabilities, and cannot write anywhere."""
     script = r"""
 import os
 with open('/proc/1/status') as file:
@@ -147,10 +147,10 @@ print(*(os.access(path, os.W_OK) for path in ('/', '/tmp', '/opt/venv', '/opt/by
 
 
 def test_server_is_limited(stack: Stack) -> None:
-    """Memory, processes and CPU are limited; the part of a core that is left has a worker, too."""
+    """Memory, processes and CPU are limited; the remaining part of a core has a worker as well."""
     host = stack.inspect("server")["HostConfig"]
     assert (256 * 2**20, 100) == (host["Memory"], host["PidsLimit"])
-    # A quota, which may be more than the machine has; `cpus` may not.
+    # a quota may exceed the machine's cores, unlike `cpus`
     assert (150_000, 100_000, 0) == (host["CpuQuota"], host["CpuPeriod"], host["NanoCpus"])
     [workers] = stack.query("hashfinder_workers")
     assert min(2, os.cpu_count() or 1) == workers.value
@@ -158,20 +158,20 @@ def test_server_is_limited(stack: Stack) -> None:
 
 @pytest.mark.parametrize("service", ["server", "client", "web", "prometheus"])
 def test_nothing_of_the_host_is_mounted(stack: Stack, service: str) -> None:
-    """No permission and no label of a file on the host can keep a container from its start."""
+    """Permissions and labels of files on the host cannot prevent a container from starting."""
     assert {"bind"}.isdisjoint(mount["Type"] for mount in stack.inspect(service)["Mounts"])
 
 
 @pytest.mark.parametrize("service", ["server", "web", "prometheus"])
 def test_ports_are_published_on_this_machine_alone(stack: Stack, service: str) -> None:
-    """No other machine reaches a port of the stack."""
+    """Other machines cannot reach the stack's ports."""
     published = stack.inspect(service)["NetworkSettings"]["Ports"].values()
 
     assert {"127.0.0.1"} == {each["HostIp"] for bindings in published for each in bindings or []}
 
 
 def test_grpcurl_reaches_the_server_from_the_host(stack: Stack) -> None:
-    """By reflection, grpcurl knows the contract, and gets a result."""
+    """grpcurl gets the contract by reflection, and a result."""
     grpcurl = shutil.which("grpcurl")
     assert grpcurl, "grpcurl is not on the PATH: `make test-container` puts it there"
     call = ("-d", '{"desired_name": "doctor"}', stack.address("server", 50051))
@@ -191,7 +191,7 @@ def test_grpcurl_reaches_the_server_from_the_host(stack: Stack) -> None:
 
 
 def test_client_resumes_after_a_restart_of_the_server(stack: Stack) -> None:
-    """A restart reports where to resume, and both parts have the results of the whole."""
+    """The restart reports where to resume; both parts together have all results."""
     search = (HOPELESS, "--show-inferior=10")
     with find(stack, *search) as process:
         wait_for_search(stack)
@@ -213,7 +213,7 @@ def test_client_resumes_after_a_restart_of_the_server(stack: Stack) -> None:
 
 
 def test_server_drains_on_sigterm(stack: Stack) -> None:
-    """`docker stop` lets the search under way know, and the server exits 0 before it is killed."""
+    """`docker stop` ends the search with a status, and the server exits 0 before it is killed."""
     with find(stack, HOPELESS) as process:
         wait_for_search(stack)
         stopping = threading.Thread(target=stack.compose, args=("stop", "server"))

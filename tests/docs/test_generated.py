@@ -1,4 +1,4 @@
-"""What the docs have from the code is up to date."""
+"""The generated parts of the docs are up to date."""
 
 import re
 import shutil
@@ -12,8 +12,8 @@ GUIDE = ROOT / "docs/operations.md"
 
 
 def check(*pages: Path) -> subprocess.CompletedProcess[str]:
-    """Compare what some pages, else all, have from the code with the code and a live server."""
-    # Other tests may be under way in .venv: it stays as it is.
+    """Check the generated parts of some pages, or of all, against the code and a running server."""
+    # Other tests may use .venv meanwhile, so it is not changed.
     settled = ("--old-file=.venv/.requirements", "--old-file=.venv/.packages")
     chosen = [f"PAGES={' '.join(map(str, pages))}"] if pages else []
     command = ["make", "--silent", *settled, "docs-check", *chosen]
@@ -21,15 +21,15 @@ def check(*pages: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_docs_are_up_to_date() -> None:
-    """Settings and metrics are those of the code and of a live server, snippets are its sources."""
+    """Settings and metrics are those of the code and a running server; snippets are its source."""
     done = check()
 
     assert 0 == done.returncode, f"run: make docs\n{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("row", ["| `HASHFINDER_CHUNK_SECONDS` ", "| `hashfinder_hashes_total` "])
-def test_drift_is_noticed(tmp_path: Path, row: str) -> None:
-    """A row that is missing fails the check, which shows it."""
+def test_outdated_page_fails_the_check(tmp_path: Path, row: str) -> None:
+    """A missing row fails the check, which prints it."""
     copy = Path(shutil.copy(GUIDE, tmp_path))
     text = copy.read_text(encoding="utf-8")
     copy.write_text(re.sub(rf"^{re.escape(row)}.*\n", "", text, flags=re.MULTILINE))
@@ -41,7 +41,7 @@ def test_drift_is_noticed(tmp_path: Path, row: str) -> None:
 
 
 def test_every_python_block_of_the_guide_is_code_that_runs() -> None:
-    """None stands there without the source that it comes from."""
+    """Each block is included from a source file."""
     guide = (ROOT / "docs/cancellation.md").read_text(encoding="utf-8")
 
     blocks = re.findall(r"^(.*)\n```python$", guide, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Broken links in Markdown are noticed. That there is none, `make docs-check` sees."""
+"""Broken links in Markdown are found; `make docs-check` checks that there are none."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    """A page with headings, beside which there is another file."""
+    """A page with headings, in a folder with another file."""
     (tmp_path / "other.md").write_text("# Of `find`, and `--local`: both\n\n## Twice\n\n## Twice\n")
     (tmp_path / "picture.svg").touch()
     (tmp_path / "a file.md").touch()
@@ -21,7 +21,7 @@ def page(tmp_path: Path) -> Path:
 
 
 def test_anchors_are_those_of_github(page: Path) -> None:
-    """Lower case, without punctuation, spaces as hyphens, the second of a kind with a number."""
+    """Lower case, no punctuation, hyphens for spaces, a number for repeated headings."""
     other = page.with_name("other.md")
     assert {"of-find-and---local-both", "twice", "twice-1"} == anchors(other)
 
@@ -41,8 +41,8 @@ def test_anchors_are_those_of_github(page: Path) -> None:
         "[x][y]\n\n[y]: other.md#twice",
     ],
 )
-def test_link_that_leads_somewhere(page: Path, text: str) -> None:
-    """It is no fault; nor is one that is code, or leads out of the project."""
+def test_valid_link_is_accepted(page: Path, text: str) -> None:
+    """So is a link inside code, and one to another site."""
     page.write_text(f"# Here\n\n{text}\n")
     assert [] == list(faults(page))
 
@@ -60,13 +60,13 @@ def test_link_that_leads_somewhere(page: Path, text: str) -> None:
     ],
 )
 def test_broken_link_is_named(page: Path, text: str, link: str, missing: str) -> None:
-    """With its page, and what is missing."""
+    """The error has its page, and what is missing."""
     page.write_text(f"# Here\n\n{text}\n")
     assert [f"{page}: {link} leads to no {missing}"] == list(faults(page))
 
 
 def test_index_leads_to_every_page() -> None:
-    """To each page of the folder, but the single records of decisions, which have their own."""
+    """It lists every page of the folder, except for single ADRs, which have their own index."""
     index = DOCS / "README.md"
     linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(index)}
     pages = {*DOCS.glob("*.md"), *DOCS.glob("*/*.md")} - {index}

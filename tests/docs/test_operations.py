@@ -1,4 +1,4 @@
-"""The operator's guide says what the code says, and each alert leads to what it says about it."""
+"""The operators' guide agrees with the code, and each alert has a section in it."""
 
 import json
 import re
@@ -15,13 +15,13 @@ DASHBOARD = ROOT / "deploy/grafana/dashboards/hashfinder.json"
 
 
 def alerts() -> list[str]:
-    """Return the text of each alert, from its name on."""
+    """Return the text of each alert, starting with its name."""
     return re.split(r"- alert: ", (PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))[1:]
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert).split(maxsplit=1)[0])
 def test_alert_says_what_is_wrong_and_where_to_read_on(alert: str) -> None:
-    """An alert has a severity, a summary, a description, and a section of its own in the guide."""
+    """An alert has a severity, a summary, a description, and a section in the guide."""
     name = alert.split(maxsplit=1)[0]
 
     assert re.search(r"severity: (critical|warning|info)\b", alert)
@@ -32,7 +32,7 @@ def test_alert_says_what_is_wrong_and_where_to_read_on(alert: str) -> None:
 
 
 def test_every_alert_is_shown_to_fire_and_not_to_fire() -> None:
-    """The unit tests of the rules hold for each alert a time when it fires and one when not."""
+    """The rules' unit tests have a time at which it fires, and one at which it does not."""
     tests = (PROMETHEUS / "alerts_test.yml").read_text(encoding="utf-8")
     shown = re.findall(r"alertname: (\w+)\n +eval_time: \S+\n( +exp_alerts:)?", tests)
 
@@ -42,7 +42,7 @@ def test_every_alert_is_shown_to_fire_and_not_to_fire() -> None:
 
 
 def test_guide_names_every_recording_rule() -> None:
-    """The table of recorded series has those of the rules, in their order."""
+    """The table of recorded series lists the rules in their order."""
     rules = (PROMETHEUS / "recording.yml").read_text(encoding="utf-8")
     guide = GUIDE.read_text(encoding="utf-8")
 
@@ -51,7 +51,7 @@ def test_guide_names_every_recording_rule() -> None:
 
 
 def test_dashboard_is_complete() -> None:
-    """Each panel has a title, a meaning, a place of its own and the provisioned data source."""
+    """Each panel has a title, a description, a position and the provisioned data source."""
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
     shown = [panel for panel in panels if panel["type"] != "row"]
 

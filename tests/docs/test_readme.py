@@ -1,4 +1,4 @@
-"""The README's figures are those of the benchmarks, its exchange that of the recording."""
+"""The README's figures are those of the benchmarks; its exchange is that of the recording."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ BENCHMARKS = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
 
 
 def test_rows_of_the_first_table_lead_to_rows_of_the_benchmarks() -> None:
-    """Each to that of its own figures: what it shows is there, for the design of each column."""
+    """Each link's row has the figures shown, for the design of each column."""
     rows = re.findall(r"^\|(.*)\| \[figures\]\(docs/benchmarks.md#(.*)\) \|$", README, re.MULTILINE)
     assert 4 == len(rows)
     for row, anchor in rows:
@@ -21,7 +21,7 @@ def test_rows_of_the_first_table_lead_to_rows_of_the_benchmarks() -> None:
 
 
 def test_recording_shows_the_exchange_of_the_readme() -> None:
-    """The same search with the same result; it is small, and needs nothing but itself."""
+    """It shows the same search with the same result; it is small and self-contained."""
     picture = RECORDING.read_text(encoding="utf-8")
     shown = re.sub(r"<[^>]+>", "", picture)
     (exchange,) = re.findall(r"```console\n\$ (.*)\n(.*)\n```", README)

@@ -1,4 +1,4 @@
-"""The references and the picture that `make docs` writes are complete: nothing is missing."""
+"""The references and the picture that `make docs` generates are complete."""
 
 import pkgutil
 import re
@@ -21,7 +21,7 @@ def headings(page: str) -> list[str]:
 
 
 def test_contract_has_every_rpc_message_and_field() -> None:
-    """As the generated package knows them."""
+    """According to the generated package."""
     text = (REFERENCE / "contract.md").read_text(encoding="utf-8")
     for file in (hash_name_pb2.DESCRIPTOR, hash_name_admin_pb2.DESCRIPTOR):
         for service in file.services_by_name.values():
@@ -35,13 +35,13 @@ def test_contract_has_every_rpc_message_and_field() -> None:
 
 
 def test_client_has_every_public_name() -> None:
-    """Each once, as a heading."""
+    """Each is there once, as a heading."""
     shown = headings("client.md")
     assert not [name for name in hashfinder_client.__all__ if 1 != shown.count(name)]
 
 
 def test_client_has_signatures_and_docstrings_and_no_code() -> None:
-    """Of a class: its constructor, its public functions, its documented attributes."""
+    """A class has its constructor, its public functions and its documented attributes."""
     text = (REFERENCE / "client.md").read_text(encoding="utf-8")
     finder = text.partition("### Finder\n")[2].partition("###")[0]
     assert "timeout: float = 300.0," in finder
@@ -51,8 +51,8 @@ def test_client_has_signatures_and_docstrings_and_no_code() -> None:
 
 
 @pytest.mark.parametrize("package", ["", "_client", "_cli", "_web", "_rules"])
-def test_picture_has_every_room(package: str) -> None:
-    """Each module and folder of a package."""
+def test_picture_has_every_module(package: str) -> None:
+    """Each module and folder of a package is in it."""
     picture = (DOCS / "pictures/rooms.svg").read_text(encoding="utf-8")
     panel = picture.partition(f">hashfinder{package}</text>")[2].partition('"name"')[0]
     rooms = {

@@ -1,4 +1,4 @@
-"""The guide to security says what the code does."""
+"""The security guide agrees with the code."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ GUIDE = (Path(__file__).parents[2] / "docs/security.md").read_text(encoding="utf
 
 
 def test_policy_of_the_guide_is_valid_and_does_what_it_says() -> None:
-    """The example loads as it stands."""
+    """The example file loads unchanged."""
     [example] = re.findall(r"^```toml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     policy = parse_policy(example, AMPLE, anonymous_allowed=False)
 
@@ -28,7 +28,7 @@ def test_policy_of_the_guide_is_valid_and_does_what_it_says() -> None:
 
 
 def test_guide_has_every_setting_of_the_policy() -> None:
-    """With the values that are allowed."""
+    """Each has its allowed values."""
     section = GUIDE.partition("\n## Policy file\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE))
     known = {*policy_file._GROUP, "reflection"}  # noqa: SLF001  # what the parser goes by
@@ -40,6 +40,6 @@ def test_guide_has_every_setting_of_the_policy() -> None:
 
 
 def test_guide_has_every_reason_and_the_metadata() -> None:
-    """As the statuses have them."""
+    """As in the table of statuses."""
     assert set(ACCESS_REASONS) == set(re.findall(r"^\| [A-Z_]+ \| `(\w+)`", GUIDE, re.MULTILINE))
     assert f"`{ON_BEHALF_OF_KEY}`" in GUIDE

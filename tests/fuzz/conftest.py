@@ -1,4 +1,4 @@
-"""The profile of `make fuzz`: many examples, new ones each time, and those that failed are kept."""
+"""The profile of `make fuzz`: many new examples; those that failed are kept."""
 
 import os
 from pathlib import Path

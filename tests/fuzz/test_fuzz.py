@@ -1,4 +1,4 @@
-"""Whatever arrives from outside is taken or refused with the error meant for it, never otherwise.
+"""Any input from outside is accepted, or refused with the error meant for it.
 
 A few examples in `make test`, thousands in `make fuzz`.
 """
@@ -55,7 +55,7 @@ requests = st.builds(
 
 @given(st.binary(max_size=200) | requests.map(HashNameRequest.SerializeToString))
 def test_request_is_valid_or_refused_with_its_violations(wire: bytes) -> None:
-    """And a valid one can be prepared and scanned by the kernel in C as by the one in Python."""
+    """The kernel in C scans a valid request with the same result as the one in Python."""
     try:
         request = HashNameRequest.FromString(wire)
     except DecodeError:
@@ -119,7 +119,7 @@ candidates = st.builds(
     statuses(),
 )
 def test_client_takes_only_what_is_true(messages: list[bytes], ended: RpcStatus) -> None:
-    """Whatever a server sends, and however it ends: a result verified, or an error of ours."""
+    """Whatever a server sends, the client returns verified results, or raises one of our errors."""
     search = ResumableSearch(Query("doctor"), RetryPolicy(), clock=lambda: 0.0, draw=lambda: 0.5)
     search.request()
     for wire in messages:
@@ -148,7 +148,7 @@ def test_binding_of_the_kernel_refuses_what_it_cannot_search(
     symbols: list[int],
     padding: bytes,
 ) -> None:
-    """With a ValueError or an OverflowError: no argument makes C read beyond what there is."""
+    """It raises ValueError or OverflowError; no argument makes C read out of bounds."""
     algorithm, length, bits, text, first, last, ideal = small
     with suppress(ValueError, OverflowError):
         scanner = _native.prepare(
@@ -176,7 +176,7 @@ def test_binding_of_the_kernel_refuses_what_it_cannot_search(
 @example("anonymous.allowed.x = 1\nanonymous = {}")
 @example("a = 1979-05-27T07:32:00Z\nreflection = 07:32:00")
 def test_files_of_the_operator_are_taken_or_refused(text: str) -> None:
-    """The policy and the tokens; the error says something."""
+    """This covers the policy and the token file; each error has a text."""
     for parse in (lambda each: parse_policy(each, AMPLE, anonymous_allowed=True), parse_tokens):
         try:
             parse(text)
@@ -191,7 +191,7 @@ def test_files_of_the_operator_are_taken_or_refused(text: str) -> None:
     )
 )
 def test_names_of_certificates_are_printable_or_refused(auth: dict[str, list[bytes]]) -> None:
-    """None breaks a line of the log, or passes for a token or a gateway's user."""
+    """No name breaks a line of the log, or passes for a token or a gateway's user."""
     with suppress(CertificateUnknownError):
         name = name_in(auth)
         assert name is None or (name.isascii() and name.isprintable())

@@ -30,7 +30,7 @@ def distance_between(name: str, text: str) -> int:
     )
 
 
-def true_response(name: str, secret: bytes = b"", position: int | None = None) -> HashNameResponse:
+def valid_response(name: str, secret: bytes = b"", position: int | None = None) -> HashNameResponse:
     """Return a valid result for `name`, by default of b"" at position 0."""
     return HashNameResponse(
         secret=b64encode(secret).decode(),

@@ -1,4 +1,4 @@
-"""What `make dist` builds: complete, of one version, and at work in environments of their own."""
+"""What `make dist` builds: complete, of one version, and usable in new environments."""
 
 import os
 import platform
@@ -40,7 +40,7 @@ with Finder(sys.argv[1], timeout=60) as finder:
 
 
 def archive(name: str, suffix: str) -> Path:
-    """Return the one archive of a distribution that ends so."""
+    """Return the only archive of a distribution with this suffix."""
     [found] = DIST.glob(f"{name.replace('-', '_')}-[0-9]*{suffix}")
     return found
 
@@ -53,7 +53,7 @@ def metadata(name: str) -> Message:
 
 
 def tracked(folder: str, *patterns: str) -> set[str]:
-    """Return the files of a folder that Git knows, relative to it."""
+    """Return the files of a folder that Git tracks, relative to it."""
     command = ["git", "ls-files", *patterns]
     found = subprocess.run(  # the one on PATH
         command,
@@ -80,8 +80,8 @@ def test_archives_are_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_metadata_says_what_there_is(name: str) -> None:
-    """One version for all, a description, and only Pythons on which CI runs the tests."""
+def test_metadata_is_correct(name: str) -> None:
+    """One version for all, a description, and only Python versions on which CI runs the tests."""
     found = metadata(name)
     assert metadata("hashfinder")["Version"] == found["Version"]
     assert "Apache-2.0" == found["License-Expression"]
@@ -92,8 +92,8 @@ def test_metadata_says_what_there_is(name: str) -> None:
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="the tag is one of Linux")
-def test_kernel_is_for_every_python_and_old_systems() -> None:
-    """The stable interface of Python 3.11, and the C library of 2014."""
+def test_kernel_works_with_any_python_and_old_systems() -> None:
+    """It uses the stable ABI of Python 3.11, and a C library of 2014."""
     assert re.search(r"-cp311-abi3-manylinux.*2_17_", archive("hashfinder", ".whl").name)
 
 
@@ -102,7 +102,7 @@ Install = Callable[..., Path]
 
 @pytest.fixture(params=PYTHONS)
 def install(request: pytest.FixtureRequest, tmp_path: Path) -> Install:
-    """Install distributions with what they need into a new environment; return its programs."""
+    """Install distributions with their dependencies into a new environment; return its programs."""
     if not shutil.which(request.param):
         pytest.skip(f"there is no {request.param}")
 
@@ -147,7 +147,7 @@ def serving(programs: Path) -> Iterator[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment that leads to no source of ours."""
+    """Return an environment in which our sources are not on any path."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -156,7 +156,7 @@ def environment() -> dict[str, str]:
 
 
 def output(*command: str | Path, cwd: Path) -> str:
-    """Run a program to its end in a folder; return what it prints."""
+    """Run a program to its end in a folder; return its output."""
     done = subprocess.run(
         command, cwd=cwd, env=environment(), check=True, capture_output=True, text=True, timeout=120
     )
@@ -164,7 +164,7 @@ def output(*command: str | Path, cwd: Path) -> str:
 
 
 def test_installed_programs_find(install: Install, tmp_path: Path) -> None:
-    """Server, command line and library, of the wheels alone."""
+    """Server, command line and library work from the wheels alone."""
     programs = install(*PROJECTS)
     version = metadata("hashfinder")["Version"]
     assert f"hashfinder-server {version}\n" == output(
@@ -180,7 +180,7 @@ def test_installed_programs_find(install: Install, tmp_path: Path) -> None:
 def test_client_library_needs_neither_server_nor_command_line(
     install: Install, tmp_path: Path
 ) -> None:
-    """It brings the contract, gRPC and protobuf."""
+    """It needs the contract, gRPC and protobuf."""
     programs = install("hashfinder-proto", "hashfinder-client")
     listed = output(programs / "python", "-m", "pip", "list", "--format=freeze", cwd=tmp_path)
     names = {line.partition("==")[0].lower() for line in listed.splitlines()}

@@ -1,4 +1,4 @@
-"""A receiver of OTLP that decodes what it gets; and ones that refuse, or never answer."""
+"""A receiver of OTLP that decodes its spans, and receivers that refuse or never answer."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 class ReceivedSpan(NamedTuple):
-    """What a span says."""
+    """The decoded values of a span."""
 
     service: str
     name: str
@@ -28,10 +28,10 @@ class ReceivedSpan(NamedTuple):
 
 
 class Receiver(grpc.GenericRpcHandler):
-    """Keeps the spans that it gets."""
+    """Stores the spans that it receives."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without spans."""
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415
 
         self._messages: Any = trace_service_pb2
@@ -40,7 +40,7 @@ class Receiver(grpc.GenericRpcHandler):
         self.endpoint = ""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
-        """Return what takes a batch."""
+        """Return the handler of a batch."""
         assert _EXPORT == handler_call_details.method
         return grpc.unary_unary_rpc_method_handler(
             self._export,
@@ -50,12 +50,12 @@ class Receiver(grpc.GenericRpcHandler):
 
     @property
     def count(self) -> int:
-        """How many spans came."""
+        """How many spans it has received."""
         with self._lock:
             return len(self._spans)
 
     def wait_for(self, *names: str, trace: str = "", seconds: float = 20) -> list[ReceivedSpan]:
-        """Return the first span of each name, of one trace where it is given."""
+        """Return the first span of each name, from one trace if given."""
 
         def found() -> dict[str, ReceivedSpan]:
             with self._lock:
@@ -108,6 +108,6 @@ def run_receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def silent_receiver() -> Iterator[str]:
-    """Yield the endpoint of one that takes connections, and never says a word."""
+    """Yield the endpoint of a receiver that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

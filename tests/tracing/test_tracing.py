@@ -1,4 +1,4 @@
-"""One trace from the client to the server, at a real receiver of OTLP; and receivers that fail."""
+"""One trace from the client to the server, at a real OTLP receiver; and receivers that fail."""
 
 import os
 import secrets
@@ -25,7 +25,7 @@ HOPELESS = HashNameRequest(desired_name="hopelesshopeless")
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """Return a receiver that every process of the test sends its spans to, without delay."""
+    """Return a receiver for the spans of every process in the test, sent without delay."""
     with run_receiver() as receiver:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
@@ -34,7 +34,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 @pytest.fixture
 def server(receiver: Receiver) -> Iterator[ServerProcess]:
-    """Return a server that traces."""
+    """Return a server with tracing."""
     del receiver
     with run_server("--tracing") as server:
         yield server
@@ -42,13 +42,13 @@ def server(receiver: Receiver) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def gateway(server: ServerProcess) -> Iterator[GatewayProcess]:
-    """Return a gateway to it that traces."""
+    """Return a gateway to it with tracing."""
     with run_gateway(server, "--tracing") as gateway:
         yield gateway
 
 
 def parent_of_a_new_trace() -> tuple[str, str, str]:
-    """Return ``traceparent``, and the ids of trace and span in it."""
+    """Return a ``traceparent`` and its trace id and span id."""
     trace, span = secrets.token_hex(16), secrets.token_hex(8)
     return f"00-{trace}-{span}-01", trace, span
 
@@ -60,7 +60,7 @@ def of_server(receiver: Receiver, trace: str = "", name: str = FIND) -> Received
 
 
 def test_a_search_has_a_span_below_its_client(server: ServerProcess, receiver: Receiver) -> None:
-    """With what it took, on which kernel; the parent is that of ``traceparent``."""
+    """It has the search's cost and kernel; its parent is that of ``traceparent``."""
     parent, trace, span = parent_of_a_new_trace()
     metadata = (("traceparent", parent), ("x-request-id", "the-request"))
     with server.stub() as stub:
@@ -81,7 +81,7 @@ def test_a_search_has_a_span_below_its_client(server: ServerProcess, receiver: R
 
 
 def test_a_trace_goes_through_the_gateway(gateway: GatewayProcess, receiver: Receiver) -> None:
-    """Browser, gateway, server: each span is the parent of the next."""
+    """Each span is the parent of the next: browser, gateway, server."""
     parent, trace, span = parent_of_a_new_trace()
     response, _ = gateway.call("Find", {"desiredName": "doc"}, traceparent=parent)
     assert 200 == response.status
@@ -90,13 +90,13 @@ def test_a_trace_goes_through_the_gateway(gateway: GatewayProcess, receiver: Rec
     assert hop.seconds >= end.seconds
 
 
-def test_a_client_that_leaves_the_gateway_is_in_each_span(
+def test_a_disconnect_from_the_gateway_is_in_each_span(
     gateway: GatewayProcess, server: ServerProcess, receiver: Receiver
 ) -> None:
-    """The gateway knows that it left; the server, that the search was cancelled."""
+    """The gateway's span says that the client left, the server's that the search was cancelled."""
     with gateway.connection() as connection:
         connection.sendall(f"GET {search()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        server.wait_for_searches(1)  # the estimate before it is an RPC of its own
+        server.wait_for_searches(1)  # the estimate before it is a separate RPC
     hop, end = receiver.wait_for("hashfinder-web find/FindRange", f"hashfinder {FIND_RANGE}")
     assert hop.span == end.parent
     assert hop.attributes["hashfinder.client_gone"]
@@ -105,7 +105,7 @@ def test_a_client_that_leaves_the_gateway_is_in_each_span(
 
 
 def test_each_end_has_its_cause(receiver: Receiver) -> None:
-    """Cancel, deadline, budget, quota, overload and shutdown: as in the status and the metric."""
+    """Cancel, deadline, budget, quota, overload and shutdown, as in the status and the metric."""
     flags = ("--maximum-searches", "1", "--maximum-waiting", "0", "--tracing")
     found = {}
 
@@ -156,7 +156,7 @@ def test_each_end_has_its_cause(receiver: Receiver) -> None:
 
 
 def test_a_used_up_quota_is_a_cause(receiver: Receiver) -> None:
-    """With the hashes that were paid for."""
+    """The span has the hashes that were charged."""
     flags = ("--client-hash-rate", "1000", "--client-hash-burst", "100000", "--tracing")
     with run_server(*flags) as server, server.stub() as stub, pytest.raises(grpc.RpcError):
         stub.Find(HOPELESS, timeout=20)
@@ -195,7 +195,7 @@ trace.get_tracer_provider().shutdown()
 def test_a_program_that_traces_has_spans_of_its_rpcs(
     server: ServerProcess, receiver: Receiver, kind: str
 ) -> None:
-    """Program, client library, server: each span is the parent of the next."""
+    """Each span is the parent of the next: program, client library, server."""
     subprocess.run(
         [sys.executable, "-c", CLIENT, server.address, kind],
         check=True,
@@ -213,7 +213,7 @@ def test_a_program_that_traces_has_spans_of_its_rpcs(
 def test_nothing_is_sent_where_the_sdk_is_disabled(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OTEL_SDK_DISABLED counts, and OTEL_SERVICE_NAME names the service."""
+    """OTEL_SDK_DISABLED is respected, and OTEL_SERVICE_NAME names the service."""
     monkeypatch.setenv("OTEL_SERVICE_NAME", "named")
     with run_server("--tracing", env={"OTEL_SDK_DISABLED": "true"}) as server:
         with server.stub() as stub:
@@ -225,13 +225,13 @@ def test_nothing_is_sent_where_the_sdk_is_disabled(
 
 
 @pytest.mark.parametrize("kind", ["silent", "refusing"])
-def test_a_receiver_that_fails_harms_no_search_and_no_drain(kind: str) -> None:
-    """Searches are answered, and the process ends soon, with exit code 0."""
+def test_a_failing_receiver_affects_neither_searches_nor_drain(kind: str) -> None:
+    """Searches are answered, and the process exits soon, with code 0."""
     with silent_receiver() as silent:
         endpoint = silent if kind == "silent" else "http://127.0.0.1:1"
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
         with run_server("--tracing", env=env) as server:
-            server.faults_expected = True  # the exporter's own
+            server.faults_expected = True  # the exporter logs its own errors
             with server.stub() as stub:
                 for _ in range(200):
                     stub.Find(HashNameRequest(desired_name="doc"), timeout=20)
@@ -244,7 +244,7 @@ def test_a_receiver_that_fails_harms_no_search_and_no_drain(kind: str) -> None:
 def test_a_gateway_ends_beside_a_silent_receiver(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its last spans are lost, and nothing else."""
+    """Only its last spans are lost."""
     with silent_receiver() as silent:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", silent)
         with run_gateway(server, "--tracing") as gateway:
@@ -255,8 +255,8 @@ def test_a_gateway_ends_beside_a_silent_receiver(
             assert 0 == gateway.process.returncode
 
 
-def test_nothing_is_imported_where_nothing_is_traced() -> None:
-    """Though the packages are there: by server, gateway and client library."""
+def test_nothing_is_imported_without_tracing() -> None:
+    """This holds for server, gateway and client library, although the packages are installed."""
     names = ("hashfinder.app", "hashfinder_web.app", "hashfinder_client")
     code = (
         f"import sys, {', '.join(names)}\nprint(any('telemetry' in each for each in sys.modules))"

@@ -1,4 +1,4 @@
-"""Chromium as tests drive it, and the page in it."""
+"""Chromium as driven by the tests, and the page in it."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.integration.server_process import ServerProcess, eventually
 
 CHROMIUM = shutil.which("chromium") or "chromium"
 FLAGS = (
-    "--no-sandbox",  # tests may run as root, where the sandbox does not start
+    "--no-sandbox",  # tests may run as root, for whom the sandbox does not start
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -30,7 +30,7 @@ _STOPS = "hashfinder_cancellations_total"
 
 
 class Lab:
-    """The page in a tab. It keeps what the console says, and where requests go."""
+    """The page in a tab. Records the console's messages and the targets of requests."""
 
     def __init__(self, page: Page, url: str) -> None:
         """Open the page."""
@@ -44,20 +44,20 @@ class Lab:
         expect(page.locator("#server")).to_contain_text("takes searches")
 
     def _complain(self, kind: str, text: str) -> None:
-        # A refused estimate is an answer like others; Chromium reports it as well.
+        # A refused estimate is a normal response, but Chromium reports it as well.
         if kind in {"error", "warning"} and "status of 400" not in text:
             self.complaints.append(text)
 
     def field(self, name: str) -> Locator:
-        """Return a field by the name that it has in the contract's JSON."""
+        """Return a field by its name in the contract's JSON."""
         return self.page.locator(f"#{name}")
 
     def error(self, name: str) -> Locator:
-        """Return the place of a field's error."""
+        """Return the element of a field's error."""
         return self.page.locator(f"#{name}-error")
 
     def fill(self, **fields: str) -> None:
-        """Fill some fields; those below "More" as well."""
+        """Fill some fields, including those below "More"."""
         self.page.locator("#more").evaluate("each => { each.open = true }")
         for name, value in fields.items():
             field = self.field(name)
@@ -75,11 +75,11 @@ class Lab:
         return self.cards(client).first
 
     def cards(self, client: str) -> Locator:
-        """Return the cards of a client, the newest first."""
+        """Return the cards of a client, newest first."""
         return self.page.locator(f".cards[data-client={client}] .card")
 
     def screenshot(self, name: str) -> None:
-        """Keep what is to be seen."""
+        """Save a screenshot."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
@@ -90,14 +90,14 @@ def part(card: Locator, name: str) -> Locator:
 
 
 def is_searching(card: Locator) -> None:
-    """Wait until a card's search has come somewhere."""
+    """Wait until a card's search has made progress."""
     expect(part(card, "state")).to_have_text("Searching")
     expect(part(card, "position")).not_to_have_text("0")
 
 
 @contextmanager
 def stops(server: ServerProcess, **causes: int) -> Iterator[None]:
-    """Expect that what the block does stops searches of the server, so many by each cause."""
+    """Check that the block stops exactly these searches of the server, by cause."""
     before = server.samples()
     yield
 
@@ -115,13 +115,13 @@ def stops(server: ServerProcess, **causes: int) -> Iterator[None]:
 
 
 def launch(driver: Playwright) -> Browser:
-    """Return a browser that the driver ends."""
+    """Return a browser that ends with the driver."""
     return driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
 
 
 @contextmanager
 def own_process(driver: Playwright) -> Iterator[tuple[Browser, int]]:
-    """Yield a browser and its process, which the test may kill."""
+    """Yield a browser and its process id, so that the test may kill it."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
             [

@@ -1,4 +1,4 @@
-"""A server, a gateway and a browser for all tests of the page; a tab for each."""
+"""A server, a gateway and a browser for all tests of the page, and a tab for each test."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,14 +10,14 @@ from tests.integration.server_process import ServerProcess, run_server
 from tests.web.chromium import Lab, launch
 
 _PATIENCE = 20_000
-"""Milliseconds for what is expected to become so."""
+"""The timeout of expectations, in milliseconds."""
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ServerProcess]:
-    """A server for which each connection of the gateway is a client.
+    """A server that takes each connection of the gateway for a client.
 
-    It leaves the browser a core.
+    It leaves a core to the browser.
     """
     with run_server("--client-identity=connection", "--workers=1") as process:
         yield process
@@ -25,14 +25,14 @@ def server() -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="session")
 def gateway(server: ServerProcess) -> Iterator[GatewayProcess]:
-    """A gateway to it."""
+    """A gateway to the server."""
     with run_gateway(server) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
 def driver() -> Iterator[Playwright]:
-    """What drives browsers."""
+    """The driver of browsers."""
     expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         yield playwright
@@ -48,7 +48,7 @@ def browser(driver: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture
 def context(browser: Browser, server: ServerProcess) -> Iterator[BrowserContext]:
-    """A profile of its own, with its own connections; nothing searches when it is closed."""
+    """A browser profile with its own connections; no search may run when it is closed."""
     profile = browser.new_context(viewport={"width": 1280, "height": 900})
     profile.set_default_timeout(_PATIENCE)
     yield profile
@@ -58,7 +58,7 @@ def context(browser: Browser, server: ServerProcess) -> Iterator[BrowserContext]
 
 @pytest.fixture
 def open_lab(context: BrowserContext, gateway: GatewayProcess) -> Iterator[Callable[[], Lab]]:
-    """Open the page in a tab. The console must be clean at the end, and all requests be ours."""
+    """Open the page in a tab; at the end the console must be empty and all requests same-origin."""
     opened: list[Lab] = []
 
     def open_one() -> Lab:

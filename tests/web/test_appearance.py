@@ -1,4 +1,4 @@
-"""How the page looks and sounds: dark, light, narrow, by keyboard, to a screen reader."""
+"""The page's appearance: dark, light, narrow, by keyboard, and to screen readers."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ AXE = Path(os.environ.get("NODE_PATH", ""), "axe-core", "axe.min.js")
 
 
 def violations(page: Page) -> list[tuple[str, Any]]:
-    """Return what axe has against the page, and where."""
+    """Return axe's violations on the page, with their places."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("async () => (await axe.run()).violations")
     return [(each["id"], [node["target"] for node in each["nodes"]]) for each in found]
@@ -23,10 +23,10 @@ def violations(page: Page) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_everything_is_named_and_can_be_read(
+def test_page_is_accessible(
     lab: Lab, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    """Names, roles, contrast. Pictures are kept: before, during and after searches."""
+    """Names, roles and contrast are checked. Screenshots: before, during and after searches."""
     page = lab.page
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
@@ -36,7 +36,7 @@ def test_everything_is_named_and_can_be_read(
     expect(lab.cards("B")).to_have_count(3)
     for card in lab.cards("B").all():
         is_searching(card)
-    page.wait_for_timeout(3000)  # the plots and shares have something to show
+    page.wait_for_timeout(3000)  # the plots and shares then have data
     lab.screenshot(f"{scheme}-{width}-during")
 
     lab.cards("A").first.get_by_role("button", name="Stop").click()
@@ -51,7 +51,7 @@ def test_everything_is_named_and_can_be_read(
 
 
 def test_dark_is_dark_and_light_is_light(lab: Lab) -> None:
-    """As the system asks."""
+    """The page follows the system's colour scheme."""
     page = lab.page
     brightness = {}
     for scheme in ("light", "dark"):
@@ -62,8 +62,8 @@ def test_dark_is_dark_and_light_is_light(lab: Lab) -> None:
     assert brightness["light"] > 690
 
 
-def test_nothing_moves_where_less_motion_is_asked_for(lab: Lab) -> None:
-    """Elsewhere a dot breathes while a search is under way."""
+def test_reduced_motion_is_respected(lab: Lab) -> None:
+    """Otherwise a dot is animated while a search runs."""
     is_searching(lab.start())
     animations = "document.getAnimations().length"
 
@@ -73,7 +73,7 @@ def test_nothing_moves_where_less_motion_is_asked_for(lab: Lab) -> None:
 
 
 def test_a_search_is_started_and_stopped_by_keyboard(lab: Lab) -> None:
-    """What has the focus can be seen to have it."""
+    """The focus is visible."""
     page = lab.page
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the searches")).to_be_focused()
@@ -95,8 +95,8 @@ def test_a_search_is_started_and_stopped_by_keyboard(lab: Lab) -> None:
     expect(part(card, "state")).to_have_text("Stopped")
 
 
-def test_a_screen_reader_hears_beginnings_and_ends_alone(lab: Lab) -> None:
-    """Nothing that changes several times a second is in a live region."""
+def test_a_screen_reader_announces_starts_and_ends_alone(lab: Lab) -> None:
+    """Values that change several times a second are not in a live region."""
     lab.page.evaluate(
         """() => {
           window.heard = [];
@@ -118,8 +118,8 @@ def test_a_screen_reader_hears_beginnings_and_ends_alone(lab: Lab) -> None:
     assert ended.startswith("hashfinder, client A: You stopped it")
 
 
-def test_an_inline_script_would_not_run(lab: Lab) -> None:
-    """The policy holds, and a breach of it would be noticed by the other tests."""
+def test_an_inline_script_does_not_run(lab: Lab) -> None:
+    """The content security policy works, and a violation would fail the other tests."""
     lab.page.evaluate(
         """() => {
           const script = document.createElement("script");

@@ -1,4 +1,4 @@
-"""Two clients of one page share the server; tabs share the browser's connections."""
+"""Two clients of a page share the server; tabs share the browser's connections."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ ABOUT_A_SIXTH = re.compile(r"(\d|1\d|2[0-5])\.\d %")
 
 
 def test_one_search_of_a_gets_as_much_as_three_of_b(lab: Lab, server: ServerProcess) -> None:
-    """And the page says so: in the cards, in the division, and in the plots."""
+    """The page shows it in the cards, in the shares, and in the plots."""
     lab.page.get_by_role("button", name="one search of A against three of B").click()
     server.wait_for_searches(4)
 
@@ -34,7 +34,7 @@ def test_one_search_of_a_gets_as_much_as_three_of_b(lab: Lab, server: ServerProc
 def test_six_connections_do_not_freeze_the_page(
     open_lab: Callable[[], Lab], server: ServerProcess
 ) -> None:
-    """A browser opens no seventh: the search that gets none waits, and says why."""
+    """A browser opens at most six: a seventh search waits, and says why."""
     first, second = open_lab(), open_lab()
     for _ in range(4):
         is_searching(first.start())
@@ -56,8 +56,8 @@ def test_six_connections_do_not_freeze_the_page(
     expect(second.page.locator("#stale")).to_be_empty(timeout=20_000)
 
 
-def test_each_tab_is_clients_of_its_own(open_lab: Callable[[], Lab], server: ServerProcess) -> None:
-    """Also while both have an A."""
+def test_each_tab_has_its_own_clients(open_lab: Callable[[], Lab], server: ServerProcess) -> None:
+    """Even if both have a client A."""
     for lab in (open_lab(), open_lab()):
         is_searching(lab.start())
 

@@ -1,4 +1,4 @@
-"""Whoever leaves the page stops its searches, however they leave."""
+"""Leaving the page in any way stops its searches."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.web
 def test_leaving_stops_the_searches(
     lab: Lab, server: ServerProcess, leave: Callable[[Lab], None]
 ) -> None:
-    """The server counts each as cancelled by its client."""
+    """The server counts each one as cancelled by its client."""
     for client in ("A", "B"):
         is_searching(lab.start(client=client))
 
@@ -35,10 +35,10 @@ def test_leaving_stops_the_searches(
         leave(lab)
 
 
-def test_who_comes_back_finds_the_search_stopped_and_resumes_it(
+def test_a_stopped_search_can_be_resumed_after_coming_back(
     lab: Lab, server: ServerProcess
 ) -> None:
-    """Also where the browser has kept the page as it was."""
+    """This includes a page that the browser has kept in its back/forward cache."""
     is_searching(lab.start())
     with stops(server, client_cancel=1):
         lab.page.goto("about:blank")
@@ -46,7 +46,7 @@ def test_who_comes_back_finds_the_search_stopped_and_resumes_it(
     lab.page.go_back()
 
     card = lab.cards("A").first
-    if card.count():  # kept
+    if card.count():  # if the page was cached
         expect(part(card, "state")).to_have_text("Stopped")
         expect(part(card, "ending")).to_contain_text("You left the page")
         card.get_by_role("button", name="Resume").click()
@@ -56,7 +56,7 @@ def test_who_comes_back_finds_the_search_stopped_and_resumes_it(
 def test_a_killed_browser_stops_its_searches(
     driver: Playwright, server: ServerProcess, gateway: GatewayProcess
 ) -> None:
-    """By SIGKILL: it says nothing any more."""
+    """By SIGKILL, so that it sends nothing."""
     with own_process(driver) as (browser, process):
         lab = Lab(browser.new_context().new_page(), gateway.url)
         for client in ("A", "B"):

@@ -32,8 +32,8 @@ READABLE = {
 }
 
 
-def test_numbers_as_people_read_them(lab: Lab) -> None:
-    """A position keeps all digits; an estimate has three."""
+def test_numbers_are_formatted_for_people(lab: Lab) -> None:
+    """A position has all its digits; an estimate has three."""
     calls = ", ".join(f"format.{call}" for call in READABLE)
     found = lab.page.evaluate(f"import('/format.js').then((format) => [{calls}])")
 
@@ -41,7 +41,7 @@ def test_numbers_as_people_read_them(lab: Lab) -> None:
 
 
 def test_bytes_go_to_base64_and_come_back_readable(lab: Lab) -> None:
-    """Escapes stand for bytes, everything else for its UTF-8."""
+    """Escapes stand for bytes, all other characters for their UTF-8."""
     evaluate = lab.page.evaluate
     encoded = "text => import('/bytes.js').then((bytes) => bytes.encoded(text))"
     readable = "text => import('/bytes.js').then((bytes) => bytes.readable(text))"
@@ -52,7 +52,7 @@ def test_bytes_go_to_base64_and_come_back_readable(lab: Lab) -> None:
     ]
 
 
-def test_the_mark_is_where_the_rules_see_the_match(lab: Lab) -> None:
+def test_the_mark_is_at_the_match_of_the_rules(lab: Lab) -> None:
     """For random texts of every encoding, names near them, anchors, case and wildcards."""
     seed = random.randrange(2**32)  # noqa: S311
     print(f"seed {seed}")  # noqa: T201  # shown where the test fails

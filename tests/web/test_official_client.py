@@ -1,4 +1,4 @@
-"""The official clients of the Connect protocol understand the gateway, in Node and in Chromium."""
+"""The official clients of the Connect protocol work with the gateway, in Node and in Chromium."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ ROBOT = {"secret": "B3XQ", "hashedName": "o6Q4iMOMUgCk8NGrobOtQjzBZVM=", "positi
 
 @pytest.fixture(scope="module")
 def descriptors(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The contract and the details of errors, as protoc describes them, in base64."""
+    """Return the contract and the error details as protoc's descriptors, in base64."""
     google_folder = Path(google.rpc.__path__[0]).parents[1]
     described = tmp_path_factory.mktemp("proto") / "descriptors"
     words = [
@@ -45,7 +45,7 @@ def descriptors(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def bundle(name: str, folder: Path, *flags: str) -> Path:
-    """Return a program of this folder and the official client in one file."""
+    """Return a program of this folder, bundled with the official client."""
     bundled = folder / name
     program = Path(__file__).with_name(name)
     words = [str(MODULES / ".bin" / "esbuild"), str(program), "--bundle", "--log-level=warning"]
@@ -54,7 +54,7 @@ def bundle(name: str, folder: Path, *flags: str) -> Path:
 
 
 def check(report: dict[str, Any]) -> None:
-    """Check what each kind of call gave."""
+    """Check the result of each kind of call."""
     for codec in ("json", "binary"):
         calls = report[codec]
         assert ROBOT == calls["post"] == calls["get"]
@@ -79,15 +79,15 @@ def check(report: dict[str, Any]) -> None:
 
 
 class Counted:
-    """What the server counted since."""
+    """The stops that the server has counted since the start."""
 
     def __init__(self, server: ServerProcess) -> None:
-        """Begin."""
+        """Start counting."""
         self._server = server
         self._before = server.samples()
 
     def check(self) -> None:
-        """Two budgets, two aborts, and two timeouts: by the client's or the server's clock."""
+        """Two budgets, two aborts, and two timeouts, by the client's or the server's clock."""
 
         def stops() -> dict[str, int]:
             found: dict[str, int] = {}
@@ -110,7 +110,7 @@ class Counted:
 def test_the_client_in_node(
     server: ServerProcess, gateway: GatewayProcess, descriptors: str, tmp_path: Path, kind: str
 ) -> None:
-    """connect-web on Node's fetch, and connect-node on its HTTP/1.1."""
+    """connect-web with Node's fetch, and connect-node over HTTP/1.1."""
     program = bundle("official_client_node.mjs", tmp_path, "--platform=node", "--format=esm")
     counted = Counted(server)
 
@@ -128,11 +128,11 @@ def test_the_client_in_chromium(
     descriptors: str,
     tmp_path: Path,
 ) -> None:
-    """connect-web as pages use it; what has no side effects goes by GET where it is asked for."""
+    """connect-web in a page; methods without side effects can use GET."""
     flags = ("--format=iife", "--global-name=official")
     program = bundle("official_client.mjs", tmp_path, *flags)
     page = context.new_page()
-    page.goto(f"{gateway.url}/icon.svg")  # of the gateway, and with no searches of its own
+    page.goto(f"{gateway.url}/icon.svg")  # same origin, without searches
     methods: list[tuple[str, str]] = []
     page.on(
         "request",

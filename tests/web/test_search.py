@@ -1,4 +1,4 @@
-"""What the page does with a search, from the form to its end."""
+"""A search on the page, from the form to its end."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ def position(card: Locator) -> int:
 
 
 def test_a_search_shows_what_it_finds(lab: Lab) -> None:
-    """The match is marked, and the bytes have the hash that is shown."""
+    """The match is marked, and the bytes have the hash shown."""
     card = lab.start("doctor", interestingHammingDistance="1")
 
     expect(part(card, "state")).to_have_text("Found")
@@ -39,7 +39,7 @@ def test_a_search_shows_what_it_finds(lab: Lab) -> None:
 
 
 def test_stop_ends_a_search_and_resume_continues_it(lab: Lab, server: ServerProcess) -> None:
-    """From the position where it was stopped, and counted as cancelled by the client."""
+    """It resumes at the position of the stop, which counts as a cancel by the client."""
     card = lab.start(client="B")
     is_searching(card)
     expect(part(card, "share")).to_have_text(re.compile(r"\d+\.\d %"))
@@ -63,7 +63,7 @@ def test_stop_ends_a_search_and_resume_continues_it(lab: Lab, server: ServerProc
 
 
 def test_a_time_limit_is_the_deadline_of_the_search(lab: Lab, server: ServerProcess) -> None:
-    """The server counts it as such."""
+    """The server counts it as a deadline."""
     with stops(server, deadline=1):
         card = lab.start(seconds="0.6")
         expect(part(card, "state")).to_have_text("Time limit")
@@ -71,7 +71,7 @@ def test_a_time_limit_is_the_deadline_of_the_search(lab: Lab, server: ServerProc
 
 
 def test_a_budget_is_spent_and_resumed_with_as_much_again(lab: Lab, server: ServerProcess) -> None:
-    """The server says where its own end is."""
+    """The server reports its end with the position to resume from."""
     with stops(server, budget=1):
         card = lab.start(maximumHashes="100000")
         expect(part(card, "state")).to_have_text("Budget spent")
@@ -84,7 +84,7 @@ def test_a_budget_is_spent_and_resumed_with_as_much_again(lab: Lab, server: Serv
     "fields",
     [
         {"secretAlphabet": "01", "secretLength": "8"},
-        {"startPosition": str(LAST - 999)},  # beyond the whole numbers of a double
+        {"startPosition": str(LAST - 999)},  # beyond the exact integers of a double
     ],
 )
 def test_a_keyspace_that_has_ended_leaves_nothing_to_resume(
@@ -107,7 +107,7 @@ def test_a_position_of_64_bits_is_exact(lab: Lab) -> None:
 
 
 def test_bytes_may_be_written_with_escapes(lab: Lab) -> None:
-    """What is hashed is the prefix with its byte of zero, and the secret."""
+    """The hash covers the prefix with its zero byte, and the secret."""
     card = lab.start(
         "beef",
         digestEncoding="DIGEST_ENCODING_HEX",
@@ -123,8 +123,8 @@ def test_bytes_may_be_written_with_escapes(lab: Lab) -> None:
     assert text.startswith("beef")
 
 
-def test_the_estimate_follows_what_is_typed_one_question_at_a_time(lab: Lab) -> None:
-    """The last one counts."""
+def test_the_estimate_follows_the_form_one_request_at_a_time(lab: Lab) -> None:
+    """The last value typed counts."""
     under_way = most = asked = 0
 
     def begin() -> None:
@@ -170,10 +170,10 @@ def test_the_estimate_follows_what_is_typed_one_question_at_a_time(lab: Lab) -> 
         ({"digestEncoding": "DIGEST_ENCODING_BINARY", "desiredName": "000000"}, "anchor", "START"),
     ],
 )
-def test_what_is_wrong_stands_at_its_field(
+def test_errors_are_shown_at_their_fields(
     lab: Lab, fields: dict[str, str], name: str, text: str
 ) -> None:
-    """As soon as it is typed; a search is not started, and the field gets the focus."""
+    """They appear while typing; a search is not started, and the field gets the focus."""
     lab.fill(**fields)
     field, error = lab.field(name), lab.error(name)
     expect(error).to_contain_text(text)

@@ -1,4 +1,4 @@
-"""A server on this side of a link, and a proxy on the other, with the files of deploy/proxies."""
+"""A server on this side of a link and a proxy on the other, with the files of deploy/proxies."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ READY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Proxied:
-    """A server, and the proxy before it. All packets of the proxy cross the link of `network`."""
+    """A server behind a proxy. All packets of the proxy cross the link of `network`."""
 
     server: ServerProcess
     address: str
@@ -37,7 +37,7 @@ class Proxied:
 
     @contextmanager
     def stub(self) -> Iterator[HashFinderStub]:
-        """Yield a stub on a channel through the proxy, with a connection of its own."""
+        """Yield a stub on a new connection through the proxy."""
         options = [("grpc.use_local_subchannel_pool", 1)]
         credentials = self.tls.credentials()
         with grpc.secure_channel(self.address, credentials, options) as channel:
@@ -53,7 +53,7 @@ class Proxied:
         return counts
 
     def searches(self) -> float:
-        """Return how many searches the server has begun."""
+        """Return how many searches the server has started."""
         name = "grpc_server_started_total"
         return self.server.metric(name, grpc_service="hash_name.HashFinder")
 
@@ -63,7 +63,7 @@ StartProxy = Callable[..., Proxied]
 
 @pytest.fixture
 def start_proxy(network: Network, tmp_path: Path) -> Iterator[StartProxy]:
-    """Start a server and a proxy, whose file is that of deploy/proxies with some `changes`."""
+    """Start a server and a proxy with its file from deploy/proxies, changed by `changes`."""
     with ExitStack() as stack:
 
         def start(
@@ -90,7 +90,7 @@ def start_proxy(network: Network, tmp_path: Path) -> Iterator[StartProxy]:
 
 
 def _write_files(folder: Path, network: Network) -> None:
-    """Write what `make certs` writes, for the addresses of the test."""
+    """Write the files of `make certs` for the addresses of the test."""
     authority = Authority()
     (folder / "ca.pem").write_bytes(authority.pem)
     hosts = ("localhost", network.address, network.server_address)

@@ -1,4 +1,4 @@
-"""Searches over a link that loses, delays, reorders, or is cut: the results are the same."""
+"""Searches over a link that loses, delays, reorders or drops packets: the results are the same."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.k8s.forwarder import Forwarder
 KEEPALIVE_SECONDS = 2
 NAME = "doctor0"
 HASHES = 400_000
-"""So many take the kernel in Python some 10 s, longer than keepalive takes to find a cut."""
+"""The kernel in Python takes some 10 s for these hashes, longer than keepalive needs."""
 LOSS = 0.1
 StartServer = Callable[..., ServerProcess]
 
@@ -39,7 +39,7 @@ def command(network: Network, server: ServerProcess) -> subprocess.Popen[str]:
 
 
 def positions(process: subprocess.Popen[str]) -> list[int]:
-    """Return where a search has found something, when it has spent its budget."""
+    """Return the positions of a search's results, once its budget is spent."""
     stdout, stderr = process.communicate(timeout=150)
     assert 3 == process.returncode, stderr
     lines = [json.loads(line) for line in stdout.splitlines()]
@@ -47,7 +47,7 @@ def positions(process: subprocess.Popen[str]) -> list[int]:
 
 
 def found(address: str) -> list[int]:
-    """Return the same of a search from here."""
+    """Return the same positions for a search from this side."""
     query = Query(NAME, inferior_distance=3, maximum_hashes=HASHES)
     collected: list[int] = []
     with (
@@ -55,29 +55,29 @@ def found(address: str) -> list[int]:
         suppress(BudgetSpentError),
         finder.find_range(query) as events,
     ):
-        # What came before the budget was spent is kept.
+        # results before the end of the budget are kept
         collected.extend(event.position for event in events if isinstance(event, Match))
     return collected
 
 
 @pytest.fixture
 def server(network: Network, server_process: StartServer) -> ServerProcess:
-    """A server that soon finds out that a peer is gone."""
+    """A server with fast keepalive."""
     return server_process(
         *("--host", network.server_address, "--plain-text", "--workers", "1"),
-        *("--kernel", "python"),  # no machine is through with a search before
+        *("--kernel", "python"),  # so that no machine finishes the search too early
         *("--keepalive-seconds", str(KEEPALIVE_SECONDS)),
     )
 
 
 def searches(server: ServerProcess) -> float:
-    """Return how many searches the server has begun."""
+    """Return how many searches the server has started."""
     return server.metric("grpc_server_started_total", grpc_method="FindRange")
 
 
 @pytest.mark.netns
 def test_loss(network: Network, server: ServerProcess) -> None:
-    """One packet in ten, in each direction: TCP sends them again, and others overtake them."""
+    """One packet in ten is lost in each direction, so that TCP retransmits and reorders."""
     network.lose(LOSS)
     assert found(server.address) == positions(command(network, server))
     server.wait_until_idle()
@@ -85,7 +85,7 @@ def test_loss(network: Network, server: ServerProcess) -> None:
 
 @pytest.mark.netns
 def test_delay_and_reorder(network: Network, server: ServerProcess) -> None:
-    """By netem, which some kernels do not have."""
+    """Uses netem, which some kernels lack."""
     try:
         network.disturb("delay", "20ms", "15ms", "reorder", "25%", "loss", "2%")
     except AssertionError as error:
@@ -96,7 +96,7 @@ def test_delay_and_reorder(network: Network, server: ServerProcess) -> None:
 
 @pytest.mark.netns
 def test_slow_line(server: ServerProcess) -> None:
-    """Everything comes in halves, each up to 20 ms late: for kernels without netem, too."""
+    """Everything arrives in halves with delays of up to 20 ms; works without netem."""
     seed = int(os.environ.get("TEST_SEED", secrets.randbits(32)))
     print(f"TEST_SEED={seed}")  # noqa: T201  # shown when the test fails
     chance = random.Random(seed)  # noqa: S311  # no secret
@@ -109,8 +109,8 @@ def test_slow_line(server: ServerProcess) -> None:
 
 
 @pytest.mark.netns
-def test_short_partition_is_not_noticed(network: Network, server: ServerProcess) -> None:
-    """Shorter than keepalive: the same RPC goes on."""
+def test_short_partition_does_not_end_the_rpc(network: Network, server: ServerProcess) -> None:
+    """It is shorter than keepalive, so the same RPC continues."""
     process = command(network, server)
     server.wait_for_searches(1)
     with network.partition():
@@ -122,7 +122,7 @@ def test_short_partition_is_not_noticed(network: Network, server: ServerProcess)
 
 @pytest.mark.netns
 def test_long_partition_that_heals(network: Network, server: ServerProcess) -> None:
-    """The server frees the slot; the client, whom nobody told, resumes after 20 s of silence."""
+    """The server frees the slot; the client resumes after 20 s without a report."""
     process = command(network, server)
     server.wait_for_searches(1)
     assert process.stdout

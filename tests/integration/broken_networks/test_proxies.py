@@ -1,4 +1,4 @@
-"""nginx and Envoy before the server, with the files of deploy/proxies."""
+"""nginx and Envoy in front of the server, with the files of deploy/proxies."""
 
 import math
 import threading
@@ -32,17 +32,17 @@ SHORT = HashNameRequest(desired_name="hopelessly", maximum_hashes=1000)
 LEFT = {"nginx": "disconnect", "envoy": "client_cancel"}
 """nginx ends an RPC by closing its connection, Envoy by a reset."""
 NAMES = Query("doctor0", inferior_distance=3, maximum_hashes=400_000)
-"""The kernel in Python takes some 10 s for it, longer than keepalive takes to find a cut."""
+"""The kernel in Python takes some 10 s for these hashes, longer than keepalive needs."""
 
 
 def matches(events: list[SearchEvent]) -> list[int]:
-    """Return the positions of what was found."""
+    """Return the positions of the results."""
     return [event.position for event in events if isinstance(event, Match)]
 
 
 @both
-def test_answers_and_errors_pass_as_they_are(start_proxy: StartProxy, name: str) -> None:
-    """Results, details, deadlines, and who asked: the client's own address."""
+def test_answers_and_errors_pass_unchanged(start_proxy: StartProxy, name: str) -> None:
+    """Results, details, deadlines and the client's own address pass."""
     proxied = start_proxy(name)
     with proxied.stub() as stub:
         assert "dad" in stub.Find(HashNameRequest(desired_name="dad")).hashed_name.lower()
@@ -66,7 +66,7 @@ def test_answers_and_errors_pass_as_they_are(start_proxy: StartProxy, name: str)
 @both
 @pytest.mark.parametrize("method", ["Find", "FindRange"])
 def test_client_that_leaves_frees_its_slot(start_proxy: StartProxy, name: str, method: str) -> None:
-    """At once, and under the cause that the guide states."""
+    """The server stops the search at once, with the cause that the guide states."""
     proxied = start_proxy(name)
     with proxied.stub() as stub:
         call = stub.Find.future(HOPELESS) if method == "Find" else stub.FindRange(HOPELESS)
@@ -78,7 +78,7 @@ def test_client_that_leaves_frees_its_slot(start_proxy: StartProxy, name: str, m
 
 @both
 def test_client_that_vanishes_frees_its_slot(start_proxy: StartProxy, name: str) -> None:
-    """A silent connection to the proxy is found by the proxy's own keepalive."""
+    """The proxy's own keepalive finds the silent connection."""
     quicker = {
         "so_keepalive=20s:5s:3": "so_keepalive=1s:1s:2",
         "connection_keepalive: {interval: 20s, timeout: 10s}": (
@@ -98,10 +98,10 @@ def test_client_that_vanishes_frees_its_slot(start_proxy: StartProxy, name: str)
 
 
 @both
-def test_own_time_limit_of_a_proxy_costs_an_rpc(start_proxy: StartProxy, name: str) -> None:
-    """Where it is shorter than a search: the search resumes, nothing is found twice or skipped.
+def test_time_limit_of_a_proxy_ends_an_rpc(start_proxy: StartProxy, name: str) -> None:
+    """If it is shorter than a search, the search resumes; no result is repeated or missing.
 
-    The proxy does not repeat the RPC by itself.
+    The proxy does not repeat the RPC.
     """
     shorter = {"grpc_read_timeout 3610s": "grpc_read_timeout 1s", "timeout: 0s\n": "timeout: 2s\n"}
     proxied = start_proxy(name, changes=shorter)
@@ -117,7 +117,7 @@ def test_own_time_limit_of_a_proxy_costs_an_rpc(start_proxy: StartProxy, name: s
 
 
 def test_silent_search_outlasts_the_usual_limit_of_a_route(start_proxy: StartProxy) -> None:
-    """15 s in Envoy."""
+    """The default is 15 s in Envoy."""
     proxied = start_proxy("envoy")
     with proxied.stub() as stub, pytest.raises(grpc.RpcError) as late:
         stub.Find(HOPELESS, timeout=18)
@@ -130,9 +130,9 @@ def test_silent_search_outlasts_the_usual_limit_of_a_route(start_proxy: StartPro
 def test_search_goes_on_where_the_server_was_cut_off(
     start_proxy: StartProxy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody says that the connection behind the proxy is lost: the silence does.
+    """The loss of the proxy's connection to the server is only noticed by the missing reports.
 
-    The results are the same, after two RPCs; the server frees the slot by its own keepalive.
+    After two RPCs the results are the same; the server's keepalive frees the slot.
     """
     monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 3.0)
     proxied = start_proxy(name, "--kernel", "python")
@@ -157,9 +157,9 @@ def test_search_goes_on_where_the_server_was_cut_off(
 
 
 def everything(finder: Finder, reported: Callable[[], None]) -> list[SearchEvent]:
-    """Return all that happens in a search, of which nothing is ideal; call after each report.
+    """Return all events of a search without an ideal result; call `reported` after each report.
 
-    Before the first report of an RPC, its server may be one that sends none: silence means nothing.
+    Before its first report a server may be one that never reports, so silence means nothing.
     """
     events: list[SearchEvent] = []
     with suppress(BudgetSpentError), finder.find_range(NAMES) as coming:

@@ -23,7 +23,7 @@ from hashfinder_proto.hash_name_pb2 import (
     HashNameResponse,
     SearchProgress,
 )
-from tests.integration.scripted import Run, Script, ServeScript, hash_of, true_response
+from tests.integration.scripted import Run, Script, ServeScript, hash_of, valid_response
 
 EMPTY_HASH = hash_of(b"")
 """2jmj7l5rSw0yVb/vlWAYkK/YBwk="""
@@ -36,7 +36,7 @@ PROGRESS = SearchProgress(
 )
 NAME = "2jmx"
 """A name at distance 1 from the hash of position 0."""
-TRUE = true_response(NAME, position=0)
+TRUE = valid_response(NAME, position=0)
 RESUME = f"hashfinder find --server SERVER --start-position 5000 {NAME}"
 
 
@@ -326,7 +326,7 @@ def test_untrue_result(
     assert "\x1b" not in done.stderr
 
 
-@pytest.mark.parametrize("second", [TRUE, true_response(NAME)], ids=["known", "unknown"])
+@pytest.mark.parametrize("second", [TRUE, valid_response(NAME)], ids=["known", "unknown"])
 def test_results_out_of_order(
     call: Run, serve_script: ServeScript, second: HashNameResponse
 ) -> None:

@@ -17,7 +17,7 @@ import grpc
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
-from tests.integration.scripted import ServeScript, Start, true_response
+from tests.integration.scripted import ServeScript, Start, valid_response
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def talkative(serve_script: ServeScript, ended: threading.Event) -> str:
         for number in count():
             if ended.is_set():
                 return
-            yield true_response(request.desired_name, number.to_bytes(3))
+            yield valid_response(request.desired_name, number.to_bytes(3))
 
     return serve_script(script)
 
@@ -256,7 +256,7 @@ def test_signal_after_some_of_several_matches(
     ) -> Iterator[HashNameResponse]:
         position = request.start_position
         if position in {0, 1}:  # the first two of four are sent
-            yield true_response(request.desired_name, bytes(position), position)
+            yield valid_response(request.desired_name, bytes(position), position)
             return
         stopped = threading.Event()
         context.add_callback(stopped.set)

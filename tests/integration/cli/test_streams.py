@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
-from tests.integration.scripted import ServeScript, Start, hash_of, true_response
+from tests.integration.scripted import ServeScript, Start, hash_of, valid_response
 from tests.integration.server_process import ServerProcess
 
 NAME = "2jmj7l"
@@ -30,7 +30,7 @@ def server(serve_script: ServeScript) -> str:
                 progress = SearchProgress(hashes_computed=number, next_position=0)
                 yield HashNameResponse(progress=progress)
         time.sleep(0.3)
-        yield true_response(NAME, position=0)
+        yield valid_response(NAME, position=0)
 
     return serve_script(script)
 

@@ -1,4 +1,4 @@
-"""A finder that is closed: each search ends with one error of ours, and nothing is left (30)."""
+"""A closed finder: each search ends with one error of ours, and nothing is left (fault 30)."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ SHARDS = [None, 4]
 
 @pytest.mark.parametrize("shards", SHARDS)
 def test_closed_by_another_thread(module_server: ServerProcess, shards: int | None) -> None:
-    """The search ends with the error, which says where to resume, and no thread is left."""
+    """The search ends with the error, which has the position to resume from; no thread is left."""
     threads = threading.active_count()
     finder = Finder(module_server.address, progress_interval=OFTEN)
     seen: list[SearchEvent] = []
@@ -44,7 +44,7 @@ def test_closed_by_another_thread(module_server: ServerProcess, shards: int | No
 
 
 async def test_closed_under_a_task(module_server: ServerProcess) -> None:
-    """The task ends with the error; it is not cancelled."""
+    """The task gets the error; it is not cancelled."""
     finder = AsyncFinder(module_server.address, progress_interval=OFTEN)
     begun = asyncio.Event()
 
@@ -68,7 +68,7 @@ async def test_closed_under_a_task(module_server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("shards", SHARDS)
 async def test_used_after_it_was_closed(module_server: ServerProcess, shards: int | None) -> None:
-    """Both kinds raise the same, each time, also with a channel that its owner has closed."""
+    """Both finders always raise the same error, also if the owner has closed the channel."""
     with Finder(module_server.address) as finder:
         pass
     async with AsyncFinder(module_server.address) as later:
@@ -88,18 +88,18 @@ async def test_used_after_it_was_closed(module_server: ServerProcess, shards: in
 
 
 def test_close_without_a_cancel_takes_no_time(module_server: ServerProcess) -> None:
-    """The time that a connection outlives a cancelled RPC is for those alone."""
+    """Only cancelled RPCs keep the connection open for a while."""
     seconds = []
     for _ in range(3):
         with Finder(module_server.address) as finder:
             finder.find("dad")
             began = time.monotonic()
         seconds.append(time.monotonic() - began)
-    assert min(seconds) < 0.15  # the best of them: a busy machine may hold one up
+    assert min(seconds) < 0.15  # the best of them, because a busy machine may delay one
 
 
-def test_ranges_that_nobody_reads(module_server: ServerProcess) -> None:
-    """Leaving the block frees the server and leaves no thread, however much waits to be read."""
+def test_unread_ranges(module_server: ServerProcess) -> None:
+    """Leaving the block frees the server and leaves no thread, however many events are unread."""
     threads = threading.active_count()
     query = Query("hashfinder", inferior_distance=8)
     with Finder(module_server.address) as finder, finder.find_range(query, shards=8) as events:

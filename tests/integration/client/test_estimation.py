@@ -17,7 +17,7 @@ from hashfinder_client import (
 )
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse
 from hashfinder_rules.scheme import Anchor, Encoding, Scheme
-from tests.integration.scripted import ServeScript, true_response
+from tests.integration.scripted import ServeScript, valid_response
 from tests.integration.server_process import ServerProcess
 
 NEWER = Query("0" * 12, scheme=Scheme(encoding=Encoding.BINARY, anchor=Anchor.START))
@@ -35,13 +35,13 @@ def old(serve_script: ServeScript, began: threading.Event) -> str:
 
     def script(_: HashNameRequest, __: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         began.set()
-        yield true_response("2jmj")
+        yield valid_response("2jmj")
 
     return serve_script(script)
 
 
 def test_estimate(module_server: ServerProcess) -> None:
-    """Both finders return what the server says."""
+    """Both finders return the server's estimate."""
 
     async def ask() -> float:
         async with AsyncFinder(module_server.address) as finder:
@@ -56,7 +56,7 @@ def test_estimate(module_server: ServerProcess) -> None:
 
 
 def test_search(module_server: ServerProcess) -> None:
-    """A search of another kind is asked about, and then found, by both finders."""
+    """Both finders check that the server supports a newer kind of search, and then run it."""
 
     async def find() -> int:
         async with AsyncFinder(module_server.address) as finder:
@@ -70,7 +70,7 @@ def test_search(module_server: ServerProcess) -> None:
 
 
 def test_old_server(old: str, began: threading.Event) -> None:
-    """A search that the server does not know is refused before it begins."""
+    """A search that the server does not support is refused before it begins."""
 
     async def find() -> None:
         async with AsyncFinder(old) as finder:
@@ -84,7 +84,7 @@ def test_old_server(old: str, began: threading.Event) -> None:
 
 
 def test_classic_search_of_an_old_server(old: str) -> None:
-    """What every server knows is not asked about."""
+    """The client does not check what every server supports."""
     with Finder(old) as finder:
         assert b"" == finder.find("2jmj").secret
         with pytest.raises(OutdatedServerError):
@@ -92,7 +92,7 @@ def test_classic_search_of_an_old_server(old: str) -> None:
 
 
 def test_failures(module_server: ServerProcess) -> None:
-    """An estimate that is refused, or does not arrive, ends as a search does."""
+    """An estimate that is refused or fails ends like a search."""
     with Finder(module_server.address) as finder, pytest.raises(InvalidSearchError) as refused:
         finder.estimate("do-ctor")
     assert ["desired_name"] == [field for field, _ in refused.value.details.violations]

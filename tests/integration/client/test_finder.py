@@ -1,4 +1,4 @@
-"""The client library and the real server: it resumes after every stop, and leaves nothing."""
+"""The client library with a real server: it resumes after every stop, and leaves nothing."""
 
 import asyncio
 import signal
@@ -30,40 +30,40 @@ ServeReal = Callable[..., ServerProcess]
 HOPELESS = "hashfinderhashfinder"
 QUERY = Query("doctor", inferior_distance=1)
 OFTEN = 0.05
-"""Seconds between two reports: the shortest that the contract allows."""
+"""Seconds between two reports, the shortest interval of the contract."""
 
 
 @pytest.fixture(scope="module")
 def whole(module_server: ServerProcess) -> list[int]:
-    """The positions of one undisturbed search's results."""
+    """The positions of all results, from one uninterrupted search."""
     with Finder(module_server.address) as finder, finder.find_range(QUERY) as events:
         return positions(list(events))
 
 
 def positions(events: list[SearchEvent]) -> list[int]:
-    """Return the positions of the results among all that happened."""
+    """Return the positions of the results among the events."""
     return [item.position for item in events if isinstance(item, Match)]
 
 
 def pauses(events: list[SearchEvent]) -> list[Pause]:
-    """Return the pauses among all that happened."""
+    """Return the pauses among the events."""
     return [item for item in events if isinstance(item, Pause)]
 
 
 async def gather_async(server: str, query: Query) -> list[SearchEvent]:
-    """Return all that happens in a search of an AsyncFinder."""
+    """Return all events of a search with an AsyncFinder."""
     async with AsyncFinder(server) as finder, finder.find_range(query) as events:
         return [item async for item in events]
 
 
 def gather(server: str, query: Query) -> list[SearchEvent]:
-    """Return all that happens in a search of a Finder."""
+    """Return all events of a search with a Finder."""
     with Finder(server) as finder, finder.find_range(query) as events:
         return list(events)
 
 
 def cancels(server: ServerProcess) -> float:
-    """Return how many RPCs the server counts as cancelled by their clients."""
+    """Return how many RPCs the server has counted as cancelled by their clients."""
     return server.metric("hashfinder_cancellations_total", cause="client_cancel")
 
 
@@ -79,10 +79,10 @@ def cancels(server: ServerProcess) -> float:
     ids=["budget", "quota"],
 )
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_goes_on(
+def test_resumes(
     server_process: ServeReal, whole: list[int], flags: list[str], reason: str, *, is_async: bool
 ) -> None:
-    """After budgets and quotas the results are those of one search, and every RPC ends well."""
+    """After budgets and quotas the results are those of one search, and no RPC is cancelled."""
     server = server_process(*flags)
 
     address = server.address
@@ -101,8 +101,8 @@ def test_goes_on(
 def test_server_restarted(
     server_process: ServeReal, whole: list[int], stop: signal.Signals, *, is_async: bool
 ) -> None:
-    """A search outlives its server: it resumes on the next one at the same address."""
-    # Slow enough not to be through before the server is stopped.
+    """A search survives its server: it resumes on the next one at the same address."""
+    # slow enough not to end before the server is stopped
     first = server_process("--client-hash-rate", "10000000", "--client-hash-burst", "10000000")
     port = first.address.rpartition(":")[2]
     taken: list[SearchEvent] = []
@@ -141,7 +141,7 @@ def test_server_restarted(
 
 
 def test_leaving_the_loop(module_server: ServerProcess) -> None:
-    """Whoever breaks out of the loop frees the server, though the channel stays open."""
+    """A `break` frees the server, although the channel stays open."""
     before = cancels(module_server)
     with Finder(module_server.address, progress_interval=OFTEN) as finder:
         with finder.find_range(HOPELESS) as events:
@@ -153,7 +153,7 @@ def test_leaving_the_loop(module_server: ServerProcess) -> None:
 
 
 async def test_leaving_with_the_ideal_result(module_server: ServerProcess) -> None:
-    """An RPC that found is no cancelled one, though its result is all that its caller waits for."""
+    """An RPC that found its match does not count as cancelled."""
     before = cancels(module_server)
     with Finder(module_server.address) as finder:
         for _ in range(30):
@@ -164,13 +164,13 @@ async def test_leaving_with_the_ideal_result(module_server: ServerProcess) -> No
             async with later.find_range("ab") as news_later:
                 assert isinstance(await anext(news_later), Match)
 
-    await asyncio.sleep(0.2)  # It takes 50 ms to find out who cancelled.
+    await asyncio.sleep(0.2)  # the server needs 50 ms to determine the cause
     assert before == cancels(module_server)
 
 
 @pytest.mark.parametrize("way", ["break", "cancel"])
 async def test_leaving_the_loop_in_asyncio(module_server: ServerProcess, way: str) -> None:
-    """So does a break out of an asynchronous loop, or a cancel of its task."""
+    """So does a break out of an asynchronous loop, or a cancelled task."""
     before = cancels(module_server)
     begun = asyncio.Event()
 
@@ -198,7 +198,7 @@ async def test_leaving_the_loop_in_asyncio(module_server: ServerProcess, way: st
 
 
 async def test_cancelled_find(module_server: ServerProcess) -> None:
-    """A task that waits for its result frees the server when it is cancelled."""
+    """A cancelled task frees the server."""
     async with AsyncFinder(module_server.address) as finder:
         task = asyncio.create_task(finder.find(HOPELESS))
         await asyncio.to_thread(module_server.wait_for_searches, 1)
@@ -209,7 +209,7 @@ async def test_cancelled_find(module_server: ServerProcess) -> None:
 
 
 async def test_deadline(module_server: ServerProcess) -> None:
-    """The deadline ends both kinds of search, and says how far they came."""
+    """The deadline ends both kinds of search with the position reached."""
     server = module_server.address
     with (
         Finder(server, timeout=1, progress_interval=OFTEN) as finder,
@@ -226,7 +226,7 @@ async def test_deadline(module_server: ServerProcess) -> None:
 
 
 async def test_budget_of_the_query(server_process: ServeReal) -> None:
-    """The query's own budget bounds all RPCs together, to the position."""
+    """The query's budget limits all RPCs together, exactly."""
     server = server_process("--maximum-hashes", "1000000")
     query = Query(HOPELESS, start_position=7, maximum_hashes=2_500_000)
 
@@ -241,7 +241,7 @@ async def test_budget_of_the_query(server_process: ServeReal) -> None:
 
 
 def test_errors(server_process: ServeReal) -> None:
-    """Each error says what its receiver can act on; a channel given stays its owner's."""
+    """Each error has what its receiver needs; a given channel is not closed."""
     server = server_process("--maximum-searches-per-client", "1")
     with server.channel() as channel:
         with Finder(channel) as finder, pytest.raises(InvalidSearchError) as refused:
@@ -269,7 +269,7 @@ def test_errors(server_process: ServeReal) -> None:
 
 
 def test_example(module_server: ServerProcess, caplog: pytest.LogCaptureFixture) -> None:
-    """The example does what it says."""
+    """The example prints what it should."""
     caplog.set_level("INFO")
     server = module_server.address
 

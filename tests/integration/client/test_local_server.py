@@ -1,4 +1,4 @@
-"""`LocalServer`: a server for a block, gone after every end of it and of the program."""
+"""`LocalServer`: a server for a `with` block; it ends with the block or the program."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ EASY = Query("doctor", ideal_distance=3)
 
 @pytest.fixture(autouse=True)
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateServers]:
-    """The servers of the test, of which nothing may be left at its end."""
+    """The private servers of the test; none may be left at its end."""
     with private_servers() as servers:
         monkeypatch.setenv("TMPDIR", str(servers.folder))
         yield servers
 
 
-def test_server_is_there_for_the_block(servers: PrivateServers) -> None:
-    """Two at once do not meet; afterwards there is no process, no socket, no folder."""
+def test_server_runs_during_the_block(servers: PrivateServers) -> None:
+    """Two of them are independent; afterwards no process, socket or folder is left."""
     with LocalServer() as one, LocalServer() as other:
         assert one.target != other.target
         assert 2 == len(servers.running())
@@ -37,8 +37,8 @@ def test_server_is_there_for_the_block(servers: PrivateServers) -> None:
     assert servers.are_gone()
 
 
-def test_error_in_the_block_ends_it_too(servers: PrivateServers) -> None:
-    """Also with a search under way, of which nobody waits for the end."""
+def test_error_in_the_block_ends_the_server(servers: PrivateServers) -> None:
+    """Even if a search runs whose end nothing waits for."""
     searching = None
 
     def fail() -> None:
@@ -63,9 +63,9 @@ def _search(finder: Finder) -> None:
 def test_settings_of_other_servers_are_not_its_own(
     servers: PrivateServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does a package in the current folder take the place of the server.
+    """A package in the current folder does not replace the server either.
 
-    The folder for temporary files may have a name that is no URI's.
+    The folder for temporary files may have a name that needs escaping in a URI.
     """
     monkeypatch.setenv("HASHFINDER_PORT", "1")
     monkeypatch.setenv("HASHFINDER_WORKERS", "none")
@@ -85,7 +85,7 @@ def test_settings_of_other_servers_are_not_its_own(
 
 @pytest.mark.parametrize("moment", ["starting", "searching"])
 def test_server_goes_when_its_program_is_killed(servers: PrivateServers, moment: str) -> None:
-    """With SIGKILL, which no program survives to clean up after."""
+    """No program can clean up after SIGKILL."""
     code = f"""
 import sys
 from hashfinder_client import Finder, LocalServer
@@ -107,15 +107,15 @@ sys.stdin.read()
     servers.wait_until_gone()
 
 
-def test_what_a_killed_server_leaves_is_removed(servers: PrivateServers) -> None:
-    """The block finds out with its next search."""
+def test_files_of_a_killed_server_are_removed(servers: PrivateServers) -> None:
+    """The next search fails, and the block's end removes them."""
     with LocalServer():
         os.kill(servers.wait_for_one(), signal.SIGKILL)
     assert servers.are_gone()
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, script: str, folder: Path) -> None:
-    """Put a program in the place of the server."""
+    """Replace the server by a script."""
     program = folder / "hashfinder-server"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -126,7 +126,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, script: str, folder: Path) -> None:
 def test_server_that_does_not_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the last lines of its log, the reason alone where there is one."""
+    """The error has the last lines of its log, or its reason alone if the log has one."""
     script = """for n in 1 2 3 4 5 6; do echo "line $n" >&2; done
 echo '{"event": "failed", "reason": "no luck", "level": "error"}' >&2; exit 1"""
     fake(monkeypatch, script, tmp_path)
@@ -137,10 +137,10 @@ echo '{"event": "failed", "reason": "no luck", "level": "error"}' >&2; exit 1"""
     assert f"hashfinder-server did not start:{expected}" == str(failed.value)
 
 
-def test_server_that_says_nothing_has_a_time_to_start(
+def test_silent_server_has_a_limited_time_to_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is killed where it does not end by itself."""
+    """It is killed if it does not end by itself."""
     monkeypatch.setattr(local_server, "_STOP_SECONDS", 0.1)
     fake(monkeypatch, "exec sleep 3600", tmp_path)
     with pytest.raises(LocalServerError) as failed, LocalServer(timeout=0.1):
@@ -151,15 +151,15 @@ def test_server_that_says_nothing_has_a_time_to_start(
 def test_program_that_cannot_be_run_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the system's reason."""
+    """The error has the system's reason."""
     fake(monkeypatch, "", tmp_path)
     (tmp_path / "hashfinder-server").write_text("#!/nonexistent/shell\n")
     with pytest.raises(LocalServerError, match="hashfinder-server cannot be started: No such file"):
         LocalServer().start()
 
 
-def test_missing_server_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That says what to install."""
+def test_missing_server_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install."""
     monkeypatch.setattr(local_server, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "/nonexistent")
     assert not LocalServer.is_installed()
@@ -169,8 +169,8 @@ def test_missing_server_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expected == str(missing.value)
 
 
-def test_server_is_started_once_and_closed_at_will(servers: PrivateServers) -> None:
-    """Closing twice is closing, before the start as well."""
+def test_server_can_be_closed_repeatedly(servers: PrivateServers) -> None:
+    """It can be closed twice, and before it is started."""
     server = LocalServer()
     server.close()
     server.start()
@@ -182,7 +182,7 @@ def test_server_is_started_once_and_closed_at_will(servers: PrivateServers) -> N
 
 
 def test_folder_for_temporary_files_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is of no use is left aside."""
+    """An unusable one is ignored."""
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     with LocalServer() as server, Finder(server.target) as finder:
         assert finder.find(EASY).distance <= EASY.ideal_distance
@@ -191,6 +191,6 @@ def test_folder_for_temporary_files_may_be_missing(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])
 def test_timeout_is_a_number_of_seconds(timeout: float) -> None:
-    """As everywhere."""
+    """Other values are refused."""
     with pytest.raises(ValueError, match="timeout must be 0 or more"):
         LocalServer(timeout=timeout)

@@ -1,4 +1,4 @@
-"""What a transport, a proxy or a balancer says is not what the server says (21, 25, 26)."""
+"""Statuses of a transport, a proxy or a balancer are not the server's own (faults 21, 25, 26)."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ from hashfinder_client import (
 )
 from hashfinder_client.channel import channel_options
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
-from tests.integration.scripted import ServeScript, true_response
+from tests.integration.scripted import ServeScript, valid_response
 from tests.integration.server_process import ServerProcess
 
 HASTY = RetryPolicy(first_delay=0.01, longest_delay=0.02, retries=3)
@@ -34,19 +34,19 @@ PROGRESS = HashNameResponse(progress=SearchProgress(hashes_computed=100, next_po
 
 
 def gather(server: str) -> list[SearchEvent]:
-    """Return all that happens in a search of a Finder."""
+    """Return all events of a search with a Finder."""
     with Finder(server, policy=HASTY) as finder, finder.find_range("doc", shards=1) as events:
         return list(events)
 
 
 async def gather_async(server: str) -> list[SearchEvent]:
-    """Return all that happens in a search of an AsyncFinder."""
+    """Return all events of a search with an AsyncFinder."""
     async with AsyncFinder(server, policy=HASTY) as finder, finder.find_range("doc") as events:
         return [event async for event in events]
 
 
 def abort(context: grpc.ServicerContext, code: grpc.StatusCode, reason: str) -> None:
-    """End an RPC as the server itself does."""
+    """End an RPC like the server itself."""
     info = Any()
     info.Pack(ErrorInfo(domain="hashfinder", reason=reason))
     status = Status(code=code.value[0], message="text", details=[info])
@@ -72,7 +72,7 @@ def test_status_of_a_transport(
         if len(starts) == 1:
             yield PROGRESS
             context.abort(code, "RST_STREAM with error code 2")
-        yield true_response("doc", b"\x00\xc0", 449)
+        yield valid_response("doc", b"\x00\xc0", 449)
 
     server = serve_script(script)
     events = asyncio.run(gather_async(server)) if is_async else gather(server)
@@ -87,9 +87,9 @@ def test_status_of_a_transport(
 def test_silent_server_that_has_reported_progress(
     serve_script: ServeScript, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
 ) -> None:
-    """A connection that is lost without a word does not hold up the search: another one is made.
+    """If a connection is lost silently, the search continues on a new one.
 
-    Also where it is lost before the first report of an RPC, once an earlier one has reported.
+    Also if it is lost before the first report of an RPC, once an earlier RPC has reported.
     """
     monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 0.5)
     monkeypatch.setattr(resumable_search, "MISSING_REPORTS", 0.5)
@@ -106,7 +106,7 @@ def test_silent_server_that_has_reported_progress(
             yield PROGRESS
         if len(starts) <= 2:
             over.wait(30)
-        yield true_response("doc", b"\x00\xc0", 449)
+        yield valid_response("doc", b"\x00\xc0", 449)
 
     server = serve_script(script)
     try:
@@ -126,13 +126,13 @@ def test_silent_server_that_has_reported_progress(
 def test_silent_server_that_never_reports_progress(
     serve_script: ServeScript, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
 ) -> None:
-    """One of the classic contract may search for as long as it likes."""
+    """A server of the classic contract may search silently for any time."""
     monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 0.1)
     monkeypatch.setattr(resumable_search, "MISSING_REPORTS", 0.1)
 
     def script(_: HashNameRequest, _context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         time.sleep(1)
-        yield true_response("doc", b"\x00\xc0", 449)
+        yield valid_response("doc", b"\x00\xc0", 449)
 
     server = serve_script(script)
     [match] = asyncio.run(gather_async(server)) if is_async else gather(server)
@@ -140,7 +140,7 @@ def test_silent_server_that_never_reports_progress(
 
 
 def test_fault_of_the_server(serve_script: ServeScript) -> None:
-    """An INTERNAL with the server's own ErrorInfo ends the search."""
+    """INTERNAL with the server's own ErrorInfo ends the search."""
     calls = []
 
     def script(
@@ -158,7 +158,7 @@ def test_fault_of_the_server(serve_script: ServeScript) -> None:
 
 
 def test_time_limit_of_the_server(serve_script: ServeScript) -> None:
-    """It has an error of its own: the server is not full, and no quota is used up."""
+    """It has its own error: the server is not full, and no quota is used up."""
 
     def script(_: HashNameRequest, context: grpc.ServicerContext) -> Iterator[HashNameResponse]:
         yield PROGRESS
@@ -170,10 +170,10 @@ def test_time_limit_of_the_server(serve_script: ServeScript) -> None:
     assert 100 == end.value.next_position
 
 
-def test_proxy_that_nobody_asked_for(
+def test_proxy_from_the_environment(
     module_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy does not stand before this machine; before another one, the error names it."""
+    """No proxy is used for this machine; for another machine, the error names the proxy."""
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
     with Finder(module_server.address) as finder:
@@ -188,13 +188,13 @@ def test_proxy_that_nobody_asked_for(
 def test_new_channels_of_a_name_with_several_addresses(
     server_process: Callable[..., ServerProcess],
 ) -> None:
-    """They lead to all of its servers, not each time to the first, which may be draining."""
+    """They reach all of its servers, instead of always the first, which may be draining."""
     first = server_process("--host", "127.0.0.1")
     port = first.address.rpartition(":")[2]
     second = server_process("--host", "127.0.0.2", "--port", port)
     name = f"ipv4:127.0.0.1:{port},127.0.0.2:{port}"
 
-    for _ in range(40):  # All on one server by chance: once in 2^39 times.
+    for _ in range(40):  # all on one server by chance only once in 2^39 runs
         with grpc.insecure_channel(name, channel_options("host.test:1")) as channel:
             Finder(channel).find("a")
 

@@ -1,4 +1,4 @@
-"""A CA of the tests' own, and servers with its certificates."""
+"""The tests' own CA, and servers with certificates from it."""
 
 import os
 import re
@@ -25,7 +25,7 @@ class TlsFolder:
     """The certificate files of one server."""
 
     def __init__(self, folder: Path, authority: Authority) -> None:
-        """Write the CA, and a certificate of it for 127.0.0.1."""
+        """Write the CA, and its certificate for 127.0.0.1."""
         self.path = folder
         self.ca = folder / "ca.pem"
         self.client_ca = folder / "clients.pem"
@@ -44,14 +44,14 @@ class TlsFolder:
         return (*self.flags, "--tls-client-ca", str(self.client_ca))
 
     def replace(self, pair: Pair) -> None:
-        """Put another certificate and key in place, each in one step, as cert-manager does."""
+        """Replace certificate and key, each in one step, as cert-manager does."""
         certificate, key = pair.write(self.path, "next")
         certificate.rename(self.certificate)
         key.rename(self.key)
 
 
 def credentials(trusted: bytes, own: Pair | None = None) -> grpc.ChannelCredentials:
-    """Return a client's credentials, with a certificate of its own if there is one."""
+    """Return a client's credentials, with its own certificate if there is one."""
     if own is None:
         return grpc.ssl_channel_credentials(trusted)
     return grpc.ssl_channel_credentials(trusted, own.key, own.certificate)
@@ -59,19 +59,19 @@ def credentials(trusted: bytes, own: Pair | None = None) -> grpc.ChannelCredenti
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
-    """The CA of all servers and clients, but for tests that need another one."""
+    """The CA of all servers and clients, except in tests that need another one."""
     return Authority()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, authority: Authority) -> TlsFolder:
-    """Files of the test's own."""
+    """Certificate files for one test."""
     return TlsFolder(tmp_path, authority)
 
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> TlsFolder:
-    """The files of the servers that tests share."""
+    """The certificate files of the shared servers."""
     return TlsFolder(tmp_path_factory.mktemp("tls"), authority)
 
 
@@ -84,28 +84,28 @@ def tls_server(shared_folder: TlsFolder) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="session")
 def mutual_server(shared_folder: TlsFolder) -> Iterator[ServerProcess]:
-    """A server that asks for client certificates, likewise."""
+    """A server that requires client certificates; no test stops or changes it."""
     with run_server("--workers", "1", *shared_folder.mutual) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def plain_server() -> Iterator[ServerProcess]:
-    """A server without TLS, likewise."""
+    """A server without TLS; no test stops or changes it."""
     with run_server("--workers", "1") as server:
         yield server
 
 
 @pytest.fixture
 def start() -> Iterator[StartTls]:
-    """Start servers of the test's own."""
+    """Start servers with TLS for one test."""
     with ExitStack() as servers:
         yield lambda *flags: servers.enter_context(run_server("--workers", "1", *flags))
 
 
 @pytest.fixture
 def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run `hashfinder` in this process, without variables of the developer's own."""
+    """Run `hashfinder` in this process, without the developer's environment variables."""
     for name in [name for name in os.environ if name.startswith("HASHFINDER_")]:
         monkeypatch.delenv(name)
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
@@ -115,7 +115,7 @@ def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             app(arguments, prog_name="hashfinder")
         assert isinstance(end.value.code, int)
         stdout, stderr = capfd.readouterr()
-        # The program itself keeps gRPC's core quiet, which is too late in this process.
+        # The program itself silences gRPC's core, which is too late in this process.
         own = [line for line in stderr.splitlines(keepends=True) if not _OF_CORE.match(line)]
         return subprocess.CompletedProcess(arguments, end.value.code, stdout, "".join(own))
 

@@ -1,6 +1,6 @@
-"""Hostile peers of `tests.attacks`: each leaves the server, and those beside it, at work.
+"""The attacks of `tests.attacks`: the server and its other clients keep working.
 
-The floods that `stops/test_floods.py` sends are not repeated here.
+The floods of `stops/test_floods.py` are not repeated here.
 """
 
 import pytest
@@ -29,14 +29,14 @@ SECONDS = 2.0
         ("slowloris on the metrics port", SECONDS),
     ],
 )
-def test_attack_harms_nobody(name: str, seconds: float) -> None:
-    """Health answers, a neighbour's search goes on, memory is bounded, a search afterwards ends."""
+def test_server_survives_the_attack(name: str, seconds: float) -> None:
+    """Health answers, another client's search continues, memory is limited, a later search ends."""
     result = run_attack(name, seconds)
 
-    print(damage)  # noqa: T201  # shown when the test fails
-    assert damage.health_p50 < HEALTH_SECONDS
-    assert damage.peak_mb < MEMORY_MB
-    assert damage.neighbour > 0
-    assert damage.search_after < 30
+    print(result)  # noqa: T201  # shown when the test fails
+    assert result.health_p50 < HEALTH_SECONDS
+    assert result.peak_mb < MEMORY_MB
+    assert result.neighbour > 0
+    assert result.search_after < 30
     if "say nothing" in name or "half a preface" in name:
-        assert "closed by the server: 2,000" in damage.outcome
+        assert "closed by the server: 2,000" in result.outcome

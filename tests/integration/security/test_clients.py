@@ -1,4 +1,4 @@
-"""What a client says that does not fit its server, and what it does: a sentence, no further try."""
+"""Clients whose TLS settings do not fit the server: they print what to do, and do not retry."""
 
 import subprocess
 import time
@@ -42,19 +42,19 @@ def own(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> tuple
 def test_commands_speak_tls(
     call: Run, tls_server: ServerProcess, shared_folder: TlsFolder, command: tuple[str, ...]
 ) -> None:
-    """With a CA of one's own."""
+    """They use a private CA."""
     ended = call(*command, "--server", tls_server.address, "--ca", str(shared_folder.ca))
     assert (0, "") == (ended.returncode, ended.stderr)
 
 
-def test_tour_passes_its_connection_on(
+def test_tour_uses_its_connection_for_each_search(
     call: Run,
     mutual_server: ServerProcess,
     shared_folder: TlsFolder,
     own: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To each of its searches, from the variables as well."""
+    """Settings from environment variables are used as well."""
     monkeypatch.setattr(tour, "STOPS", tour.STOPS[:1])
     monkeypatch.setenv("HASHFINDER_SERVER", mutual_server.address)
     monkeypatch.setenv("HASHFINDER_CA", str(shared_folder.ca))
@@ -62,7 +62,7 @@ def test_tour_passes_its_connection_on(
     assert (0, "") == (ended.returncode, ended.stderr), ended.stdout
 
 
-def test_system_trusts_what_its_bundle_has(
+def test_system_bundle_is_trusted(
     call: Run,
     tls_server: ServerProcess,
     shared_folder: TlsFolder,
@@ -85,7 +85,7 @@ def _other_ca(folder: Path) -> tuple[str, ...]:
 def test_untrusted_server(
     call: Run, tls_server: ServerProcess, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    """Its certificate is of another CA: exit 5, what to do, and no further try."""
+    """Another CA has signed its certificate: exit code 5, advice, and no retry."""
     ended = call(*command, "--server", tls_server.address, *_other_ca(tmp_path))
     assert ExitCode.UNAVAILABLE == ended.returncode
     assert [
@@ -97,7 +97,7 @@ def test_untrusted_server(
 def test_server_of_another_name(
     call: Run, start: StartTls, folder: TlsFolder, authority: Authority
 ) -> None:
-    """The certificate is not for the name that was asked for."""
+    """The certificate is for a name other than the requested one."""
     folder.replace(authority.server("other.example"))
     server = start(*folder.flags)
     ended = call("find", "doc", "--resume", "--server", server.address, "--ca", str(folder.ca))
@@ -111,7 +111,7 @@ def test_server_of_another_name(
 def test_server_whose_certificate_has_expired(
     call: Run, shared_folder: TlsFolder, authority: Authority
 ) -> None:
-    """Of any make, since ours does not start with one."""
+    """Tested with a server of another kind, since ours does not start with such a certificate."""
     own = authority.server(ends=datetime.now(UTC) - timedelta(seconds=5))
     server = grpc.server(ThreadPoolExecutor(1))
     offered = grpc.ssl_server_credentials([(own.key, own.certificate)])
@@ -130,7 +130,7 @@ def test_server_whose_certificate_has_expired(
 def test_tls_to_plain_text(
     call: Run, plain_server: ServerProcess, shared_folder: TlsFolder, command: tuple[str, ...]
 ) -> None:
-    """Exit 5, what to leave out, and no further try."""
+    """Exit code 5, the options to leave out, and no retry."""
     ended = call(*command, "--server", plain_server.address, "--ca", str(shared_folder.ca))
     assert ExitCode.UNAVAILABLE == ended.returncode
     assert [
@@ -141,7 +141,7 @@ def test_tls_to_plain_text(
 
 @pytest.mark.parametrize("command", [("find", "doc"), ("estimate", "doc"), ("health",)])
 def test_plain_text_to_tls(call: Run, tls_server: ServerProcess, command: tuple[str, ...]) -> None:
-    """Exit 5, and what to add."""
+    """Exit code 5, and the options to add."""
     ended = call(*command, "--server", tls_server.address)
     assert ExitCode.UNAVAILABLE == ended.returncode
     assert [
@@ -154,7 +154,7 @@ def test_plain_text_to_tls(call: Run, tls_server: ServerProcess, command: tuple[
 def test_missing_client_certificate(
     call: Run, mutual_server: ServerProcess, shared_folder: TlsFolder, command: tuple[str, ...]
 ) -> None:
-    """Exit 5, and what to add."""
+    """Exit code 5, and the options to add."""
     ended = call(*command, "--server", mutual_server.address, "--ca", str(shared_folder.ca))
     assert ExitCode.UNAVAILABLE == ended.returncode
     first, second = ended.stderr.splitlines()
@@ -165,7 +165,7 @@ def test_missing_client_certificate(
 def test_client_certificate_of_another_ca(
     call: Run, mutual_server: ServerProcess, shared_folder: TlsFolder, tmp_path: Path
 ) -> None:
-    """Exit 5, and what to check."""
+    """Exit code 5, and what to check."""
     certificate, key = Authority().client("me").write(tmp_path, "stranger")
     connection = ("--server", mutual_server.address, "--ca", str(shared_folder.ca))
     ended = call("find", "doc", *connection, "--certificate", str(certificate), "--key", str(key))
@@ -193,7 +193,7 @@ def test_client_certificate_of_another_ca(
         (lambda f: ("--certificate", f"{f}/server.pem"), "--certificate", "need each other"),
     ],
 )
-def test_files_that_cannot_be_used_are_wrong_usage(
+def test_unusable_files_are_usage_errors(
     call: Run,
     tls_server: ServerProcess,
     shared_folder: TlsFolder,
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_used_are_wrong_usage(
     flag: str,
     what: str,
 ) -> None:
-    """Exit 2 before anything is sent; the flag is named."""
+    """Exit code 2 before anything is sent; the message names the flag."""
     for command in (("find", "doc"), ("health",), ("estimate", "doc")):
         ended = call(*command, "--server", tls_server.address, *make(shared_folder.path))
         assert ExitCode.USAGE == ended.returncode
@@ -212,7 +212,7 @@ def test_files_that_cannot_be_used_are_wrong_usage(
 def test_resume_command_repeats_the_connection(
     call: Run, tls_server: ServerProcess, shared_folder: TlsFolder
 ) -> None:
-    """So that it works when it is pasted."""
+    """The printed command works when it is pasted."""
     connection = ("--server", tls_server.address, "--ca", str(shared_folder.ca))
     ended = call("find", "hopelesslyhopeless", "--maximum-hashes", "1000", *connection)
     assert ExitCode.BUDGET_SPENT == ended.returncode
@@ -224,7 +224,7 @@ def test_resume_command_repeats_the_connection(
 def test_library_speaks_tls(
     mutual_server: ServerProcess, shared_folder: TlsFolder, own: tuple[str, str]
 ) -> None:
-    """`Finder` with a value."""
+    """`Finder` takes the settings as a value."""
     tls = Tls(ca=shared_folder.ca, certificate=own[0], key=own[1])
     with Finder(mutual_server.address, tls=tls) as finder:
         assert "doc" in finder.find("doc").hashed_name.lower()
@@ -233,16 +233,16 @@ def test_library_speaks_tls(
 async def test_library_for_asyncio_speaks_tls(
     mutual_server: ServerProcess, shared_folder: TlsFolder, own: tuple[str, str]
 ) -> None:
-    """`AsyncFinder` as well."""
+    """So does `AsyncFinder`."""
     tls = Tls(ca=shared_folder.ca, certificate=own[0], key=own[1])
     async with AsyncFinder(mutual_server.address, tls=tls) as finder:
         assert "doc" in (await finder.find("doc")).hashed_name.lower()
 
 
-def test_library_does_not_try_again_what_would_fail_alike(
+def test_library_does_not_retry_an_untrusted_server(
     tls_server: ServerProcess, tmp_path: Path
 ) -> None:
-    """An untrusted server is a `TlsError` at once, however many retries the policy has."""
+    """It raises a `TlsError` at once, however many retries the policy has."""
     (tmp_path / "other.pem").write_bytes(Authority().pem)
     policy = RetryPolicy(retries=1000)
     with Finder(tls_server.address, tls=Tls(ca=tmp_path / "other.pem"), policy=policy) as finder:
@@ -254,7 +254,7 @@ def test_library_does_not_try_again_what_would_fail_alike(
 def test_renewed_client_certificate_is_used_by_the_next_connection(
     start: StartTls, folder: TlsFolder, authority: Authority, tmp_path: Path
 ) -> None:
-    """A finder lives longer than its certificate: the files are read again once they change."""
+    """A finder outlives its certificate: the files are read again when they change."""
     successor = Authority()
     server = start(*folder.mutual)
     certificate, key = authority.client("me").write(tmp_path, "client")
@@ -263,7 +263,7 @@ def test_renewed_client_certificate_is_used_by_the_next_connection(
         finder.find("doc")
         folder.client_ca.write_bytes(successor.pem)
         successor.client("me").write(tmp_path, "client")
-        finder.find("doc")  # over the connection that is there
+        finder.find("doc")  # over the existing connection
         deadline = time.monotonic() + 30
         while not server.logs("certificate reloaded"):
             assert time.monotonic() < deadline
@@ -271,10 +271,10 @@ def test_renewed_client_certificate_is_used_by_the_next_connection(
         finder.find("doc")
 
 
-def test_make_certs_makes_what_the_programs_take(
+def test_make_certs_makes_usable_files(
     start: StartTls, call: Run, tmp_path: Path
 ) -> None:
-    """`make certs`, then server and client with its files."""
+    """The server and the client use the files of `make certs`."""
     subprocess.run(
         ["make", "-s", "certs", f"CERTS={tmp_path}/certs", "HOSTS=more.example"],  # noqa: S607
         check=True,
@@ -296,7 +296,7 @@ def test_make_certs_makes_what_the_programs_take(
 def test_gateway_speaks_tls(
     mutual_server: ServerProcess, shared_folder: TlsFolder, own: tuple[str, str]
 ) -> None:
-    """With a certificate of its own; where it has none, its clients read no more than that."""
+    """It uses its own certificate; without one its clients get only a short error."""
     trusted = f"--ca={shared_folder.ca}"
     with run_gateway(
         mutual_server, trusted, f"--certificate={own[0]}", f"--key={own[1]}"

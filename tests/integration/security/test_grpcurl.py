@@ -1,4 +1,4 @@
-"""The README's commands for grpcurl with certificates."""
+"""The README's grpcurl commands with certificates."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ COMMANDS = re.findall(r"^grpcurl -cacert .*$", README, re.MULTILINE)
 
 
 def grpcurl(command: str, server: ServerProcess, certs: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the README against a server of the tests."""
+    """Run a command of the README with a server of the tests."""
     words = [
         word.replace(".certs", str(certs)).replace(
             "localhost:50051", server.address.replace("127.0.0.1", "localhost")
@@ -29,7 +29,7 @@ def grpcurl(command: str, server: ServerProcess, certs: Path) -> subprocess.Comp
 
 @pytest.fixture
 def certs(tmp_path: Path, authority: Authority) -> Path:
-    """The client's files, named as `make certs` names them."""
+    """The client's files, with the names of `make certs`."""
     (tmp_path / "ca.pem").write_bytes(authority.pem)
     authority.client("test-client").write(tmp_path, "client")
     return tmp_path
@@ -38,7 +38,7 @@ def certs(tmp_path: Path, authority: Authority) -> Path:
 def test_without_a_client_certificate(
     tls_server: ServerProcess, mutual_server: ServerProcess, certs: Path
 ) -> None:
-    """It finds; a server that asks for a certificate refuses it."""
+    """It returns a result; a server that requires a certificate refuses it."""
     first, _ = COMMANDS
     ended = grpcurl(first, tls_server, certs)
     assert (0, "") == (ended.returncode, ended.stderr)
@@ -47,7 +47,7 @@ def test_without_a_client_certificate(
 
 
 def test_with_a_client_certificate(mutual_server: ServerProcess, certs: Path) -> None:
-    """It lists."""
+    """It lists the services."""
     _, second = COMMANDS
     ended = grpcurl(second, mutual_server, certs)
     assert (0, "") == (ended.returncode, ended.stderr)

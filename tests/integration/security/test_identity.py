@@ -1,4 +1,4 @@
-"""Who asks, by real certificates and tokens: what the server counts by, and what clients say."""
+"""Clients identified by real certificates and tokens: server counts and client output."""
 
 import hashlib
 import re
@@ -33,7 +33,7 @@ SPIFFE = "spiffe://example.org/lab/one"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a policy, the hash of a token, and the token."""
+    """The folder with a policy, a token, and the token's hash."""
     folder = tmp_path_factory.mktemp("identity")
     (folder / "policy.toml").write_text(POLICY)
     (folder / "tokens").write_text(f"alice {hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
@@ -50,14 +50,14 @@ def flags(files: Path) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def mutual(shared_folder: TlsFolder, flags: tuple[str, ...]) -> Iterator[ServerProcess]:
-    """A server that knows clients by certificates and by tokens."""
+    """A server that identifies clients by certificates and by tokens."""
     with run_server("--workers", "1", *shared_folder.mutual, *flags) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def plain(flags: tuple[str, ...]) -> Iterator[ServerProcess]:
-    """A server on loopback that knows clients by tokens."""
+    """A server on loopback that identifies clients by tokens."""
     with run_server("--workers", "1", *flags) as server:
         yield server
 
@@ -65,14 +65,14 @@ def plain(flags: tuple[str, ...]) -> Iterator[ServerProcess]:
 def ended(
     server: ServerProcess, ca: bytes, own: Pair, *metadata: tuple[str, str]
 ) -> tuple[Ending, str]:
-    """Return how an RPC with a certificate ends, and whom it counts for."""
+    """Return how an RPC with a certificate ends, and the client that it counts for."""
     before = len(server.logs("rpc ended"))
     ending = _ended(server, ca, own, *metadata)
     return ending, lines(server, before, 1)[0]["client"]
 
 
 def lines(server: ServerProcess, before: int, number: int) -> list[dict[str, Any]]:
-    """Return the log lines of RPCs that ended after the first `before`, once so many have."""
+    """Return the log lines of the next `number` RPCs after the first `before` lines."""
     eventually(lambda: len(server.logs("rpc ended")) >= before + number, "the RPC is logged")
     return server.logs("rpc ended")[before:]
 
@@ -104,7 +104,7 @@ def test_certificate_names_the_client(
     uris: list[str],
     client: str,
 ) -> None:
-    """Its SPIFFE ID, then a DNS name, then the common name."""
+    """Its SPIFFE ID comes first, then a DNS name, then the common name."""
     pair = authority.client(name, hosts=hosts, uris=uris)
     ending, counted = ended(mutual, authority.pem, pair)
     assert (grpc.StatusCode.OK, client) == (ending.code, counted)
@@ -119,10 +119,10 @@ def test_certificate_names_the_client(
         (["banned.example"], [], "NOT_ALLOWED"),
     ],
 )
-def test_certificate_that_the_policy_does_not_let_in_is_refused(
+def test_certificate_is_refused_by_the_policy(
     mutual: ServerProcess, authority: Authority, hosts: list[str], uris: list[str], reason: str
 ) -> None:
-    """Though the handshake went well; a token makes up for it."""
+    """The handshake succeeds, but the RPC is refused; a valid token overrides the certificate."""
     pair = authority.client("searcher", hosts=hosts, uris=uris)
     assert reason == ended(mutual, authority.pem, pair)[0].reason
     token = ("authorization", f"Bearer {TOKEN}")
@@ -138,7 +138,7 @@ async def test_library_sends_the_token_over_tls_and_on_loopback(
     files: Path,
     tmp_path: Path,
 ) -> None:
-    """Both finders; every RPC of a search counts for the token."""
+    """In both finders every RPC of a search counts for the token."""
     certificate, key = authority.client("searcher").write(tmp_path, "client")
     tls = Tls(ca=shared_folder.ca, certificate=certificate, key=key)
     token = files / "alice.token"
@@ -153,8 +153,8 @@ async def test_library_sends_the_token_over_tls_and_on_loopback(
         assert {"token:alice"} == {line["client"] for line in lines(server, before, 4)}
 
 
-def test_library_gives_up_at_once_without_a_token(plain: ServerProcess) -> None:
-    """A refusal is final, whatever the policy of retries: one RPC."""
+def test_library_does_not_retry_without_a_token(plain: ServerProcess) -> None:
+    """A refusal is final, whatever the retry policy: there is one RPC."""
     before = len(plain.logs("rpc ended"))
     with (
         Finder(plain.address) as finder,
@@ -165,8 +165,8 @@ def test_library_gives_up_at_once_without_a_token(plain: ServerProcess) -> None:
     assert ["TOKEN_MISSING"] == [line["reason"] for line in lines(plain, before, 1)]
 
 
-def test_command_line_says_what_to_do(plain: ServerProcess, files: Path, call: Run) -> None:
-    """With an exit code of its own, and the token from a file alone."""
+def test_command_line_explains_refusals(plain: ServerProcess, files: Path, call: Run) -> None:
+    """A refusal has its own exit code; tokens are only read from files."""
     find = ("find", "ab", "--server", plain.address)
     refused = call(*find)
     assert (ExitCode.DENIED, "") == (refused.returncode, refused.stdout)
@@ -179,8 +179,8 @@ def test_command_line_says_what_to_do(plain: ServerProcess, files: Path, call: R
         assert (ExitCode.FOUND, "") == (found.returncode, found.stderr)
 
 
-def test_command_line_warns_and_refuses(plain: ServerProcess, tmp_path: Path, call: Run) -> None:
-    """Of a file that others can read; before a token is sent in plain text."""
+def test_command_line_protects_tokens(plain: ServerProcess, tmp_path: Path, call: Run) -> None:
+    """It warns about a file that others can read, and never sends a token in plain text."""
     path = tmp_path / "token"
     path.write_text("another-token-of-the-tests")
     path.chmod(0o644)

@@ -21,18 +21,18 @@ _RELOAD_SECONDS = 30.0
 
 
 def fingerprint(pem: str) -> str:
-    """Return what names a certificate."""
+    """Return a certificate's fingerprint."""
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
 def shown(server: ServerProcess) -> str:
-    """Return the fingerprint of the certificate that new connections see."""
+    """Return the fingerprint of the certificate for new connections."""
     host, _, port = server.address.rpartition(":")
     return fingerprint(ssl.get_server_certificate((host, int(port)), timeout=30))
 
 
 def wait_for(server: ServerProcess, result: str, count: int = 1) -> None:
-    """Return when a changed set of files was taken, or refused, for the `count`th time."""
+    """Return when a changed set of files was loaded or refused for the `count`th time."""
     eventually(
         lambda: server.metric(_RELOADS, result=result) == count,
         f"reload number {count}: {result}",
@@ -40,10 +40,10 @@ def wait_for(server: ServerProcess, result: str, count: int = 1) -> None:
     )
 
 
-def test_renewed_certificate_is_taken_and_open_streams_stay(
+def test_renewed_certificate_is_loaded_and_open_streams_continue(
     start: StartTls, folder: TlsFolder, authority: Authority
 ) -> None:
-    """New connections see the new one; a stream under way delivers on, over its old connection."""
+    """New connections get the new certificate; a running stream continues on its old connection."""
     server = start(*folder.flags)
     request = HashNameRequest(desired_name="hopelesslyhopeless")
     request.progress_interval.FromMilliseconds(50)
@@ -56,7 +56,7 @@ def test_renewed_certificate_is_taken_and_open_streams_stay(
 
         assert fingerprint(renewed.certificate.decode()) == shown(server)
         assert 1 == server.metric("hashfinder_searches_active")
-        # The next report may be from before a worker had its turn.
+        # the next report may be from before a worker's turn
         assert any(message.progress.hashes_computed > first for message in stream)
         stream.cancel()
     [reloaded] = server.logs("certificate reloaded")
@@ -65,10 +65,10 @@ def test_renewed_certificate_is_taken_and_open_streams_stay(
     assert 0 == server.metric(_RELOADS, result="failure")
 
 
-def test_rotation_to_a_new_ca_refuses_nobody_on_the_way(
+def test_rotation_to_a_new_ca_refuses_no_client(
     start: StartTls, folder: TlsFolder, authority: Authority
 ) -> None:
-    """First both are trusted, then certificates change, then the old one is dropped."""
+    """First both CAs are trusted, then certificates change, then the old CA is dropped."""
     successor = Authority("HashFinder test CA 2")
     old, new = authority.client("me"), successor.client("me")
     both = authority.pem + successor.pem
@@ -107,10 +107,10 @@ def _no_bundle(folder: TlsFolder, _: Authority) -> str:
     return f"--tls-client-ca (HASHFINDER_TLS_CLIENT_CA): {folder.client_ca} has no certificate"
 
 
-def test_files_that_do_not_work_leave_the_former_ones(
+def test_invalid_files_leave_the_last_valid_ones_in_use(
     start: StartTls, folder: TlsFolder, authority: Authority
 ) -> None:
-    """Each is logged once and counted, serving goes on; the next set that works is taken."""
+    """Each invalid set is logged once and counted; the next valid set is loaded."""
     server = start(*folder.mutual)
     server.faults_expected = True
     own = credentials(authority.pem, authority.client("me"))

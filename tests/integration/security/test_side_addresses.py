@@ -1,4 +1,4 @@
-"""Health and operators on addresses of their own, beside a port with TLS."""
+"""Health and operators at separate addresses, beside a port with TLS."""
 
 import stat
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 @pytest.fixture(scope="module")
 def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where operators are served."""
+    """The path of the operators' socket."""
     return tmp_path_factory.mktemp("run") / "admin"
 
 
@@ -35,7 +35,7 @@ def server(shared_folder: TlsFolder, socket_path: Path) -> Iterator[ServerProces
 
 
 def asked(address: str, service: str) -> int:
-    """Return the health of a service, in plain text, as the kubelet asks for it."""
+    """Return the health of a service, requested in plain text like the kubelet does."""
     with grpc.insecure_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
@@ -45,13 +45,13 @@ def asked(address: str, service: str) -> int:
 @pytest.mark.parametrize("service", ["", SERVICE])
 @pytest.mark.parametrize("side", ["health", "admin"])
 def test_health_is_plain_beside_mutual_tls(server: ServerProcess, side: str, service: str) -> None:
-    """Without any certificate."""
+    """No certificate is needed."""
     assert SERVING == asked(server.logs("serving")[0][side], service)
 
 
 @pytest.mark.parametrize("side", ["health", "admin"])
-def test_nothing_is_searched_there(server: ServerProcess, side: str) -> None:
-    """TLS is not got round."""
+def test_side_addresses_serve_no_searches(server: ServerProcess, side: str) -> None:
+    """They cannot be used to bypass TLS."""
     with (
         grpc.insecure_channel(server.logs("serving")[0][side]) as channel,
         pytest.raises(grpc.RpcError) as caught,
@@ -60,8 +60,8 @@ def test_nothing_is_searched_there(server: ServerProcess, side: str) -> None:
     assert grpc.StatusCode.UNIMPLEMENTED is caught.value.code()
 
 
-def test_command_line_asks_there(server: ServerProcess, call: Run) -> None:
-    """As a health check of a container does; TLS from variables does not matter on a socket."""
+def test_command_line_uses_side_addresses(server: ServerProcess, call: Run) -> None:
+    """A container's health check does this; TLS variables do not apply to a socket."""
     for side in ("health", "admin"):
         address = server.logs("serving")[0][side]
         ended = call("health", "--server", address, "--service", SERVICE)
@@ -70,13 +70,13 @@ def test_command_line_asks_there(server: ServerProcess, call: Run) -> None:
 
 
 def test_socket_is_for_its_user_and_group(server: ServerProcess, socket_path: Path) -> None:
-    """Whoever reaches it is an operator."""
+    """Every process that can open it is an operator."""
     assert f"unix:{socket_path}" == server.logs("serving")[0]["admin"]
     assert 0o660 == stat.S_IMODE(socket_path.stat().st_mode)
 
 
-def test_health_there_follows_the_drain(shared_folder: TlsFolder) -> None:
-    """NOT_SERVING for the service while the server itself is alive."""
+def test_health_at_a_side_address_follows_the_drain(shared_folder: TlsFolder) -> None:
+    """The service is NOT_SERVING while the server itself is still SERVING."""
     with run_server(
         *("--workers", "1", *shared_folder.flags, "--health-listen", "127.0.0.1:0"),
         *("--drain-delay", "60"),

@@ -1,4 +1,4 @@
-"""The port with TLS: which versions and which clients it takes, and what it says at the start."""
+"""The port with TLS: versions, clients, and what the server reports at its start."""
 
 import json
 import socket
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.security
 
 _SILENT = 200
 _CLOSED_SECONDS = 40.0
-"""Within which a silent connection is closed: eight times the limit, for a machine that is busy."""
+"""A silent connection must close within this time: eight times the limit, for a busy machine."""
 
 
 def found(server: ServerProcess, offered: grpc.ChannelCredentials) -> str:
-    """Return what a short search finds over a connection of its own; raise as gRPC does."""
+    """Return the result of a short search on a new connection; raise gRPC's error."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.secure_channel(server.address, offered, options=options) as channel:
         response = HashFinderStub(channel).Find(HashNameRequest(desired_name="doc"), timeout=30)
@@ -33,27 +33,27 @@ def found(server: ServerProcess, offered: grpc.ChannelCredentials) -> str:
 
 
 def refused(server: ServerProcess, offered: grpc.ChannelCredentials) -> bool:
-    """Return whether a client with these credentials reaches no server."""
+    """Return whether a client with these credentials is refused."""
     with pytest.raises(grpc.RpcError) as caught:
         found(server, offered)
     return caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def connect(server: ServerProcess) -> socket.socket:
-    """Return a connection that has said nothing yet."""
+    """Return a connection on which nothing was sent."""
     host, _, port = server.address.rpartition(":")
     return socket.create_connection((host, int(port)), timeout=30)
 
 
 def negotiated(server: ServerProcess, version: ssl.TLSVersion) -> str | None:
-    """Return the version of TLS that a client gets which knows only `version`."""
+    """Return the TLS version negotiated with a client that supports only `version`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")  # else this side itself refuses the old ones
+    context.set_ciphers("ALL:@SECLEVEL=0")  # otherwise this side refuses the old versions
     context.set_alpn_protocols(["h2"])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that is the point
+        warnings.simplefilter("ignore", DeprecationWarning)  # the test is about old versions
         context.minimum_version = context.maximum_version = version
     with context.wrap_socket(connect(server)) as connection:
         return connection.version()
@@ -65,13 +65,13 @@ def negotiated(server: ServerProcess, version: ssl.TLSVersion) -> str | None:
 def test_current_versions_are_spoken(
     tls_server: ServerProcess, version: ssl.TLSVersion, name: str
 ) -> None:
-    """1.2 and 1.3."""
+    """TLS 1.2 and 1.3."""
     assert name == negotiated(tls_server, version)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_versions_are_refused(tls_server: ServerProcess, version: ssl.TLSVersion) -> None:
-    """By the server, which closes the connection."""
+    """The server closes the connection."""
     with pytest.raises((ssl.SSLError, ConnectionResetError), match=r"EOF|alert|reset"):
         negotiated(tls_server, version)
 
@@ -79,7 +79,7 @@ def test_old_versions_are_refused(tls_server: ServerProcess, version: ssl.TLSVer
 def test_clients_need_no_certificate_unless_asked(
     tls_server: ServerProcess, authority: Authority
 ) -> None:
-    """With TLS alone, whoever trusts the server may search."""
+    """With TLS alone, any client that trusts the server may search."""
     assert "AMA=" == found(tls_server, credentials(authority.pem))
     own = authority.client("somebody")
     assert "AMA=" == found(tls_server, credentials(authority.pem, own))
@@ -88,14 +88,14 @@ def test_clients_need_no_certificate_unless_asked(
 def test_client_with_a_certificate_is_served(
     mutual_server: ServerProcess, authority: Authority
 ) -> None:
-    """One that the client CA has signed."""
+    """The client CA has signed its certificate."""
     assert "AMA=" == found(mutual_server, credentials(authority.pem, authority.client("me")))
 
 
-def test_client_without_a_fitting_certificate_is_refused(
+def test_client_without_a_valid_certificate_is_refused(
     mutual_server: ServerProcess, authority: Authority
 ) -> None:
-    """None at all, of another CA, one that has expired, one for servers: no RPC gets through."""
+    """None, another CA's, an expired one, one for servers: no RPC succeeds."""
     before = mutual_server.metric("grpc_server_started_total")
     past = datetime.now(UTC) - timedelta(seconds=10)
     unfit: list[Pair | None] = [
@@ -110,20 +110,20 @@ def test_client_without_a_fitting_certificate_is_refused(
 
 
 def test_plain_text_is_refused(tls_server: ServerProcess) -> None:
-    """A port with TLS speaks nothing else."""
+    """A port with TLS accepts nothing else."""
     with tls_server.channel() as channel, pytest.raises(grpc.RpcError) as caught:
         HashFinderStub(channel).Find(HashNameRequest(desired_name="doc"), timeout=30)
     assert grpc.StatusCode.UNAVAILABLE is caught.value.code()
 
 
-def test_silent_handshakes_hold_up_nobody_and_end(
+def test_silent_handshakes_are_closed(
     tls_server: ServerProcess, authority: Authority
 ) -> None:
-    """200 connections that never finish theirs: others search meanwhile, and they are closed."""
+    """200 connections never finish their handshake; others can search meanwhile."""
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(tls_server)) for _ in range(_SILENT)]
         for number, connection in enumerate(silent):
-            if number % 2:  # a hello that is never completed
+            if number % 2:  # an incomplete ClientHello
                 connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         for _ in range(5):
             assert "AMA=" == found(tls_server, credentials(authority.pem))
@@ -134,7 +134,7 @@ def test_silent_handshakes_hold_up_nobody_and_end(
 
 
 def test_start_reports_the_certificate(tls_server: ServerProcess, shared_folder: TlsFolder) -> None:
-    """In the log and as a metric: when it expires."""
+    """The log and a metric have the time at which it expires."""
     [loaded] = tls_server.logs("certificate loaded")
     expires = tls_server.metric("hashfinder_tls_certificate_expiry_timestamp_seconds")
     assert str(shared_folder.certificate) == loaded["certificate"]
@@ -142,10 +142,10 @@ def test_start_reports_the_certificate(tls_server: ServerProcess, shared_folder:
     assert expires > datetime.now(UTC).timestamp() + 20 * 86_400
 
 
-def test_certificate_that_expires_soon_is_warned_of(
+def test_certificate_that_expires_soon_causes_a_warning(
     start: StartTls, folder: TlsFolder, authority: Authority
 ) -> None:
-    """Within a week."""
+    """Soon is within a week."""
     folder.replace(authority.server(ends=datetime.now(UTC) + timedelta(days=2, hours=1)))
     [loaded] = start(*folder.flags).logs("certificate loaded")
     assert ("warning", 2) == (loaded["level"], loaded["days_left"])
@@ -167,14 +167,14 @@ def failure(*flags: str) -> str:
 
 
 def test_server_with_broken_files_does_not_start(folder: TlsFolder) -> None:
-    """It names the setting, the file and what is wrong, and exits with 1."""
+    """It names the setting, the file and the problem, and exits with 1."""
     folder.key.write_bytes(folder.key.read_bytes()[:60])
     reason = failure(*folder.flags)
     assert reason.startswith("--tls-key (HASHFINDER_TLS_KEY): ")
     assert str(folder.key) in reason
 
 
-def test_plain_text_beyond_this_machine_is_warned_of(start: StartTls) -> None:
+def test_plain_text_on_a_network_causes_a_warning(start: StartTls) -> None:
     """Once, at the start, with the address; not on loopback."""
     server = start("--host", "0.0.0.0", "--plain-text")  # noqa: S104  # the test's subject
     [warned] = [line for line in server.logs() if line["level"] == "warning"]
@@ -183,7 +183,7 @@ def test_plain_text_beyond_this_machine_is_warned_of(start: StartTls) -> None:
     assert not [line for line in start().logs() if line["level"] == "warning"]
 
 
-def test_certificates_of_the_tests_are_like_real_ones(folder: TlsFolder) -> None:
+def test_certificates_of_the_tests_are_valid(folder: TlsFolder) -> None:
     """OpenSSL's own program accepts them."""
     ended = subprocess.run(
         ["openssl", "verify", "-CAfile", str(folder.ca), str(folder.certificate)],  # noqa: S607

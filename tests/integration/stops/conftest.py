@@ -1,4 +1,4 @@
-"""Clients that are lost: processes with calls under way, in this network or in one of their own."""
+"""Clients that are lost: processes with running calls, in this or in another network namespace."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ StartClient = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def client_process() -> Iterator[StartClient]:
-    """Start clients that never read what they called for; they are killed after the test."""
+    """Start clients that never read responses to their calls; they are killed after the test."""
     with ExitStack() as clients:
 
         def start(

@@ -1,4 +1,4 @@
-"""A burst far beyond all limits: this server answers each call itself, and stays responsive."""
+"""A burst far beyond all limits: the server answers each call itself, and stays responsive."""
 
 import asyncio
 from collections import Counter
@@ -34,10 +34,10 @@ REQUEST = HashNameRequest(desired_name="hopelessly", maximum_hashes=10_000_000)
 async def test_every_call_of_a_burst_is_answered_by_the_server(
     server_process: Callable[..., ServerProcess], client_process: StartClient
 ) -> None:
-    """5,000 calls at a full server get 5,000 answers with a reason of ours; gRPC drops none.
+    """5,000 calls to a full server get 5,000 responses with our reasons; gRPC drops none.
 
-    Some get a slot of the client that holds all of them and does not read. Which of the refusals
-    come, and how many, depends on how fast the calls arrive.
+    Some get a slot of the client that holds all of them and does not read. Which refusals occur,
+    and how many, depends on how fast the calls arrive.
     """
     server = server_process(*[str(word) for flag in LIMITS.items() for word in flag])
     client_process(server, "FindRange", SLOTS, interesting=10)  # never reads: no CPU, but the slots
@@ -87,7 +87,7 @@ async def test_every_call_of_a_burst_is_answered_by_the_server(
 
 
 def _reason(ending: Ending) -> str:
-    """Return our reason; for a call that gRPC answered by itself, its code and text."""
+    """Return our reason; for a call that gRPC answered itself, its code and text."""
     if "ErrorInfo" not in ending.details:
         return f"{ending.code.name}: {ending.text}"
     return ending.reason

@@ -1,4 +1,4 @@
-"""One hostile peer, a few seconds each: others stay served, and memory stays bounded."""
+"""One hostile peer for a few seconds each: others are still served, and memory is limited."""
 
 import signal
 import statistics
@@ -42,27 +42,27 @@ SEARCHING = health_pb2.HealthCheckRequest(service="hash_name.HashFinder")
 STREAMS = 20_000
 MEMORY_MB = 200
 BOMB_MEMORY_MB = 1000
-"""gRPC expands the headers of all streams of a connection before it refuses them; 12 MB each."""
+"""gRPC expands the headers of all streams of a connection before it refuses them, 12 MB each."""
 HEALTH_SECONDS = 1.0
 MAX_CONCURRENT_STREAMS = 3
 
 
 @pytest.fixture(scope="module")
 def attacked() -> Iterator[ServerProcess]:
-    """A server of its own for the attacks."""
+    """A server for the attacks."""
     with run_server("--workers", "2") as server:
         yield server
 
 
 def peak_memory_mb(server: ServerProcess) -> int:
-    """Return the most memory that the server has had, in MB."""
+    """Return the server's peak memory in MB."""
     status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) // 1024
 
 
 def health_while(server: ServerProcess, attack: Callable[[], None]) -> list[float]:
-    """Return how long health checks took while `attack` ran on a thread of its own."""
+    """Return how long health checks took while `attack` ran in another thread."""
     thread = threading.Thread(target=attack)
     took = []
     with server.channel() as channel:
@@ -87,13 +87,13 @@ def health_while(server: ServerProcess, attack: Callable[[], None]) -> list[floa
         (large_headers, STREAMS // 4),
         (settings_to_acknowledge, STREAMS),
         (endless_headers, STREAMS // 4),
-        (header_bomb, STREAMS // 40),  # the last, since its memory stays with the process
+        (header_bomb, STREAMS // 40),  # last, because the process keeps its memory
     ],
 )
-def test_flood_of_frames_harms_nobody(
+def test_server_survives_a_flood_of_frames(
     attacked: ServerProcess, attack: Callable[[int], bytes], times: int
 ) -> None:
-    """Health answers meanwhile, memory is bounded, and a search afterwards is served at once."""
+    """Health answers meanwhile, memory is limited, and a later search is served at once."""
 
     def flood() -> None:
         with Connection(attacked.address) as connection:
@@ -118,10 +118,10 @@ def test_flood_of_frames_harms_nobody(
     assert 0 == attacked.metric("hashfinder_accept_loops_replaced_total")
 
 
-def test_streams_of_a_connection_are_as_many_as_a_client_may_have_and_some_more(
+def test_streams_of_a_connection_are_limited(
     server_with_few_searches: ServerProcess,
 ) -> None:
-    """The server announces it; a client beyond its searches still gets its refusals."""
+    """The announced limit is a little above a client's searches, so that refusals get through."""
     with Connection(server_with_few_searches.address) as connection:
         [settings] = [each for each in connection.frames(0.5) if each.type == SETTINGS][:1]
     entries = [settings.payload[n : n + 6] for n in range(0, len(settings.payload), 6)]
@@ -139,22 +139,22 @@ def test_streams_of_a_connection_are_as_many_as_a_client_may_have_and_some_more(
 
 @pytest.fixture
 def server_with_few_searches() -> Iterator[ServerProcess]:
-    """A server on which one client has five searches at the most."""
+    """A server on which a client may have at most five searches."""
     with run_server("--workers", "1", "--maximum-searches-per-client", "5") as server:
         yield server
 
 
-def test_peer_that_pings_too_often_is_sent_away(attacked: ServerProcess) -> None:
-    """With ENHANCE_YOUR_CALM, after a few."""
+def test_peer_that_pings_too_often_is_disconnected(attacked: ServerProcess) -> None:
+    """With ENHANCE_YOUR_CALM, after a few pings."""
     with Connection(attacked.address) as connection:
-        # At once: the connection may be closed before a later one could be sent.
+        # all at once, because the connection may be closed before a later one is sent
         connection.send(20 * frame(PING, 0, 0, bytes(8)))
         goaways = [each for each in connection.frames(5.0) if each.type == GOAWAY]
     assert ENHANCE_YOUR_CALM in {int.from_bytes(each.payload[4:8]) for each in goaways}
 
 
-def test_connection_that_says_nothing_is_closed(attacked: ServerProcess) -> None:
-    """Where even the preface does not come."""
+def test_silent_connection_is_closed(attacked: ServerProcess) -> None:
+    """Even if not even the preface arrives."""
     with connections(attacked.address, 50) as opened:
         began = time.monotonic()
         for each in opened:
@@ -167,8 +167,8 @@ def test_connection_that_says_nothing_is_closed(attacked: ServerProcess) -> None
         assert time.monotonic() - began < 15
 
 
-def test_connections_are_bounded() -> None:
-    """The next one is closed; room is made when one goes."""
+def test_connections_are_limited() -> None:
+    """One connection too many is closed; there is room again when another closes."""
     with run_server("--workers", "1", "--maximum-connections", "10") as server:
         opened = [Connection(server.address) for _ in range(10)]
         assert all(next(iter(each.frames(5.0))).type == SETTINGS for each in opened)
@@ -181,8 +181,8 @@ def test_connections_are_bounded() -> None:
             each.socket.close()
 
 
-def test_watcher_that_does_not_read_holds_up_nobody() -> None:
-    """Others learn of the drain, `Check` does so at once, and the server exits in time."""
+def test_watcher_that_does_not_read_delays_nothing() -> None:
+    """Other watchers learn of the drain, `Check` answers at once, and the server exits in time."""
     with run_server("--workers", "1", "--drain-delay", "1.5") as server:
         window = setting(INITIAL_WINDOW_SIZE, 0)
         with Connection(server.address, window) as blocked, server.channel() as channel:

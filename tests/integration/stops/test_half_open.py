@@ -1,6 +1,6 @@
-"""A connection whose other end is gone without a word: every packet is dropped, nothing is closed.
+"""A connection whose peer is gone: every packet is dropped, and no connection is closed.
 
-Needs root: the client lives in a network namespace made for the test.
+Needs root: the client runs in a network namespace made for the test.
 """
 
 import time
@@ -19,12 +19,12 @@ SEARCHES = 4
 @pytest.mark.netns
 @pytest.mark.parametrize("method", ["Find", "FindRange"])
 def test_half_open_connection_is_found_and_freed(
-    network: Network,  # made before, and gone after, those who use it
+    network: Network,  # made before its users, and removed after them
     server_process: Callable[..., ServerProcess],
     client_process: StartClient,
     method: str,
 ) -> None:
-    """Keepalive notices that a peer is gone: its searches end, each counted as a disconnect."""
+    """Keepalive finds the lost peer: its searches end, and each is counted as a disconnect."""
     server = server_process(
         *("--host", network.server_address, "--plain-text"),
         *("--keepalive-seconds", f"{KEEPALIVE_SECONDS:g}"),

@@ -1,4 +1,4 @@
-"""Clients that die, or stop reading, give their slots back."""
+"""Clients that die or stop reading release their slots."""
 
 import signal
 from collections.abc import Callable
@@ -18,17 +18,17 @@ StartServer = Callable[..., ServerProcess]
 
 
 def reason(server: ServerProcess) -> str:
-    """Return how a short search ends: with its budget, where there is a slot for it."""
+    """Return how a short search ends: with its budget, if it gets a slot."""
     with server.stub() as stub, pytest.raises(grpc.RpcError) as caught:
         stub.Find(SHORT, timeout=20)
     return ending_of(caught.value).reason
 
 
 @pytest.mark.parametrize("method", ["Find", "FindRange"])
-def test_killed_client_gives_its_slots_back(
+def test_killed_client_releases_its_slots(
     server_process: StartServer, client_process: StartClient, method: str
 ) -> None:
-    """A client that held every slot, and died without a word, holds none soon after."""
+    """A client that held every slot and is killed holds none soon after."""
     server = server_process(*LIMITS)
     client = client_process(server, method, SLOTS)
     server.wait_for_searches(SLOTS)
@@ -47,7 +47,7 @@ def test_killed_client_gives_its_slots_back(
 def test_stalled_readers_are_parked_and_freed_when_killed(
     server_process: StartServer, client_process: StartClient
 ) -> None:
-    """A client that never reads uses no CPU, leaves others theirs, and is freed when it dies."""
+    """A client that never reads uses no CPU, does not affect others, and is freed when it dies."""
     server = server_process(*LIMITS)
     client = client_process(server, "FindRange", SLOTS - 1, interesting=10)
     eventually(

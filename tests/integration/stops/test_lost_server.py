@@ -1,4 +1,4 @@
-"""A server that dies without a word: its clients know at once."""
+"""A server that is killed: its clients notice at once."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ CALLS = 8
 def test_killed_server_is_unavailable_promptly(
     server_process: Callable[..., ServerProcess], method: str
 ) -> None:
-    """Every call under way ends with UNAVAILABLE long before its deadline."""
+    """Every running call ends with UNAVAILABLE long before its deadline."""
     server = server_process()
     with server.stub() as stub:
         start = stub.Find.future if method == "Find" else stub.FindRange

@@ -1,4 +1,4 @@
-"""A storm of cancels: the server keeps answering, counts each of them, and leaks nothing."""
+"""A storm of cancels: the server keeps answering, counts each cancel, and leaks nothing."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ CONNECTION_OF_ITS_OWN = [("grpc.use_local_subchannel_pool", 1)]
 async def test_health_is_answered_while_a_thousand_searches_are_cancelled(
     server_process: Callable[..., ServerProcess],
 ) -> None:
-    """Each search is free and counted once, and the next one finds."""
+    """Each search is freed and counted once, and the next search succeeds."""
     limit = SEARCHES + 1
     server = server_process(f"--maximum-searches={limit}", f"--maximum-searches-per-client={limit}")
     async with (

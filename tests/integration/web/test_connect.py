@@ -1,4 +1,4 @@
-"""The Connect protocol: unary calls by POST and GET, streams, and every kind of bad input."""
+"""The Connect protocol: unary calls by POST and GET, streams, and invalid input of every kind."""
 
 import json
 from base64 import b64decode, urlsafe_b64encode
@@ -22,7 +22,7 @@ _STREAM_JSON = {"content-type": "application/connect+json"}
 
 
 def test_unary_call_in_json(gateway: GatewayProcess) -> None:
-    """A distance of 0 is written; the request id and the kernel are in the headers."""
+    """A distance of 0 is present; the request id and the kernel are in the headers."""
     response, answer = gateway.call("Find", {"desiredName": "dad"}, x_request_id="mine.1")
 
     assert (200, "application/json") == (response.status, response.headers["content-type"])
@@ -32,7 +32,7 @@ def test_unary_call_in_json(gateway: GatewayProcess) -> None:
 
 
 def test_unary_call_in_protobuf(gateway: GatewayProcess) -> None:
-    """The answer is in the codec of the request."""
+    """The response uses the codec of the request."""
     request = HashNameRequest(desired_name="dad", start_position=1807)
     response, answer = gateway.request(
         "POST",
@@ -57,7 +57,7 @@ def test_unary_call_in_protobuf(gateway: GatewayProcess) -> None:
     ],
 )
 def test_unary_call_by_get(gateway: GatewayProcess, query: str) -> None:
-    """For methods that the contract declares free of side effects."""
+    """GET works for methods that the contract declares free of side effects."""
     response, answer = gateway.request("GET", f"{SERVICE_PATH}Estimate?{query}")
 
     assert 200 == response.status, answer
@@ -81,15 +81,15 @@ def test_unary_call_by_get(gateway: GatewayProcess, query: str) -> None:
         "&".join(["a=1"] * 20),
     ],
 )
-def test_get_that_is_no_call(gateway: GatewayProcess, query: str) -> None:
-    """The query is at fault: invalid_argument."""
+def test_invalid_query_of_a_get(gateway: GatewayProcess, query: str) -> None:
+    """The error is invalid_argument."""
     response, answer = gateway.request("GET", f"{SERVICE_PATH}Find?{query}")
 
     assert (400, "invalid_argument") == (response.status, json.loads(answer)["code"])
 
 
 def test_stream_in_json(gateway: GatewayProcess) -> None:
-    """Each message in its envelope, then the end with the trailer."""
+    """Each message is in an envelope; the last envelope has the trailer."""
     body = envelope(b'{"desiredName":"dad","interestingHammingDistance":1}')
     response, answer = gateway.request("POST", _STREAM, body, _STREAM_JSON)
 
@@ -106,7 +106,7 @@ def test_stream_in_json(gateway: GatewayProcess) -> None:
 
 
 def test_stream_in_protobuf(gateway: GatewayProcess) -> None:
-    """Only the end is JSON."""
+    """Only the last envelope is JSON."""
     body = envelope(HashNameRequest(desired_name="dad").SerializeToString())
     headers = {"content-type": "application/connect+proto"}
     _, answer = gateway.request("POST", _STREAM, body, headers)
@@ -116,8 +116,8 @@ def test_stream_in_protobuf(gateway: GatewayProcess) -> None:
     assert 2 == answer[5 + length]
 
 
-def test_errors_have_their_details_in_bytes_and_in_clear(gateway: GatewayProcess) -> None:
-    """The bytes are base64 without padding, as the protocol asks."""
+def test_error_details_are_encoded_and_readable(gateway: GatewayProcess) -> None:
+    """The bytes are base64 without padding, as the protocol requires."""
     response, error = gateway.call("Find", {"desiredName": "", "maximumHashes": "0"})
 
     assert (400, "invalid_argument") == (response.status, error["code"])
@@ -132,7 +132,7 @@ def test_errors_have_their_details_in_bytes_and_in_clear(gateway: GatewayProcess
 
 
 def test_error_of_a_stream_is_in_its_end(gateway: GatewayProcess) -> None:
-    """With what the status says of where to resume."""
+    """It includes the details that say where to resume."""
     body = envelope(b'{"desiredName":"robots","maximumHashes":"1000"}')
     response, answer = gateway.request("POST", _STREAM, body, _STREAM_JSON)
 
@@ -144,7 +144,7 @@ def test_error_of_a_stream_is_in_its_end(gateway: GatewayProcess) -> None:
 
 
 def test_timeout_is_the_deadline(gateway: GatewayProcess) -> None:
-    """A call that takes longer ends with deadline_exceeded, unary and stream."""
+    """A call that takes longer ends with deadline_exceeded, unary or stream."""
     response, error = gateway.call("Find", {"desiredName": "hopelessly"}, connect_timeout_ms="300")
     assert (504, "deadline_exceeded") == (response.status, error["code"])
 
@@ -165,7 +165,7 @@ def test_timeout_is_the_deadline(gateway: GatewayProcess) -> None:
         ({"content-encoding": "gzip"}, 501, "unimplemented"),
     ],
 )
-def test_headers_that_the_protocol_does_not_have(
+def test_invalid_headers(
     gateway: GatewayProcess, headers: dict[str, str], status: int, code: str
 ) -> None:
     """The error is the protocol's, in JSON."""
@@ -204,8 +204,8 @@ def test_headers_that_the_protocol_does_not_have(
     ids=lambda body: repr(body[:24]),
 )
 @pytest.mark.parametrize("kind", ["unary", "stream"])
-def test_bodies_that_are_no_message(gateway: GatewayProcess, body: bytes, kind: str) -> None:
-    """The error names the message, and is the protocol's for the kind of call."""
+def test_invalid_bodies(gateway: GatewayProcess, body: bytes, kind: str) -> None:
+    """The error names the message, in the format of the kind of call."""
     if kind == "unary":
         response, answer = gateway.request(
             "POST", SERVICE_PATH + "Find", body, {"content-type": "application/json"}
@@ -233,14 +233,14 @@ def test_bodies_that_are_no_message(gateway: GatewayProcess, body: bytes, kind: 
     ],
 )
 def test_streams_whose_request_is_not_one_envelope(gateway: GatewayProcess, body: bytes) -> None:
-    """The status of a stream is 200 in any case."""
+    """The HTTP status of a stream is always 200."""
     response, answer = gateway.request("POST", _STREAM, body, _STREAM_JSON)
 
     ((flags, end),) = envelopes(answer)
     assert (200, 2, "invalid_argument") == (response.status, flags, end["error"]["code"])
 
 
-def test_protobuf_that_does_not_decode(gateway: GatewayProcess) -> None:
+def test_undecodable_protobuf(gateway: GatewayProcess) -> None:
     """It is the client's fault as well."""
     headers = {"content-type": "application/proto"}
     response, answer = gateway.request("POST", SERVICE_PATH + "Find", b"\xff\xff", headers)
@@ -260,7 +260,7 @@ def test_protobuf_that_does_not_decode(gateway: GatewayProcess) -> None:
         ("POST", "Nothing", "application/json", 404, ("content-type", "text/plain")),
     ],
 )
-def test_requests_that_are_none_of_the_protocol(
+def test_requests_outside_the_protocol(
     gateway: GatewayProcess,
     method: str,
     path: str,
@@ -268,7 +268,7 @@ def test_requests_that_are_none_of_the_protocol(
     status: int,
     header: tuple[str, str],
 ) -> None:
-    """They have the status of HTTP, and the header that belongs to it."""
+    """They get a plain HTTP status, with the header that it requires."""
     response, _ = gateway.request(
         method, SERVICE_PATH + path, b"{}", {"content-type": content_type}
     )

@@ -9,10 +9,10 @@ from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
 from tests.integration.gateway_process import GatewayProcess, run_gateway
 
 
-def test_lines_are_an_estimate_results_and_an_end_that_says_where_the_next_is(
+def test_lines_are_an_estimate_results_and_an_end(
     gateway: GatewayProcess,
 ) -> None:
-    """Each line is an object of one key; 64-bit numbers are strings, a distance of 0 is there."""
+    """Each line is an object with one key; 64-bit numbers are strings; a distance of 0 is there."""
     status, lines = gateway.lines("dad?show-inferior=1")
 
     assert 200 == status
@@ -29,7 +29,7 @@ def test_lines_are_an_estimate_results_and_an_end_that_says_where_the_next_is(
 
 
 def test_every_parameter_reaches_the_search(gateway: GatewayProcess) -> None:
-    """The bytes of the secret are those that percent signs stand for."""
+    """Percent-encoded bytes reach the secret's prefix unchanged."""
     query = Query(
         "aB*",
         1,
@@ -58,14 +58,14 @@ def test_every_parameter_reaches_the_search(gateway: GatewayProcess) -> None:
 
 
 def test_fields_of_the_contract_are_parameters_too(gateway: GatewayProcess) -> None:
-    """A message of the server names a field: it can be given by that name."""
+    """The server's error messages use these names, so they work as parameters."""
     _, lines = gateway.lines("robots?maximum_hashes=1000&interesting_hamming_distance=0")
 
     assert "HASH_BUDGET_EXHAUSTED" == lines[-1]["end"]["reason"]
 
 
-def test_a_spent_budget_says_in_clear_where_to_resume(gateway: GatewayProcess) -> None:
-    """`resume` is a path that searches on, with as large a budget as before."""
+def test_a_spent_budget_says_where_to_resume(gateway: GatewayProcess) -> None:
+    """`resume` is a path that continues the search with the same budget."""
     _, lines = gateway.lines("robots?maximum-hashes=1000")
     end = lines[-1]["end"]
 
@@ -78,7 +78,7 @@ def test_a_spent_budget_says_in_clear_where_to_resume(gateway: GatewayProcess) -
 
 
 def test_a_deadline_ends_with_how_far_the_reports_came(gateway: GatewayProcess) -> None:
-    """The status, which is gRPC's own, says nothing of that."""
+    """The deadline's status is gRPC's own and has no position, so the last report's is used."""
     _, lines = gateway.lines("hopelessly?timeout=0.6&progress-interval=0.1")
     end = lines[-1]["end"]
 
@@ -116,7 +116,7 @@ def test_a_deadline_ends_with_how_far_the_reports_came(gateway: GatewayProcess) 
 def test_a_wrong_parameter_is_named_with_what_it_may_be(
     gateway: GatewayProcess, path: str, field: str, reason: str
 ) -> None:
-    """By gateway or server, in the same way: status 400, one line, every violation."""
+    """The gateway and the server report it alike: status 400, one line, every violation."""
     status, lines = gateway.lines(path)
 
     assert 400 == status
@@ -128,8 +128,8 @@ def test_a_wrong_parameter_is_named_with_what_it_may_be(
     assert "INVALID_REQUEST" == line["end"]["reason"]
 
 
-def test_a_server_that_is_not_there_is_unavailable_without_its_address() -> None:
-    """No text of gRPC's reaches a client."""
+def test_a_missing_server_is_unavailable_without_its_address() -> None:
+    """Texts of gRPC do not reach clients."""
     with run_gateway("127.0.0.1:1") as gateway:
         status, lines = gateway.lines("dad")
 

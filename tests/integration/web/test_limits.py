@@ -1,4 +1,4 @@
-"""Who may ask, for how much, and what every answer carries."""
+"""Which requests are allowed, their limits, and the headers of every response."""
 
 import pytest
 
@@ -41,17 +41,17 @@ _JSON = {"content-type": "application/json"}
         ({"user-agent": "curl/8.0"}, 200),
     ],
 )
-def test_searches_are_for_our_own_page_and_for_programs(
+def test_searches_are_allowed_from_our_own_page_and_programs(
     named_gateway: GatewayProcess, headers: dict[str, str], status: int
 ) -> None:
-    """No page of another site starts one, by whatever name it calls the gateway."""
+    """Pages of other sites cannot start one, whatever name they use for the gateway."""
     response, _ = named_gateway.request("GET", "/find/dad", headers=headers)
 
     assert status == response.status
 
 
 def test_a_page_of_another_site_cannot_post(gateway: GatewayProcess) -> None:
-    """Nor does it get leave to: there are no CORS headers."""
+    """There are no CORS headers either."""
     headers = {"origin": "https://attacker.example", **_JSON}
     response, _ = gateway.request("POST", _FIND, b"{}", headers)
     assert 403 == response.status
@@ -62,7 +62,7 @@ def test_a_page_of_another_site_cannot_post(gateway: GatewayProcess) -> None:
 
 
 def test_a_browser_without_fetch_metadata_may_post(gateway: GatewayProcess) -> None:
-    """As on an address that it does not take for trustworthy: a POST has an Origin."""
+    """On an untrustworthy address a browser sends only Origin with a POST."""
     origin = gateway.url
     headers = {"origin": origin, "user-agent": "Mozilla/5.0", **_JSON}
     response, _ = gateway.request("POST", _FIND, b'{"desiredName":"dad"}', headers)
@@ -70,8 +70,8 @@ def test_a_browser_without_fetch_metadata_may_post(gateway: GatewayProcess) -> N
     assert 200 == response.status
 
 
-def test_every_answer_carries_the_headers_that_keep_a_page_safe(gateway: GatewayProcess) -> None:
-    """Errors as well."""
+def test_every_response_has_the_security_headers(gateway: GatewayProcess) -> None:
+    """Errors have them as well."""
     answers = [
         gateway.request("GET", "/"),
         gateway.request("GET", "/nothing"),
@@ -90,8 +90,8 @@ def test_every_answer_carries_the_headers_that_keep_a_page_safe(gateway: Gateway
         assert "server" not in response.headers
 
 
-def test_the_page_is_served_and_its_files_are_asked_for_once(gateway: GatewayProcess) -> None:
-    """A browser asks whether they have changed."""
+def test_the_page_is_served_and_revalidated(gateway: GatewayProcess) -> None:
+    """A browser asks whether the files have changed."""
     response, page = gateway.request("GET", "/")
     assert "text/html; charset=utf-8" == response.headers["content-type"]
     assert b"<title>HashFinder</title>" in page
@@ -107,7 +107,7 @@ def test_the_page_is_served_and_its_files_are_asked_for_once(gateway: GatewayPro
 
 
 def test_a_body_beyond_the_limit_is_refused(gateway: GatewayProcess) -> None:
-    """Before all of it has come."""
+    """It is refused before all of it was received."""
     response, answer = gateway.request("POST", _FIND, b" " * (128 * 1024 + 1), _JSON)
 
     assert (413, b"the body has more than 131072 bytes\n") == (response.status, answer)
@@ -127,10 +127,10 @@ def test_a_body_beyond_the_limit_is_refused(gateway: GatewayProcess) -> None:
     ],
     ids=["path", "headers", "endless header", "no host", "two hosts", "TLS", "HTTP/2"],
 )
-def test_what_is_no_request_is_refused_and_closed(
+def test_invalid_http_is_refused_and_closed(
     gateway: GatewayProcess, status: int, request_: bytes
 ) -> None:
-    """With a status of 4xx, and nothing in the log."""
+    """The status is 4xx, and nothing is logged."""
     with gateway.connection() as connection:
         connection.sendall(request_)
         answer = b""
@@ -142,7 +142,7 @@ def test_what_is_no_request_is_refused_and_closed(
 
 
 def test_garbage_after_a_refusal_closes_the_connection(gateway: GatewayProcess) -> None:
-    """A body that breaks off in nonsense when its answer has been sent is no error of ours."""
+    """A body that turns invalid after its response was sent is not an error of ours."""
     with gateway.connection() as connection:
         connection.sendall(
             f"POST {_FIND} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
@@ -159,7 +159,7 @@ def test_garbage_after_a_refusal_closes_the_connection(gateway: GatewayProcess) 
 def test_searches_beyond_the_limit_are_refused_with_a_time_to_retry(
     module_server: ServerProcess,
 ) -> None:
-    """As by a server that is full; the limit is free again when one has left."""
+    """The error is that of a full server; the limit is free again when a client disconnects."""
     with run_gateway(module_server, "--maximum-searches=1") as gateway:
         with gateway.connection() as connection:
             connection.sendall(get(search()))
@@ -176,7 +176,7 @@ def test_searches_beyond_the_limit_are_refused_with_a_time_to_retry(
 
 
 def test_the_longest_deadline_holds_for_every_search(module_server: ServerProcess) -> None:
-    """Also for one that asks for more, or for none."""
+    """It also applies to searches that ask for more, or for none."""
     with run_gateway(module_server, "--maximum-seconds=1") as gateway:
         _, lines = gateway.lines("hopelessly")
         assert "deadline_exceeded" == lines[-1]["end"]["code"]
@@ -186,10 +186,10 @@ def test_the_longest_deadline_holds_for_every_search(module_server: ServerProces
         assert "deadline_exceeded" == error["code"]
 
 
-def test_metrics_are_the_server_s_that_a_page_shows_and_our_own(
+def test_metrics_are_our_own_and_those_shown_by_the_page(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """Not what is about the server's process."""
+    """The server's process metrics are left out."""
     gateway.lines("dad")
     with gateway.connection() as connection:
         connection.sendall(post("Find", {"desiredName": "hopelessly"}))
@@ -207,8 +207,8 @@ def test_metrics_are_the_server_s_that_a_page_shows_and_our_own(
     assert samples.value("hashfinder_web_connections") >= 1
 
 
-def test_metrics_of_a_server_that_cannot_be_asked_are_left_out() -> None:
-    """The gateway's own are there."""
+def test_metrics_of_an_unreachable_server_are_left_out() -> None:
+    """The gateway's own are still there."""
     with run_gateway("127.0.0.1:1", "--server-metrics=http://127.0.0.1:1/metrics") as gateway:
         samples: Samples = gateway.samples()
 

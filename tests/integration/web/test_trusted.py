@@ -9,8 +9,8 @@ _ACCESS = Path(__file__).parents[1] / "server/access"
 _TOKEN = "test-token-of-web"
 
 
-def test_clients_have_the_limits_of_users_and_not_of_the_gateway(tmp_path: Path) -> None:
-    """The server logs whom each RPC was for."""
+def test_clients_have_the_limits_of_users(tmp_path: Path) -> None:
+    """The limits are not the gateway's; the server logs the user of each RPC."""
     token = tmp_path / "token"
     token.write_text(f"{_TOKEN}\n")
     token.chmod(0o600)
@@ -27,8 +27,8 @@ def test_clients_have_the_limits_of_users_and_not_of_the_gateway(tmp_path: Path)
     assert ["user:127.0.0.1", "user:127.0.0.1/a"] == [line["client"] for line in ended]
 
 
-def test_an_unknown_token_is_refused_in_the_server_s_words(tmp_path: Path) -> None:
-    """With the status of HTTP that belongs to it."""
+def test_an_unknown_token_is_refused_with_the_servers_text(tmp_path: Path) -> None:
+    """The HTTP status corresponds to it."""
     token = tmp_path / "token"
     token.write_text("a-token-that-nobody-knows\n")
     access = (f"--tokens={_ACCESS / 'tokens'}", f"--policy={_ACCESS / 'policy.toml'}")

@@ -1,4 +1,4 @@
-"""Makes tokens."""
+"""The command that makes tokens."""
 
 import stat
 from pathlib import Path
@@ -10,7 +10,7 @@ from hashfinder.access.token_file import parse_tokens
 
 
 def test_token_is_in_a_file_of_its_owner_and_known_by_its_line(tmp_path: Path) -> None:
-    """Each is another one, and fits an HTTP header."""
+    """Each token is different, and valid in an HTTP header."""
     paths = [tmp_path / "one", tmp_path / "two"]
     lines = [create_token("alice", str(path)) for path in paths]
     tokens = [path.read_text().strip() for path in paths]
@@ -22,7 +22,7 @@ def test_token_is_in_a_file_of_its_owner_and_known_by_its_line(tmp_path: Path) -
 
 
 def test_file_that_exists_is_left_alone(tmp_path: Path) -> None:
-    """It may be a token in use."""
+    """It may contain a token in use."""
     path = tmp_path / "token"
     path.write_text("mine")
     with pytest.raises(NewTokenError, match="File exists"):
@@ -30,8 +30,8 @@ def test_file_that_exists_is_left_alone(tmp_path: Path) -> None:
     assert "mine" == path.read_text()
 
 
-def test_name_that_no_file_of_tokens_takes_is_refused(tmp_path: Path) -> None:
-    """Before a token is made."""
+def test_invalid_name_is_refused(tmp_path: Path) -> None:
+    """No token is made."""
     with pytest.raises(NewTokenError, match="NAME must be 1 to 64 letters"):
         create_token("two words", str(tmp_path / "token"))
     assert [] == list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The policy file: what it says of whom, and what is wrong with it, on which line."""
+"""The policy file: its meaning, and its errors with their lines."""
 
 import tomllib
 from dataclasses import replace
@@ -16,12 +16,12 @@ from tests.unit.scheduling.allowances import AMPLE
 
 
 def policy(text: str, *, anonymous_allowed: bool = True) -> Policy:
-    """Return what a file says."""
+    """Return the policy in a file."""
     return parse_policy(dedent(text), AMPLE, anonymous_allowed=anonymous_allowed)
 
 
 def refusal(text: str) -> AccessFileError | None:
-    """Return why a file is refused; None if it is not."""
+    """Return the error of a file; None if it is valid."""
     try:
         policy(text)
     except AccessFileError as error:
@@ -30,14 +30,14 @@ def refusal(text: str) -> AccessFileError | None:
 
 
 def problems(text: str) -> list[tuple[int | None, str]]:
-    """Return what is wrong with a file."""
+    """Return the problems in a file, with their lines."""
     with pytest.raises(AccessFileError) as caught:
         policy(text)
     return caught.value.problems
 
 
-def test_empty_file_leaves_everything_as_the_flags_have_it() -> None:
-    """Anonymous clients, too, are what the flags make of them."""
+def test_empty_file_changes_nothing() -> None:
+    """The flags apply, to anonymous clients as well."""
     found = policy("")
     assert Rule(AMPLE) == found.rule_of("192.0.2.1") == found.rule_of("token:anyone")
     assert Reflection.EVERYONE is found.reflection
@@ -45,8 +45,8 @@ def test_empty_file_leaves_everything_as_the_flags_have_it() -> None:
     assert policy("anonymous.allowed = true", anonymous_allowed=False).rule_of("::/64").allowed
 
 
-def test_each_section_says_what_it_changes() -> None:
-    """All else comes from the group, and then from the flags."""
+def test_sections_override_each_other() -> None:
+    """What a section does not set comes from the group, and then from the flags."""
     found = policy("""
         reflection = "operators"
         [anonymous]
@@ -74,8 +74,8 @@ def test_each_section_says_what_it_changes() -> None:
     assert Rule(lab, allowed=False, gateway=True) == gate
 
 
-def test_longest_fitting_beginning_counts() -> None:
-    """And a whole name before any beginning."""
+def test_longest_matching_prefix_counts() -> None:
+    """A whole name takes precedence over any prefix."""
     found = policy("""
         [groups.all]
         members = ["user:*"]
@@ -93,7 +93,7 @@ def test_longest_fitting_beginning_counts() -> None:
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_limits_are_those_of_the_settings(name: str) -> None:
-    """What a flag takes for everyone, the policy takes for one."""
+    """The policy accepts for one client what a flag accepts for all."""
     flags = {
         "searches": "maximum_searches_per_client",
         "hash_rate": "client_hash_rate",
@@ -146,17 +146,17 @@ def test_limits_are_those_of_the_settings(name: str) -> None:
         ("a = " + "[" * 5000, None, "is nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line_and_what_is_allowed(
+def test_each_problem_has_its_line_and_the_allowed_values(
     text: str, line: int | None, problem: str
 ) -> None:
-    """So that an operator need not search."""
+    """An operator need not search for it."""
     [(number, found)] = problems(text)
     assert problem == found[: len(problem)]
     assert line == number
 
 
-def test_everything_wrong_is_named_at_once() -> None:
-    """Up to twenty problems; a longer text helps no one."""
+def test_all_problems_are_reported_at_once() -> None:
+    """At most twenty, so that the text stays readable."""
     text = "[anonymous]\n" + "\n".join(f"wrong{n} = {n}" for n in range(30))
     with pytest.raises(AccessFileError) as caught:
         policy(text)
@@ -176,7 +176,7 @@ values = st.recursive(
 
 
 def toml(value: object) -> str:
-    """Return a value as TOML writes it inline."""
+    """Return a value in TOML's inline form."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -193,8 +193,8 @@ def toml(value: object) -> str:
 
 
 @given(st.dictionaries(keys, values, max_size=4))
-def test_any_toml_is_taken_or_refused_with_its_lines(tables: dict[str, object]) -> None:
-    """No other error; each problem of a valid TOML file has a line."""
+def test_any_toml_is_accepted_or_refused_with_its_lines(tables: dict[str, object]) -> None:
+    """There are no other errors, and each problem of valid TOML has a line."""
     text = "\n".join(f"{toml(key)} = {toml(value)}" for key, value in tables.items())
     error = refusal(text)
     try:
@@ -206,7 +206,7 @@ def test_any_toml_is_taken_or_refused_with_its_lines(tables: dict[str, object]) 
 
 
 @given(st.text(alphabet=st.sampled_from("[]\"'.=,{}#\n ab1*:"), max_size=80) | st.text())
-def test_any_text_is_taken_or_refused(text: str) -> None:
-    """No other error, whatever the bytes are."""
+def test_any_text_is_accepted_or_refused(text: str) -> None:
+    """There are no other errors, whatever the bytes are."""
     error = refusal(text)
     assert error is None or str(error)

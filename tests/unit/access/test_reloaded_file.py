@@ -12,7 +12,7 @@ from hashfinder.access.reloaded_file import ReloadedFile
 
 
 def number(text: str) -> int:
-    """Return the number that a file has."""
+    """Return the number in a file."""
     if not text.strip().isdigit():
         raise AccessFileError([(1, "must be a number")])
     return int(text)
@@ -20,14 +20,14 @@ def number(text: str) -> int:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a file that has the number 1."""
+    """Return a file with the number 1."""
     path = tmp_path / "file"
     path.write_text("1")
     return path
 
 
 def test_file_is_read_again_when_it_has_changed(path: Path) -> None:
-    """And only then."""
+    """It is not read otherwise."""
     file = ReloadedFile("file", str(path), number)
     assert file.refresh() is None
     path.write_text("22")
@@ -37,8 +37,8 @@ def test_file_is_read_again_when_it_has_changed(path: Path) -> None:
     assert file.refresh() is None
 
 
-def test_link_that_leads_elsewhere_is_a_change(path: Path, tmp_path: Path) -> None:
-    """As Kubernetes replaces what it mounts."""
+def test_changed_symbolic_link_is_a_change(path: Path, tmp_path: Path) -> None:
+    """Kubernetes updates mounted files this way."""
     other = tmp_path / "other"
     other.write_text("2")
     link = tmp_path / "link"
@@ -75,10 +75,10 @@ def _bloat(path: Path) -> None:
         (_bloat, "is larger than 16777216 bytes"),
     ],
 )
-def test_broken_file_changes_nothing(
+def test_invalid_file_changes_nothing(
     path: Path, spoil: Callable[[Path], None], reason: str
 ) -> None:
-    """It is reported once, with the reason, and a later good one is taken."""
+    """It is reported once, with the reason; the next valid file is loaded."""
     file = ReloadedFile("file", str(path), number)
     spoil(path)
     with capture_logs() as logs:
@@ -91,8 +91,8 @@ def test_broken_file_changes_nothing(
     assert 3 == file.value
 
 
-def test_internal_error_changes_nothing_either(path: Path) -> None:
-    """The next version of the file may be read."""
+def test_internal_error_changes_nothing(path: Path) -> None:
+    """The next version of the file may be readable."""
     file = ReloadedFile("file", str(path), lambda text: 10 // int(text))
     path.write_text("00")
     with capture_logs() as logs:
@@ -101,8 +101,8 @@ def test_internal_error_changes_nothing_either(path: Path) -> None:
     assert 10 == file.value
 
 
-def test_file_that_cannot_be_used_at_the_start_is_an_error(path: Path) -> None:
-    """It names the file."""
+def test_invalid_file_at_the_start_is_an_error(path: Path) -> None:
+    """The error names the file."""
     _break(path)
     with pytest.raises(AccessFileError) as caught:
         ReloadedFile("file", str(path), number)

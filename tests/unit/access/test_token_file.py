@@ -1,4 +1,4 @@
-"""The file of tokens, and whose token one is."""
+"""The token file, and the client that a token belongs to."""
 
 import hashlib
 
@@ -19,14 +19,14 @@ def line(name: str, token: str) -> str:
 
 
 def problems(text: str) -> list[tuple[int | None, str]]:
-    """Return what is wrong with a file."""
+    """Return the problems in a file, with their lines."""
     with pytest.raises(AccessFileError) as caught:
         parse_tokens(text)
     return caught.value.problems
 
 
 def test_token_is_known_by_its_hash() -> None:
-    """Whole, exactly, and nothing else; a comment and an empty line are nothing."""
+    """Only the exact token is known; comments and empty lines are ignored."""
     tokens = parse_tokens(
         "# comment\n\n" + line("alice", TOKEN) + "  bob\t" + "0" * 64 + " # bob\n"
     )
@@ -43,13 +43,13 @@ def test_token_is_known_by_its_hash() -> None:
 
 
 def test_name_may_have_several_tokens() -> None:
-    """So a new one is handed out before the old one goes."""
+    """A new token can be issued before the old one is removed."""
     tokens = parse_tokens(line("alice", "old") + line("alice", "new"))
     assert ["alice", "alice"] == [tokens.name_of("old"), tokens.name_of("new")]
 
 
-def test_no_token_is_known_where_there_are_none() -> None:
-    """An empty file is valid: it lets nobody in."""
+def test_empty_file_has_no_tokens() -> None:
+    """It is valid, and refuses every token."""
     assert parse_tokens("").name_of("") is None
 
 
@@ -67,29 +67,29 @@ def test_no_token_is_known_where_there_are_none() -> None:
         f"alice {TOKEN}",
     ],
 )
-def test_wrong_line_is_named_and_not_quoted(wrong: str) -> None:
-    """What is wrong may be a token, written down by mistake."""
+def test_invalid_line_is_named_but_not_quoted(wrong: str) -> None:
+    """It may contain a token, written there by mistake."""
     [(number, problem)] = problems("# first\n" + wrong + "\n")
     assert 2 == number
     assert "must be NAME SHA256" in problem
     assert TOKEN not in problem
 
 
-def test_hash_comes_once() -> None:
-    """Else one of two names would count."""
+def test_repeated_hash_is_refused() -> None:
+    """Otherwise a token would have two names."""
     text = line("alice", TOKEN) + "\n" + line("bob", TOKEN).upper()
     assert [(3, "has the hash of an earlier line")] == problems(text)
 
 
-def test_number_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says how many are allowed."""
+def test_number_of_tokens_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the limit."""
     monkeypatch.setattr(token_file, "MOST_TOKENS", 2)
     text = "".join(line("alice", str(n)) for n in range(3))
     assert [(3, "is one too many: 2 tokens are allowed")] == problems(text)
 
 
-def test_nothing_that_is_kept_shows_a_token() -> None:
-    """Neither in its repr, nor in its attributes: only a hash of the hash leads to a name."""
+def test_tokens_are_not_stored() -> None:
+    """Neither its repr nor its attributes have one: names are stored under a hash of the hash."""
     tokens = parse_tokens(line("alice", TOKEN))
     digest = hashlib.sha256(TOKEN.encode()).digest()
     assert TOKEN not in repr(tokens)
@@ -99,14 +99,14 @@ def test_nothing_that_is_kept_shows_a_token() -> None:
 
 @given(st.dictionaries(st.binary(min_size=32, max_size=32), st.just("name"), max_size=5), st.text())
 def test_unknown_token_has_no_name_whatever_it_is(digests: dict[bytes, str], token: str) -> None:
-    """Any text may arrive, also one that no encoding has."""
+    """Any text may arrive, including text that cannot be encoded."""
     known = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest() in digests
     assert ("name" if known else None) == Tokens(digests).name_of(token)
 
 
 @given(st.text(alphabet=st.sampled_from("ab0f #\t\n\r\x0b\x85.-_@é"), max_size=200) | st.text())
-def test_any_file_is_taken_or_refused_with_a_line(text: str) -> None:
-    """No other error, and the line exists."""
+def test_any_file_is_accepted_or_refused_with_a_line(text: str) -> None:
+    """There are no other errors, and the line exists."""
     try:
         parse_tokens(text)
     except AccessFileError as error:

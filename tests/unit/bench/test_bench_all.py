@@ -1,4 +1,4 @@
-"""What `make bench` does with a part: one that ends, one that fails, one that never ends."""
+"""How `make bench` handles parts that end, fail, or never end."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from tests.bench.rows import Better, Report, read, write
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    """The report of a part, as the part would write it."""
+    """A part's report, as the part would write it."""
     report = Report("part", "2026-01-01", "abc", {"cpu": "A"}, complete=True)
     report.add("name", "subject", "ms", Better.LOWER, 1.0)
     path = tmp_path / "written.json"
@@ -22,12 +22,12 @@ def written(tmp_path: Path) -> Path:
 
 
 def part(code: str) -> list[str]:
-    """Return the command of a part."""
+    """Return a command that stands for a part."""
     return [sys.executable, "-c", f"import os, shutil, subprocess, sys, time\n{code}"]
 
 
 def test_report_of_a_part_that_ends_counts(tmp_path: Path, written: Path) -> None:
-    """Also where it ends with 1, for something that is not as it must be."""
+    """A part that exits with 1, because a requirement is not met, counts as well."""
     output = tmp_path / "output.json"
     code = f"shutil.copy({str(written)!r}, {str(output)!r}); sys.exit(1)"
 
@@ -35,7 +35,7 @@ def test_report_of_a_part_that_ends_counts(tmp_path: Path, written: Path) -> Non
 
 
 def test_part_that_fails_has_no_report(tmp_path: Path, written: Path) -> None:
-    """Neither what it had measured counts, nor what an earlier run left."""
+    """Neither its partial figures nor those of an earlier run count."""
     output = tmp_path / "output.json"
     output.write_text(written.read_text())
     assert measure(part("sys.exit(1)"), output, 30) is None
@@ -47,10 +47,10 @@ def test_part_that_fails_has_no_report(tmp_path: Path, written: Path) -> None:
     assert output.exists()
 
 
-def test_part_that_never_ends_is_ended_with_what_it_started(
+def test_part_that_never_ends_is_killed_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGTERM first; what is left after that is killed, its children too."""
+    """SIGTERM comes first; after some time the rest is killed."""
     monkeypatch.setattr(bench_all, "PATIENCE_SECONDS", 0.2)
     told, pid = tmp_path / "told", tmp_path / "pid"
     code = f"""

@@ -1,4 +1,4 @@
-"""What `make bench` calls worse."""
+"""Which figures `make bench` calls worse."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def row(*values: float, unit: str = "ms", better: Better = Better.LOWER, name: s
 
 
 def found(before: Report, now: Report) -> list[tuple[str, float]]:
-    """Return the names and factors of what became worse."""
+    """Return the names and factors of the figures that became worse."""
     return [(each.now.name, round(each.factor, 3)) for each in worse([before], [now])]
 
 
@@ -34,31 +34,31 @@ def found(before: Report, now: Report) -> list[tuple[str, float]]:
         (Better.LOWER, 0, 0, []),
     ],
 )
-def test_direction_decides(
+def test_direction_of_a_row_decides(
     better: Better, before: float, now: float, expected: list[tuple[str, float]]
 ) -> None:
-    """Twice as long is worse, half as long is not; of a rate, the other way round."""
+    """For a time twice the value is worse and half of it is not; for a rate it is the opposite."""
     before_row, now_row = (row(each, each, better=better) for each in (before, now))
 
     assert expected == found(report(before_row), report(now_row))
 
 
 def test_spread_of_both_runs_is_noise() -> None:
-    """A fifth more is worse where turns agree, and not where they are a tenth apart in each run."""
+    """A fifth more is worse if turns agree, but not if they differ by a tenth in each run."""
     quiet, noisy = row(10, 10, 10), row(9, 10, 11)
 
     assert [("name", 1.2)] == found(report(quiet), report(row(12, 12, 12)))
     assert [] == found(report(noisy), report(row(10.8, 12, 13.2)))
 
 
-def test_what_was_measured_once_has_a_spread_that_is_assumed() -> None:
+def test_single_values_have_an_assumed_spread() -> None:
     """A quarter, in each run."""
     assert [] == found(report(row(10)), report(row(14.9)))
     assert [("name", 1.51)] == found(report(row(10)), report(row(15.1)))
 
 
-def test_others_on_the_machine_are_noise() -> None:
-    """What others used in both runs is added."""
+def test_other_load_is_noise() -> None:
+    """The shares that others used in both runs are added."""
     before, now = row(10, 10), row(15, 15)
 
     assert [] == found(report(before, others=0.3), report(now, others=0.25))
@@ -66,7 +66,7 @@ def test_others_on_the_machine_are_noise() -> None:
 
 
 def test_another_cpu_compares_ratios_alone() -> None:
-    """A time of another machine says nothing."""
+    """Times of different CPUs do not compare."""
     rows = [row(10, 10), row(0.1, 0.1, unit=RATIO, name="ratio")]
     slower = [row(20, 20), row(0.2, 0.2, unit=RATIO, name="ratio")]
 
@@ -74,7 +74,7 @@ def test_another_cpu_compares_ratios_alone() -> None:
 
 
 def test_ratios_come_first_then_the_worst() -> None:
-    """A time that is ten times as long comes after a ratio that is twice as large."""
+    """A ratio twice as large comes before a time ten times as long."""
     names = (("a", "ms", 20), ("b", RATIO, 20), ("c", "ms", 100), ("d", RATIO, 30))
     before = [row(10, 10, unit=unit, name=name) for name, unit, _ in names]
     now = [row(value, value, unit=unit, name=name) for name, unit, value in names]
@@ -82,14 +82,14 @@ def test_ratios_come_first_then_the_worst() -> None:
     assert ["d", "b", "c", "a"] == [name for name, _ in found(report(*before), report(*now))]
 
 
-def test_rows_and_parts_that_one_run_lacks_are_left_out() -> None:
-    """Nothing to compare with is nothing worse."""
+def test_rows_and_parts_missing_in_a_run_are_left_out() -> None:
+    """Without a counterpart nothing can be worse."""
     assert [] == found(report(row(1, 1, name="a")), report(row(9, 9, name="b")))
     assert [] == worse([], [report(row(9, 9))])
 
 
-def test_a_change_reads_as_a_sentence() -> None:
-    """With both values, the factor, and what noise explains."""
+def test_text_of_a_change() -> None:
+    """It has both values, the factor, and the factor that noise explains."""
     (change,) = worse([report(row(10, 10))], [report(row(20, 20))])
 
     line = "part: name, subject: 10 → 20 ms, 2.00 times worse (noise explains 1.05)"

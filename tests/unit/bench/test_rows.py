@@ -1,4 +1,4 @@
-"""The shape of what is measured."""
+"""The common format of figures."""
 
 import math
 from pathlib import Path
@@ -9,12 +9,12 @@ from tests.bench.rows import Better, Report, Row, number, percentile, read, writ
 
 
 def report() -> Report:
-    """Return an empty one."""
+    """Return an empty report."""
     return Report("part", "2026-01-01", "abc", {"cpu": "A"})
 
 
 def test_a_file_has_a_line_for_each_row_and_returns_the_same(tmp_path: Path) -> None:
-    """What is written is what is read, values to four digits."""
+    """Values are written with four digits, and read as written."""
     written = report()
     written.add("a", "x", "ms", Better.LOWER, 1.5, 2.25)
     written.add('b, of [5] "bytes"', "y", "M/s", Better.HIGHER, 100, best=True)
@@ -40,7 +40,7 @@ def test_a_file_has_a_line_for_each_row_and_returns_the_same(tmp_path: Path) -> 
 def test_value_is_the_median_or_the_best(
     values: tuple[float, ...], better: Better, *, best: bool, expected: float
 ) -> None:
-    """The best is the least of times, the most of rates."""
+    """The best time is the smallest, the best rate the largest."""
     assert expected == Row("", "", "", better, values, best).value
 
 
@@ -55,12 +55,12 @@ def test_value_is_the_median_or_the_best(
     ],
 )
 def test_spread_is_half_of_the_distance(values: tuple[float, ...], expected: float | None) -> None:
-    """Of all turns where they are few, of the quartiles where they are many."""
+    """Of all turns if they are few, of the quartiles if they are many."""
     assert expected == Row("", "", "", Better.LOWER, values).spread
 
 
-def test_what_is_not_a_number_was_not_measured() -> None:
-    """It is listed, and no row."""
+def test_nan_counts_as_not_measured() -> None:
+    """It is listed as missing, and not as a row."""
     measured = report()
     measured.add("a", "x", "ms", Better.LOWER, math.nan)
     measured.add("b", "x", "ms", Better.LOWER, math.nan, 3)
@@ -70,7 +70,7 @@ def test_what_is_not_a_number_was_not_measured() -> None:
 
 
 def test_tables_have_the_names_that_share_their_columns() -> None:
-    """A unit that differs is another column."""
+    """Rows with another unit are in another column."""
     measured = report()
     for name, unit in (("a", "ms"), ("b", "s"), ("c", "ms")):
         for subject in ("x", "y"):
@@ -82,7 +82,7 @@ def test_tables_have_the_names_that_share_their_columns() -> None:
 
 
 def test_percentile_is_one_of_the_values() -> None:
-    """The smallest that so many do not exceed."""
+    """It is the smallest one that at least so many do not exceed."""
     assert 99 == percentile(range(1, 101), 99)
     assert 100 == percentile([100, 1, 2], 99)
     assert math.isnan(percentile([], 50))
@@ -92,6 +92,6 @@ def test_percentile_is_one_of_the_values() -> None:
     ("value", "text"),
     [(1234.5, "1,234"), (0, "0"), (12.34, "12.3"), (1.234, "1.23"), (0.1234, "0.123"), (7, "7")],
 )
-def test_numbers_have_three_digits_that_count(value: float, text: str) -> None:
-    """Or all before the point."""
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    """Or all digits before the point."""
     assert text == number(value)

@@ -1,4 +1,4 @@
-"""The simulated search over many servers, where its outcome can be worked out by hand."""
+"""The simulation of a search over many servers, in cases that can be computed by hand."""
 
 from dataclasses import replace
 from random import Random, SystemRandom
@@ -13,14 +13,14 @@ ALIKE = Fleet(10, 20, 30.0, 200, speed_deviation=0.0, network=0.0)
 
 @pytest.fixture
 def random() -> Random:
-    """A source whose seed is printed."""
+    """A random source whose seed is printed."""
     seed = SystemRandom().randrange(2**32)
     print(f"The seed is {seed}")  # noqa: T201
     return Random(seed)  # noqa: S311  # no secrets
 
 
-def test_servers_that_are_alike_lose_nothing(random: Random) -> None:
-    """Twenty ranges for each of ten servers: 600 seconds, in which all search all the time."""
+def test_equal_servers_are_never_idle(random: Random) -> None:
+    """Ten servers with twenty ranges each need 600 seconds, and all of them search all the time."""
     outcome = search(ALIKE, FREE, random)
 
     assert 1 == pytest.approx(outcome.efficiency)
@@ -28,8 +28,8 @@ def test_servers_that_are_alike_lose_nothing(random: Random) -> None:
     assert 0 == outcome.load
 
 
-def test_one_slow_server_sets_the_pace_of_turns() -> None:
-    """As many ranges go to a server of half the speed as to the other: it takes twice as long."""
+def test_one_slow_server_slows_down_the_search() -> None:
+    """A server of half the speed gets as many ranges as the other: it takes twice as long."""
 
     class Half(Random):
         speeds = iter((1.0, 0.5))
@@ -43,7 +43,7 @@ def test_one_slow_server_sets_the_pace_of_turns() -> None:
 
 
 def test_a_server_with_two_ranges_takes_twice_as_long_for_each(random: Random) -> None:
-    """One server with all ranges at once needs the time of all."""
+    """A server with all ranges at once needs the time of all of them."""
     outcome = search(replace(ALIKE, servers=1, width=8, ranges=8), FREE, random)
 
     assert 1 == pytest.approx(outcome.efficiency)
@@ -51,7 +51,7 @@ def test_a_server_with_two_ranges_takes_twice_as_long_for_each(random: Random) -
 
 
 def test_network_leaves_a_server_with_one_range_idle(random: Random) -> None:
-    """There and back after each range: 3 of 33 seconds; a second one halves that."""
+    """The round trip after each range takes 3 of 33 seconds; a second range halves that."""
     far = replace(ALIKE, servers=1, width=1, ranges=1000, network=1.5)
 
     assert 30 / 33 == pytest.approx(search(far, FREE, random).efficiency, rel=0.01)
@@ -67,7 +67,7 @@ def test_load_is_what_messages_and_rpcs_cost(random: Random) -> None:
 
 
 def test_a_client_that_cannot_keep_up_leaves_servers_idle(random: Random) -> None:
-    """Ten seconds for an RPC: one range every ten seconds, for ten servers with 30 seconds each."""
+    """An RPC takes ten seconds: a range starts every ten, for ten servers of 30 seconds each."""
     outcome = search(ALIKE, Costs(10.0, 0.0, 0.0, (0.0,)), random)
 
     assert 0.3 == pytest.approx(outcome.efficiency, abs=0.02)
@@ -75,7 +75,7 @@ def test_a_client_that_cannot_keep_up_leaves_servers_idle(random: Random) -> Non
 
 
 def test_one_client_cancels_one_after_the_other(random: Random) -> None:
-    """The match comes, 20 cancels of 10 ms leave, the last one stops after 5 ms."""
+    """The match arrives, 20 cancels of 10 ms are sent, and the last search stops after 5 ms."""
     costs = Costs(0.0, 0.0, 0.01, (0.005,))
     fleet = replace(ALIKE, network=0.001)
 
@@ -83,7 +83,7 @@ def test_one_client_cancels_one_after_the_other(random: Random) -> None:
 
 
 def test_a_tree_pays_hops_and_shares_the_cancels(random: Random) -> None:
-    """Five clients with four ranges each: up and down, five below the root, four below the last."""
+    """Five clients of four ranges: up, down, five cancels at the root, four at the last client."""
     costs = Costs(0.0, 0.0, 0.01, (0.005,))
     fleet = replace(ALIKE, network=0.001)
 
@@ -91,8 +91,8 @@ def test_a_tree_pays_hops_and_shares_the_cancels(random: Random) -> None:
     assert seconds == pytest.approx(stop_seconds(fleet, costs, random, fan_out=5))
 
 
-def test_stops_are_drawn_from_what_was_measured(random: Random) -> None:
-    """The slowest of hundreds is the slowest that was measured."""
+def test_stops_are_drawn_from_measured_times(random: Random) -> None:
+    """The slowest of hundreds is the slowest measured one."""
     costs = Costs(0.0, 0.0, 0.0, (0.001, 0.25))
     fleet = replace(ALIKE, servers=500, width=1000)
 

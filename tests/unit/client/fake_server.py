@@ -1,4 +1,4 @@
-"""A server that is a function: what each RPC meets is decided beforehand."""
+"""A server that is a function: the course of each RPC is decided beforehand."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def result(name: str, position: int) -> HashNameResponse:
 
 @dataclass(frozen=True)
 class Turn:
-    """What happens to one RPC: how far it gets, how often it reports, and what ends it."""
+    """The course of one RPC: how far it gets, how often it reports, and what ends it."""
 
     hashes: int
     report_every: int
@@ -71,7 +71,7 @@ class Turn:
 
 
 class Server:
-    """A server in which each RPC meets its turn; then one that nothing happens to."""
+    """A server in which each RPC takes the next turn; after the last turn, RPCs run undisturbed."""
 
     def __init__(self, turns: list[Turn], budget: int) -> None:
         self.turns = turns
@@ -121,7 +121,7 @@ class Server:
 
 
 def brute_force(query: Query) -> tuple[list[int], bool]:
-    """Return the positions of all results, and whether the last is ideal."""
+    """Return the positions of all results, and whether the last one is ideal."""
     expected = []
     for position in range(query.first_position, query.limit):
         distance = candidate(query.name, position).hamming_distance

@@ -1,4 +1,4 @@
-"""What `pip install ./proto ./clients/python` brings, and that the library needs no more."""
+"""The dependencies of `pip install ./proto ./clients/python` are all that the library needs."""
 
 import subprocess
 import sys
@@ -21,14 +21,14 @@ with Finder("127.0.0.1:1"):
 
 
 def needs(folder: str) -> set[str]:
-    """Return the names of the distributions that one of ours needs."""
+    """Return the dependencies of one of our distributions."""
     text = (ROOT / folder / "pyproject.toml").read_text(encoding="utf-8")
     listed = tomllib.loads(text)["project"]["dependencies"]
     return {canonicalize_name(Requirement(each).name) for each in listed}
 
 
 def test_it_needs_grpc_protobuf_and_the_contract_alone() -> None:
-    """Neither typer nor rich nor the server nor the command line."""
+    """It needs neither typer nor rich nor the server nor the command line."""
     assert needs("clients/python") == {
         "googleapis-common-protos",
         "grpcio",
@@ -40,7 +40,7 @@ def test_it_needs_grpc_protobuf_and_the_contract_alone() -> None:
 
 
 def test_it_runs_where_nothing_else_is_installed() -> None:
-    """Not even by an import that is needed later."""
+    """No import needs more, not even a late one."""
     absent = ["typer", "rich", "click", "hashfinder", "hashfinder_cli", "grpc_health", "pydantic"]
 
     subprocess.run(

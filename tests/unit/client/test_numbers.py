@@ -1,4 +1,4 @@
-"""Numbers out of range are refused by name, with the range (fault 29)."""
+"""Numbers out of range are refused with their name and range (fault 29)."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ NAN = float("nan")
 
 
 def find(timeout: float = 1.0, shards: int = 1) -> object:
-    """Search where nobody is."""
+    """Search where there is no server."""
     with Finder(TARGET) as finder:
         return finder.find("a", timeout=timeout, shards=shards)
 
@@ -39,14 +39,14 @@ CASES: list[tuple[Callable[[], object], str, str]] = [
 
 @pytest.mark.parametrize(("make", "name", "allowed"), CASES, ids=map(str, range(len(CASES))))
 def test_number_out_of_range(make: Callable[[], object], name: str, allowed: str) -> None:
-    """The error names the argument and what is allowed."""
+    """The error names the argument and the allowed values."""
     with pytest.raises(ValueError, match=f"^{name} must be .*{allowed}"):
         make()
 
 
 @pytest.mark.parametrize("timeout", [1e10, 1e300, math.inf])
 def test_long_times(timeout: float) -> None:
-    """A timeout of centuries, or without bound, means no deadline for the RPC."""
+    """A timeout of centuries, or of infinity, means that the RPC has no deadline."""
     with Finder(TARGET, timeout=timeout) as finder:
         search = finder._settings.begin("a", None, None)  # noqa: SLF001 - no server is needed
         (leg,) = search.begin()

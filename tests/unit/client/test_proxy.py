@@ -1,4 +1,4 @@
-"""Proxy variables never apply to this machine, and a proxy that fails is named (fault 21)."""
+"""Proxy variables never apply to this machine, and a failing proxy is named (fault 21)."""
 
 import pytest
 from grpc import StatusCode
@@ -13,7 +13,7 @@ NAMED = "Connection refused (through the proxy proxy.test:3128 that http_proxy n
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy with a user and a password, in the least of the variables."""
+    """A proxy with user and password, in the variable with the lowest precedence."""
     for name in PROXY_VARIABLES + EXCEPTION_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://user:secret@proxy.test:3128")
@@ -35,7 +35,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_this_machine(target: str) -> None:
-    """GRPC is asked not to use a proxy, and none is blamed."""
+    """The channel disables proxies, and no proxy is named."""
     assert is_local(target)
     assert ("grpc.enable_http_proxy", 0) in channel_options(target)
     assert FAILED is FAILED.with_note(proxy_note(target))
@@ -45,14 +45,14 @@ def test_this_machine(target: str) -> None:
     "target", ["host.test:1", "dns:///host.test:1", "dns://127.0.0.1/host.test:1", "10.0.0.1:1"]
 )
 def test_another_machine(target: str) -> None:
-    """The message names the proxy and its variable, and neither user nor password."""
+    """The message names the proxy and its variable, but neither user nor password."""
     assert not is_local(target)
     assert "grpc.enable_http_proxy" not in dict(channel_options(target))
     assert NAMED == FAILED.with_note(proxy_note(target)).text
 
 
 def test_which_variable_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first of gRPC's own order that is set and not empty."""
+    """The first one in gRPC's order that is set and not empty."""
     monkeypatch.setenv("https_proxy", "")
     assert NAMED == FAILED.with_note(proxy_note("host.test:1")).text
     monkeypatch.setenv("grpc_proxy", "other.test:1")
@@ -65,7 +65,7 @@ def test_which_variable_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("exceptions", ["host.test", ".test", "a.b, test", "10.0.0.0/8,host.test"])
 @pytest.mark.parametrize("variable", EXCEPTION_VARIABLES)
 def test_exceptions(monkeypatch: pytest.MonkeyPatch, variable: str, exceptions: str) -> None:
-    """No proxy is blamed for a host without one."""
+    """No proxy is named for a host that is exempt."""
     monkeypatch.setenv(variable, exceptions)
     assert FAILED is FAILED.with_note(proxy_note("host.test:1"))
     assert FAILED is not FAILED.with_note(proxy_note("host.example:1"))
@@ -74,6 +74,6 @@ def test_exceptions(monkeypatch: pytest.MonkeyPatch, variable: str, exceptions: 
 
 @pytest.mark.parametrize("code", [StatusCode.INTERNAL, StatusCode.OK])
 def test_nothing_to_name(code: StatusCode) -> None:
-    """Only a connection that failed can be the proxy's fault."""
+    """Only a failed connection can be the proxy's fault."""
     status = RpcStatus(code, "text")
     assert status is status.with_note(proxy_note("host.test:1"))

@@ -1,4 +1,4 @@
-"""A search as a value, and its request on the wire."""
+"""A search as a value, and its request."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
 
 
 def test_classic_search_sends_classic_fields_alone() -> None:
-    """Older servers get the request that older clients send."""
+    """Older servers get the request of older clients."""
     expected = HashNameRequest(desired_name="doctor", ideal_hamming_distance=1)
     assert (
         expected.SerializeToString()
@@ -20,7 +20,7 @@ def test_classic_search_sends_classic_fields_alone() -> None:
 
 
 def test_every_field_is_sent() -> None:
-    """What differs from the default is on the wire, with the contract's numbers."""
+    """Every value other than the default is sent, with the contract's numbers."""
     query = Query(
         "0_",
         scheme=Scheme(
@@ -49,14 +49,14 @@ def test_every_field_is_sent() -> None:
     )
 
 
-def test_rest_of_a_range_is_asked_for_from_the_next_position() -> None:
-    """The budget is what is left."""
+def test_rest_of_a_range_is_requested_from_the_next_position() -> None:
+    """The budget is what remains."""
     request = Query("a", start_position=10, maximum_hashes=20).message(25)
     assert (25, 5) == (request.start_position, request.maximum_hashes)
 
 
 def test_range_ends_with_the_keyspace() -> None:
-    """A fixed length has an end of its own."""
+    """A fixed length has its own last position."""
     assert [8, POSITIONS_END] == [Query("a", keyspace=Keyspace(b"ab", 3)).limit, Query("a").limit]
 
 
@@ -71,5 +71,5 @@ def test_range_ends_with_the_keyspace() -> None:
     ],
 )
 def test_chance_of_any_query(query: Query, chance: float) -> None:
-    """Also of those that HashFinder refuses and other servers do not."""
+    """This includes queries that HashFinder refuses and other servers accept."""
     assert chance == query.chance.lower

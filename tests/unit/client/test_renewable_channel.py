@@ -1,4 +1,4 @@
-"""A channel is replaced for the next RPC once its server drains, and closed after its last use."""
+"""A channel is replaced for the next RPC once its server drains, and closed after its last RPC."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ TARGET = "127.0.0.1:1"
 
 @pytest.fixture
 def opened() -> Iterator[list[grpc.Channel]]:
-    """The channels that were opened, which are closed at the end."""
+    """The channels opened so far; they are closed at the end."""
     channels: list[grpc.Channel] = []
     yield channels
     with ExitStack() as stack:
@@ -26,7 +26,7 @@ def opened() -> Iterator[list[grpc.Channel]]:
 
 @pytest.fixture
 def renewable(opened: list[grpc.Channel]) -> RenewableChannel[grpc.Channel]:
-    """The first channel of a target."""
+    """A renewable channel to a target."""
 
     def open_channel(target: str, options: Options, _tls: Tls | None) -> grpc.Channel:
         assert target == TARGET
@@ -40,7 +40,7 @@ def renewable(opened: list[grpc.Channel]) -> RenewableChannel[grpc.Channel]:
 def test_rpcs_share_a_channel_while_its_server_serves(
     renewable: RenewableChannel[grpc.Channel], opened: list[grpc.Channel]
 ) -> None:
-    """However they end."""
+    """Whatever their end."""
     first, second = renewable.acquire(), renewable.acquire()
     assert first is second
     assert renewable.release(first, renew=False) is None
@@ -52,7 +52,7 @@ def test_rpcs_share_a_channel_while_its_server_serves(
 def test_drain_renews_the_channel_once(
     renewable: RenewableChannel[grpc.Channel], opened: list[grpc.Channel]
 ) -> None:
-    """The old one is closed with its last RPC, and no sooner."""
+    """The old channel is closed with its last RPC, not before."""
     old = renewable.acquire()
     renewable.acquire()
     assert renewable.release(old, renew=True) is None
@@ -65,10 +65,10 @@ def test_drain_renews_the_channel_once(
     assert [new] == renewable.close()
 
 
-def test_closed_channel_is_given_to_nobody(
+def test_closed_channel_is_not_used_again(
     renewable: RenewableChannel[grpc.Channel], opened: list[grpc.Channel]
 ) -> None:
-    """Nor is another one opened for an RPC that ends later."""
+    """No new channel is opened for an RPC that ends later."""
     channel = renewable.acquire()
     assert opened == renewable.close()
     with pytest.raises(FinderClosedError):
@@ -77,7 +77,7 @@ def test_closed_channel_is_given_to_nobody(
     assert [channel] == opened
 
 
-def test_channel_of_the_caller_stays() -> None:
+def test_channel_of_the_caller_is_kept() -> None:
     """It is neither replaced nor closed."""
     with grpc.insecure_channel(TARGET) as own:
         renewable = RenewableChannel(own, connect)

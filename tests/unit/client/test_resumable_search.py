@@ -1,4 +1,4 @@
-"""The laws of a search over several RPCs, without a server, a clock or a sleep."""
+"""Properties of a search over several RPCs, without a server, a clock or a sleep."""
 
 import math
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ from tests.unit.client.fake_server import (
 
 
 def run(search: ResumableSearch, server: Server) -> Iterator[Match | Progress | Pause]:
-    """Do what a client does, without waiting."""
+    """Run the client's side, without waiting."""
     while True:
         messages, status = server.serve(search.request())
         for message in messages:
@@ -62,7 +62,7 @@ def run(search: ResumableSearch, server: Server) -> Iterator[Match | Progress | 
 def test_nothing_is_skipped_or_reported_twice(
     name: str, inferior: int | None, first: int, maximum: int, budget: int, turns: list[Turn]
 ) -> None:
-    """Whatever ends the RPCs, results and end are those of one undisturbed search."""
+    """Whatever ends the RPCs, results and end are those of an uninterrupted search."""
     query = Query(name, inferior_distance=inferior, start_position=first, maximum_hashes=maximum)
     expected, is_found = brute_force(query)
     search = ResumableSearch(query, RetryPolicy(retries=1000), progress_interval=1.0)
@@ -90,7 +90,7 @@ def test_nothing_is_skipped_or_reported_twice(
     except BudgetSpentError as error:
         spent = error
 
-    # Each RPC begins where the last report ended, and asks for what is left.
+    # Each RPC begins where the last report ended, and requests what remains.
     for start, request in zip([first, *starts], server.requests, strict=True):
         assert (start, first + maximum - start) == (request.start_position, request.maximum_hashes)
     assert expected == [each.position for each in seen]
@@ -158,7 +158,7 @@ ROWS = {
 def test_what_follows_each_end(
     status: RpcStatus, resumed: float | type[StoppedError], retried: float | type[StoppedError]
 ) -> None:
-    """Each end has its delay or its error; a draw of a half lies in the middle of the jitter."""
+    """Each end has a delay or an error; a random draw of a half gives the middle of the jitter."""
     for policy, expected in [(RetryPolicy(), resumed), (DELAYED, retried)]:
         search = ResumableSearch(Query("doctor"), policy, draw=lambda: 0.5)
         search.request()
@@ -171,7 +171,7 @@ def test_what_follows_each_end(
 
 
 def test_drain_outlasts_the_retries() -> None:
-    """Refusals by a server that drains do not count, however long its grace; the delay is ours."""
+    """Refusals by a draining server do not count as retries; the delay is the client's own."""
     policy = RetryPolicy(retries=2, first_delay=1.0, longest_delay=6.0)
     search = ResumableSearch(Query("doctor"), policy, draw=lambda: 1.0)
     refused = ended(UNAVAILABLE, "SERVER_DRAINING", delay=3600)
@@ -190,7 +190,7 @@ def test_drain_outlasts_the_retries() -> None:
 
 
 def test_lost_connections_in_a_row() -> None:
-    """The delay doubles up to its limit, a report begins anew, and at last it is given up."""
+    """The delay doubles up to its limit; a report resets it; in the end the search fails."""
     policy = RetryPolicy(retries=4, first_delay=1.0, longest_delay=6.0)
     search = ResumableSearch(Query("doctor"), policy, draw=lambda: 1.0)
 
@@ -210,7 +210,7 @@ def test_lost_connections_in_a_row() -> None:
 
 @given(draw=st.floats(0, 1), failures=st.integers(0, 10_000), delay=st.floats(0, 1e9))
 def test_jitter(draw: float, failures: int, delay: float) -> None:
-    """The server's delay is never cut short; ours is at least half of what it would be."""
+    """The server's delay is never shortened; the client's is at least half of its nominal value."""
     policy = RetryPolicy()
 
     assert delay <= policy.delay(delay, failures, draw) <= 1.25 * delay
@@ -219,7 +219,7 @@ def test_jitter(draw: float, failures: int, delay: float) -> None:
 
 
 def test_deadline() -> None:
-    """All RPCs share one deadline, and a pause that would outlast it is not begun."""
+    """All RPCs share one deadline; a pause that would exceed it is not begun."""
     now = 100.0
     search = ResumableSearch(
         Query("x"), RetryPolicy(), timeout=10, clock=lambda: now, draw=lambda: 0.0
@@ -242,7 +242,7 @@ def test_deadline() -> None:
 
 
 def test_connection_lost_after_the_last_position() -> None:
-    """Where the last report covers the range, nothing is left to ask: the budget is spent."""
+    """If the last report covers the range, no RPC follows: the budget is spent."""
     for maximum, next_position in [(5, 5), (None, None)]:
         search = ResumableSearch(Query("doctor", maximum_hashes=maximum), RetryPolicy())
         search.request()
@@ -255,7 +255,7 @@ def test_connection_lost_after_the_last_position() -> None:
 
 
 def test_server_without_positions() -> None:
-    """A server of the classic contract cannot resume at a position; nothing is returned twice."""
+    """A server of the classic contract cannot resume at a position; results are not repeated."""
     response = result("ab", 0)
     response.ClearField("position")
     search = ResumableSearch(Query("ab", inferior_distance=2), RetryPolicy())
@@ -267,7 +267,7 @@ def test_server_without_positions() -> None:
 
 
 def test_result_sent_twice() -> None:
-    """A server that begins before the position asked for sends what is not true."""
+    """A server that begins before the requested position sends a wrong result."""
     search = ResumableSearch(Query("ab", inferior_distance=2), RetryPolicy())
     search.take(result("ab", 7))
     search.end(LOST)
@@ -278,7 +278,7 @@ def test_result_sent_twice() -> None:
 
 
 def test_last_position() -> None:
-    """A range at the end of the keyspace is cut there."""
+    """A range at the end of the keyspace is truncated."""
     query = Query("doctor", start_position=POSITIONS_END - 10, maximum_hashes=100)
     search = ResumableSearch(query, RetryPolicy())
     search.request()

@@ -9,7 +9,7 @@ from hashfinder_client.retry import LONGEST_TIMEOUT, RetryPolicy, rpc_timeout
     ("field", "value"), [("retries", -1), ("first_delay", -0.1), ("longest_delay", 86_401.0)]
 )
 def test_number_out_of_range_is_named(field: str, value: float) -> None:
-    """With the argument that has it."""
+    """The error names the argument."""
     with pytest.raises(ValueError, match=rf"^{field}\b"):
         RetryPolicy(**{field: value})  # type: ignore[arg-type]
 
@@ -20,7 +20,7 @@ def test_bounds_are_allowed() -> None:
 
 
 def test_delay_doubles_up_to_the_longest() -> None:
-    """Half of it is drawn."""
+    """Half of it is random."""
     policy = RetryPolicy(first_delay=0.25, longest_delay=8.0)
 
     assert [0.25, 0.5, 1.0] == [policy.delay(None, failures, 1.0) for failures in range(3)]
@@ -29,15 +29,15 @@ def test_delay_doubles_up_to_the_longest() -> None:
     assert 4.0 == policy.delay(None, 10**6, 0.0)
 
 
-def test_server_is_waited_for_in_full() -> None:
-    """With up to a quarter more, however many RPCs have failed."""
+def test_delay_of_the_server_is_kept() -> None:
+    """Up to a quarter is added, however many RPCs have failed."""
     policy = RetryPolicy()
 
     assert [4.0, 5.0] == [policy.delay(4.0, 3, draw) for draw in (0.0, 1.0)]
 
 
 def test_timeout_of_an_rpc() -> None:
-    """What has passed is zero, what grpc cannot take is none."""
+    """Past deadlines are zero; values too large for gRPC mean no deadline."""
     assert [0.0, 1.5] == [rpc_timeout(seconds) for seconds in (-1.0, 1.5)]
     assert LONGEST_TIMEOUT == rpc_timeout(LONGEST_TIMEOUT)
     assert rpc_timeout(2 * LONGEST_TIMEOUT) is None

@@ -1,4 +1,4 @@
-"""The laws of one search in ranges, several at once, without a server, a clock or a sleep."""
+"""Properties of one search in several ranges at once, without a server, a clock or a sleep."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ PATIENT = RetryPolicy(retries=1000)
 
 
 def begin(query: Query, division: Division | None, clock: Callable[[], float]) -> ShardedSearch:
-    """Begin a search that never loses patience."""
+    """Begin a search that retries without limit."""
 
     def begin_range(part: Query, _: float | None) -> ResumableSearch:
         return ResumableSearch(part, PATIENT, progress_interval=1.0, clock=clock)
@@ -61,7 +61,7 @@ def begin(query: Query, division: Division | None, clock: Callable[[], float]) -
 
 
 class Client:
-    """Makes the RPCs of one search; `pick` decides whose event comes next."""
+    """Runs the RPCs of one search; `pick` chooses the RPC with the next event."""
 
     def __init__(
         self,
@@ -76,14 +76,14 @@ class Client:
         self.calls: dict[int, deque[HashNameResponse | RpcStatus]] = {}
         self.cancelled: set[int] = set()
         self.reported: dict[int, int] = {}
-        """By where a range begins, up to where it is reported to be searched."""
+        """The position reported as searched, by the start of the range."""
         self.most_at_once = 0
         self.hit = POSITIONS_END
         self._pick = pick
         self._ranges: dict[int, RangeSearch] = {}
 
     def run(self) -> Iterator[list[SearchEvent]]:
-        """Do what a client does, without waiting, until the ideal result is there."""
+        """Run the client's side, without waiting, until the ideal result is there."""
         while self.search.found is None:
             for range_ in self.search.begin():
                 self._start(range_)
@@ -93,13 +93,13 @@ class Client:
             for number in self.search.surplus():
                 assert number in self.calls
                 self.cancelled.add(number)
-                # What had come before the cancel is still delivered.
+                # messages received before the cancel are still delivered
                 kept = list(self.calls[number])[: self._pick([0, 1, 2])]
                 messages = [each for each in kept if not isinstance(each, RpcStatus)]
                 self.calls[number] = deque([*messages, RpcStatus(StatusCode.CANCELLED)])
             for number in set(self.calls) - self.cancelled:
                 range_ = self._ranges[number]
-                # The RPC of a hit ends by itself.
+                # the RPC of a match ends by itself
                 assert range_.part.first_position <= self.hit or range_.search.found
 
     def _start(self, range_: RangeSearch) -> None:
@@ -108,7 +108,7 @@ class Client:
         self.cancelled.discard(range_.number)
         request = range_.search.request()
         first = range_.part.first_position
-        # Nothing is searched twice that has been reported.
+        # nothing that was reported is searched twice
         assert self.reported.setdefault(first, first) == request.start_position
         assert range_.part.limit == request.start_position + request.maximum_hashes
         messages, status = self.server.serve(request)
@@ -148,7 +148,7 @@ class Client:
     most_held=st.sampled_from([4, 100_000]),
     data=st.data(),
 )
-def test_as_one_server_would(
+def test_results_are_those_of_one_server(
     query: Query,
     division: Division,
     budget: int,
@@ -156,9 +156,9 @@ def test_as_one_server_would(
     most_held: int,
     data: st.DataObject,
 ) -> None:
-    """However the RPCs end, in whatever order, the results are those of a lone search.
+    """However the RPCs end, and in any order, the results are those of an undivided search.
 
-    At any moment the position to resume from separates what has been handed on from what has not.
+    At any moment, exactly the results below the position to resume from have been delivered.
     """
     expected, is_found = brute_force(query)
     client = Client(
@@ -211,9 +211,9 @@ def test_as_one_server_would(
 def test_shards_of_processes(
     query: Query, size: int, count: int, turns: list[Turn], stop_after: int
 ) -> None:
-    """Each position belongs to one process, and the best of all their ends is that of a lone one.
+    """Each position belongs to one process; together they find what an undivided search does.
 
-    A process that was stopped goes on, from the position that it reported, with the same ranges.
+    A process that was stopped resumes from the position that it reported, with the same ranges.
     """
     expected, is_found = brute_force(query)
     found, ends = [], []
@@ -262,7 +262,7 @@ def test_shards_of_processes(
     stops=st.lists(st.integers(0, 15), max_size=4),
     data=st.data(),
 )
-def test_goes_on_from_a_checkpoint(
+def test_resumes_from_a_checkpoint(
     query: Query,
     size: int | None,
     budget: int,
@@ -270,7 +270,7 @@ def test_goes_on_from_a_checkpoint(
     stops: list[int],
     data: st.DataObject,
 ) -> None:
-    """Whenever a process ends, and whatever width the next one has, nothing is lost or repeated."""
+    """Whenever a process ends, and whatever the width of the next, nothing is lost or repeated."""
     expected, is_found = brute_force(query)
     seen: list[int] = []
     spent = search = checkpoint = None
@@ -313,11 +313,11 @@ def test_goes_on_from_a_checkpoint(
         assert best == (spent.best.distance, spent.best.position)
 
 
-def test_hit_that_waits_is_found_again_from_a_checkpoint() -> None:
-    """It is searched for once more, from its own position; what is held back before it is kept."""
+def test_undelivered_match_is_found_again_from_a_checkpoint() -> None:
+    """It is searched again from its own position; earlier undelivered results are kept."""
     (*inferior, hit), _ = brute_force(Query("abc", inferior_distance=1, maximum_hashes=100_000))
     last = inferior[-1]
-    division = Division(range_size=last, width=2)  # Both are in range number 1.
+    division = Division(range_size=last, width=2)  # both are in range number 1
     query = Query("abc", inferior_distance=1)
     now = 0.0
     search = begin(query, division, lambda: now)
@@ -343,8 +343,8 @@ def test_hit_that_waits_is_found_again_from_a_checkpoint() -> None:
     assert again.found is events[-1]
 
 
-def test_checkpoint_of_another_cut_is_refused() -> None:
-    """A range that this search does not have, or a position that is not in the range."""
+def test_checkpoint_of_another_division_is_refused() -> None:
+    """It has a range that this search does not have, or a position outside its range."""
     division = Division(range_size=10, width=2)
     for kept in (RangeCheckpoint(9, 95), RangeCheckpoint(1, 25), RangeCheckpoint(1, 9)):
         search = begin(Query("ab", maximum_hashes=50), division, lambda: 0.0)
@@ -353,7 +353,7 @@ def test_checkpoint_of_another_cut_is_refused() -> None:
 
 
 def test_rate_is_that_of_this_process() -> None:
-    """What an earlier one has searched counts for the chance, not for the rate."""
+    """Hashes of earlier processes count for the chance, but not for the rate."""
     now = 0.0
     search = begin(Query("doctor"), Division(range_size=100), lambda: now)
     search.go_on(Checkpoint((RangeCheckpoint(3, 340),), 4, hashes=300))
@@ -367,7 +367,7 @@ def test_rate_is_that_of_this_process() -> None:
 
 
 def test_undivided() -> None:
-    """A search that is not cut is one RPC with the request as it is."""
+    """An undivided search is one RPC with the unchanged request."""
     search = begin(Query("doctor"), None, lambda: 0.0)
     (range_,) = search.begin()
 
@@ -383,7 +383,7 @@ def test_undivided() -> None:
 
 
 def test_first_rpc_goes_ahead() -> None:
-    """The first RPC makes the channel connect before the others choose among its connections."""
+    """The first RPC connects the channel before the others choose among its connections."""
     now = 0.0
     search = begin(Query("doctor"), Division(range_size=10, width=3), lambda: now)
 
@@ -393,11 +393,11 @@ def test_first_rpc_goes_ahead() -> None:
     assert [1, 2] == [range_.number for range_ in search.begin()]
 
 
-def test_hit_waits_for_lower_ranges() -> None:
-    """A hit cancels what is beyond at once, and is reported when all before it is searched."""
+def test_match_waits_for_lower_ranges() -> None:
+    """A match cancels higher ranges at once, and is delivered when all lower ones are searched."""
     hits, _ = brute_force(Query("abc", maximum_hashes=100_000))
     (hit,) = hits
-    size = hit // 2  # The hit is in range number 2.
+    size = hit // 2  # the match is in range number 2
     now = 0.0
     search = begin(Query("abc"), Division(range_size=size, width=4), lambda: now)
     search.begin()
@@ -422,8 +422,8 @@ def test_hit_waits_for_lower_ranges() -> None:
     assert hit == event.position
 
 
-def test_failed_range_goes_on_where_it_was() -> None:
-    """A lost RPC is begun again after its delay, from the last report, while the others go on."""
+def test_failed_range_resumes() -> None:
+    """A lost RPC starts again after its delay, from the last report, while the others continue."""
     now = 0.0
     search = begin(Query("doctor"), Division(range_size=100, width=2), lambda: now)
     search.begin()
@@ -448,7 +448,7 @@ def test_failed_range_goes_on_where_it_was() -> None:
 
 
 def test_error_covers_the_whole_search() -> None:
-    """What ends one range for good ends the search, and says where all of it goes on."""
+    """The final error of a range ends the search, and says where all of it resumes."""
     now = 0.0
     search = begin(Query("doctor"), Division(range_size=100, width=2), lambda: now)
     search.begin()
@@ -473,7 +473,7 @@ def test_no_range_within_the_budget() -> None:
 
 
 def test_end_of_the_keyspace() -> None:
-    """The last range ends with the last position, and then nothing is left to go on from."""
+    """The last range ends with the last position, and then nothing is left to resume."""
     query = Query("doctor", start_position=POSITIONS_END - 5)
     search = begin(query, Division(range_size=3, width=1), lambda: 0.0)
 
@@ -501,7 +501,7 @@ def test_server_without_positions() -> None:
 
 
 def test_shared_deadline() -> None:
-    """Ranges that begin later have what is left of the time, and none where nothing is."""
+    """Ranges that begin later get the remaining time, and none starts if there is none."""
     now = 0.0
     given_times = []
 
@@ -526,7 +526,7 @@ def test_shared_deadline() -> None:
 
 @pytest.mark.parametrize("reason", ["TOO_MANY_SEARCHES", "SERVER_OVERLOADED"])
 def test_more_ranges_than_a_client_may_search_at_once(reason: str) -> None:
-    """What the server refuses waits while others run, however long; alone, it is an error."""
+    """Ranges that the server refuses wait while others run; with none running, it is an error."""
     now = 0.0
 
     def begin_range(part: Query, _: float | None) -> ResumableSearch:

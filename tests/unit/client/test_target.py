@@ -1,4 +1,4 @@
-"""Where a client may connect to."""
+"""The targets that a client may connect to."""
 
 import pytest
 
@@ -19,8 +19,8 @@ from hashfinder_client.target import check_target
         "dns://[fd00::1]:53/hashfinder.example:50051",
     ],
 )
-def test_possible(target: str) -> None:
-    """A server, a name with all its servers, and the DNS server to ask for it."""
+def test_valid_target(target: str) -> None:
+    """A server, a name with all its servers, and the DNS server to use."""
     assert target == check_target(target)
 
 
@@ -52,8 +52,8 @@ def test_possible(target: str) -> None:
         "unix-abstract:socket",
     ],
 )
-def test_impossible(target: str) -> None:
-    """What gRPC would misread, or fail with much later, is refused with what is allowed."""
+def test_invalid_target(target: str) -> None:
+    """Targets that gRPC would misread, or fail with later, are refused with the allowed forms."""
     with pytest.raises(
         ValueError, match=r"must be HOST:PORT or dns:///HOST:PORT, with .* unix:/abs"
     ) as refused:
@@ -71,13 +71,13 @@ def test_impossible(target: str) -> None:
     ],
 )
 def test_socket_on_this_machine(target: str, checked: str) -> None:
-    """A path is a URI's, which a server's own address is; one as it is typed becomes that."""
+    """A URI's path is accepted as the server prints it; a plain path is escaped."""
     assert checked == check_target(target)
     assert checked == check_target(checked)
 
 
 def test_path_too_long_for_a_socket() -> None:
-    """In bytes, as Linux counts them."""
+    """The limit is in bytes, as in Linux."""
     longest = "/" + "a" * 106
     assert f"unix:{longest}" == check_target(f"unix:{longest}")
     with pytest.raises(ValueError, match="must have a path of at most 107 bytes, not 108"):
@@ -85,14 +85,14 @@ def test_path_too_long_for_a_socket() -> None:
 
 
 @pytest.mark.parametrize("server", ["names", "10.0.0.10:", "10.0.0.10:0", "10.0.0.10:x", "fd00::z"])
-def test_impossible_dns_server(server: str) -> None:
-    """A DNS server is given by its address: gRPC cannot look it up."""
+def test_invalid_dns_server(server: str) -> None:
+    """A DNS server must be an address, since gRPC cannot resolve its name."""
     with pytest.raises(ValueError, match="must name the DNS server as dns://IP"):
         check_target(f"dns://{server}/localhost:50051")
 
 
 def test_balancing() -> None:
-    """Only where a name stands for several servers does each RPC go to the next of them."""
+    """RPCs take turns among servers only if a name stands for several of them."""
     assert "round_robin" == dict(channel_options("dns:///localhost:1"))["grpc.lb_policy_name"]
     assert "grpc.lb_policy_name" not in dict(channel_options("localhost:1"))
     names = [name for name, _ in channel_options("dns:///localhost:1")]

@@ -1,4 +1,4 @@
-"""The token of a client, from a file."""
+"""A client's token, read from a file."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SECOND = "second-token-of-a-client="
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file with a token, as `hashfinder-server new-token` writes it."""
+    """A token file in the format of `hashfinder-server new-token`."""
     path = tmp_path / "token"
     path.write_text(f"{FIRST}\n")
     path.chmod(0o600)
@@ -30,7 +30,7 @@ def sent(token: TokenFile) -> str:
 
 
 def test_next_rpc_has_the_new_token_once_the_file_has_changed(path: Path) -> None:
-    """A file that is broken, or away, leaves the former one in use."""
+    """While the file is invalid or missing, the last token remains in use."""
     token = TokenFile(path)
     assert f"Bearer {FIRST}" == sent(token)
     path.write_text(SECOND)
@@ -54,8 +54,8 @@ def test_next_rpc_has_the_new_token_once_the_file_has_changed(path: Path) -> Non
         b"line-one-is-long\nline",
     ],
 )
-def test_file_without_a_token_is_named_and_not_quoted(path: Path, content: bytes) -> None:
-    """What it holds may be a secret."""
+def test_invalid_file_is_named_but_not_quoted(path: Path, content: bytes) -> None:
+    """Its contents may be secret."""
     path.write_bytes(content)
     with pytest.raises(ValueError, match="must have a token of 16 to 1024") as caught:
         TokenFile(path)
@@ -64,7 +64,7 @@ def test_file_without_a_token_is_named_and_not_quoted(path: Path, content: bytes
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    """With the system's reason."""
+    """The error has the system's reason."""
     with pytest.raises(ValueError, match=r"token_file: cannot read .*/none: No such file"):
         Finder("127.0.0.1:1", token_file=tmp_path / "none")
 
@@ -73,7 +73,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     "target", ["search.example:50051", "dns:///search.example:1", "10.0.0.1:1"]
 )
 def test_token_is_not_sent_over_a_network_in_plain_text(path: Path, target: str) -> None:
-    """A sentence says so before anything is sent; TLS is fine."""
+    """The error comes before anything is sent; TLS is accepted."""
     token = TokenFile(path)
     with pytest.raises(ValueError, match="over TLS, or to a server on this machine, only"):
         token.check_way(target, None)
@@ -90,7 +90,7 @@ def test_token_is_sent_on_this_machine(path: Path, target: str) -> None:
 
 
 def test_channel_of_the_caller_gets_no_token(path: Path) -> None:
-    """Nothing is known of its way."""
+    """Its security is unknown."""
     with (
         grpc.insecure_channel("127.0.0.1:1") as channel,
         pytest.raises(ValueError, match="token_file: nothing is known"),
@@ -98,8 +98,8 @@ def test_channel_of_the_caller_gets_no_token(path: Path) -> None:
         RenewableChannel(channel, lambda *_: channel, None, TokenFile(path))
 
 
-def test_file_that_every_user_can_read_is_noticed(path: Path) -> None:
-    """The command line warns of it."""
+def test_file_that_every_user_can_read_is_detected(path: Path) -> None:
+    """The command line warns about it."""
     token = TokenFile(path)
     path.chmod(0o640)
     private = token.is_exposed

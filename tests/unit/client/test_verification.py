@@ -1,4 +1,4 @@
-"""The check of results on the client's side."""
+"""The client's verification of results."""
 
 from base64 import b64encode
 from hashlib import sha1, sha256
@@ -13,8 +13,8 @@ from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
 
 
-def true_response(secret: bytes, distance: int, position: int | None = None) -> HashNameResponse:
-    """Return a response about `secret` with a true hash."""
+def valid_response(secret: bytes, distance: int, position: int | None = None) -> HashNameResponse:
+    """Return a response about `secret` with its real hash."""
     return HashNameResponse(
         secret=b64encode(secret).decode(),
         hashed_name=b64encode(sha1(secret, usedforsecurity=False).digest()).decode(),
@@ -23,9 +23,9 @@ def true_response(secret: bytes, distance: int, position: int | None = None) -> 
     )
 
 
-def test_true_results() -> None:
-    """What is true passes, with what follows from it."""
-    result = check(Query("2JMX"), true_response(b"", 1))
+def test_valid_results() -> None:
+    """Valid results pass, with their derived values."""
+    result = check(Query("2JMX"), valid_response(b"", 1))
 
     assert (b"", "", 1, 0, 0) == (
         result.secret,
@@ -34,7 +34,7 @@ def test_true_results() -> None:
         result.position,
         result.offset,
     )
-    assert result == check(Query("2jmx"), true_response(b"", 1, position=0))
+    assert result == check(Query("2jmx"), valid_response(b"", 1, position=0))
     hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
     assert result == check(Query("2jmx"), Candidate(hashed_name=hashed_name, hamming_distance=1))
 
@@ -42,29 +42,29 @@ def test_true_results() -> None:
 @pytest.mark.parametrize(
     ("response", "message"),
     [
-        (true_response(b"", 0), "its distance is 1"),
-        (true_response(b"", 1, position=1), "its position is 0"),
+        (valid_response(b"", 0), "its distance is 1"),
+        (valid_response(b"", 1, position=1), "its position is 0"),
         (HashNameResponse(), "its hash is"),
     ],
 )
-def test_untrue_response_is_refused(response: HashNameResponse, message: str) -> None:
-    """The error says what is untrue."""
+def test_invalid_response_is_refused(response: HashNameResponse, message: str) -> None:
+    """The error says what is wrong."""
     with pytest.raises(VerificationError, match=message):
         check(Query("2jmx"), response)
 
 
 @pytest.mark.parametrize("secret", ["AAAA AAAA", "AAA", "\N{SNOWMAN}"])
-def test_no_base64(secret: str) -> None:
-    """A secret that is not base64 to the letter is refused, not read leniently."""
+def test_invalid_base64(secret: str) -> None:
+    """Only strict base64 is accepted as a secret."""
     with pytest.raises(VerificationError, match="is not base64"):
         check(Query("2jmx"), HashNameResponse(secret=secret))
 
 
 @pytest.mark.parametrize("name", ["x" * 29, "x" * 10_000])
 def test_name_too_long(name: str) -> None:
-    """No result can be true for a name that is longer than a hash."""
+    """A name longer than a hash can have no valid result."""
     with pytest.raises(VerificationError, match="no hash has more than 28"):
-        check(Query(name), true_response(b"", 0))
+        check(Query(name), valid_response(b"", 0))
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_name_too_long(name: str) -> None:
     ],
 )
 def test_range_and_order(positions: list[int], message: str) -> None:
-    """Results come from the range asked for, in order of position."""
+    """Results must come from the requested range, in order of position."""
     query = Query("=", start_position=10, maximum_hashes=20)
     verifier = Verifier(query)
-    responses = [true_response(bytes([p - 1]), 0, position=p) for p in positions]
+    responses = [valid_response(bytes([p - 1]), 0, position=p) for p in positions]
 
     for response in responses[:-1]:
         verifier.result(response)
@@ -89,10 +89,10 @@ def test_range_and_order(positions: list[int], message: str) -> None:
 
 
 def test_no_order_without_positions() -> None:
-    """A server that tells no positions owes no order."""
+    """Without positions no order is required."""
     verifier = Verifier(Query("=", start_position=10))
 
-    assert [7, 3] == [verifier.result(true_response(bytes([n]), 0)).position - 1 for n in (7, 3)]
+    assert [7, 3] == [verifier.result(valid_response(bytes([n]), 0)).position - 1 for n in (7, 3)]
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_no_order_without_positions() -> None:
     [(0, None, False), (1, None, True), (0, 1, True), (1, 0, True), (0, 0, False)],
 )
 def test_distance_asked_for(ideal: int, inferior: int | None, *, is_allowed: bool) -> None:
-    """A result is within the ideal or the inferior distance; a mere candidate need not be."""
+    """A result is within the ideal or the inferior distance; a best candidate need not be."""
     query = Query("2jmx", ideal_distance=ideal, inferior_distance=inferior)
     verifier = Verifier(query)
 
     if is_allowed:
-        assert 1 == verifier.result(true_response(b"", 1)).distance
+        assert 1 == verifier.result(valid_response(b"", 1)).distance
     else:
         with pytest.raises(VerificationError, match="more than was asked for"):
-            verifier.result(true_response(b"", 1))
+            verifier.result(valid_response(b"", 1))
     hashed_name = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
     candidate = Candidate(hashed_name=hashed_name, hamming_distance=1)
     assert 1 == verifier.candidate(candidate).distance
@@ -134,7 +134,7 @@ def claim(secret: bytes, *, message: bytes, distance: int, position: int) -> Has
 
 
 def test_whole_request_is_verified() -> None:
-    """The hash is that of prefix, secret and suffix; the position is that of the keyspace."""
+    """The hash includes prefix and suffix, and the position is that of the keyspace."""
     secret = next(
         secret
         for secret in (f"{number:04}".encode() for number in range(10_000))
@@ -161,6 +161,6 @@ def test_whole_request_is_verified() -> None:
     ],
 )
 def test_answers_to_another_request_are_refused(secret: bytes, message: bytes, reason: str) -> None:
-    """A server that knows less than the request searches for something else."""
+    """A server that does not know all fields searches for something else."""
     with pytest.raises(VerificationError, match=reason):
         check(HEX_ZEROS, claim(secret, message=message, distance=0, position=0))

@@ -1,4 +1,4 @@
-"""Where a server can be asked to listen."""
+"""The addresses that a server can listen on."""
 
 import pytest
 
@@ -24,13 +24,13 @@ from hashfinder.domain.address import (
     ],
 )
 def test_address_is_read_and_written(text: str, address: ListenAddress) -> None:
-    """The text is also the target of a client."""
+    """The text of an address is also a target for clients."""
     assert address == parse_address(text)
     assert text.replace("a:b", "a%3Ab") == str(address)
 
 
-def test_path_is_written_as_a_uri() -> None:
-    """GRPC would take the rest of it for a query, a fragment or an escape."""
+def test_path_is_escaped_as_a_uri() -> None:
+    """GRPC would read the rest as a query, a fragment or an escape."""
     assert "unix:/a%20b/%25%3F%23%C3%BC" == str(parse_address("unix:/a b/%?#ü"))
 
 
@@ -58,15 +58,15 @@ def test_path_is_written_as_a_uri() -> None:
     ],
 )
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
-    """In one line, with what came."""
+    """The error is one line with the allowed forms and the value."""
     with pytest.raises(ValueError, match=r"^must be HOST:PORT .*unix:/path.*private, not ") as no:
         parse_address(text)
     assert "\n" not in str(no.value)
     assert repr(text) in str(no.value)
 
 
-def test_path_is_as_long_as_a_socket_can_have_it() -> None:
-    """Counted in bytes; a system would cut it, or refuse it without a reason."""
+def test_path_is_limited_to_that_of_a_socket() -> None:
+    """The limit is in bytes; the system would cut the path, or refuse it without a reason."""
     longest = "/" + "a" * (LONGEST_SOCKET_PATH - 1)
     assert UnixAddress(longest) == parse_address(f"unix:{longest}")
     for path in (f"{longest}a", longest[:-1] + "ü"):

@@ -1,4 +1,4 @@
-"""Every backend that this build and this CPU have."""
+"""The kernels of this build that this CPU can run."""
 
 import pytest
 

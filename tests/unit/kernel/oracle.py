@@ -1,6 +1,6 @@
-"""The kernel's contract a second time, from scratch, and fast enough for a million candidates.
+"""The kernel's contract implemented again, fast enough for a million candidates.
 
-Nothing here uses the code of `hashfinder`: not its keyspace, its folding, or its score.
+Nothing here uses code of `hashfinder`: neither its keyspace, nor its case folding, nor its score.
 """
 
 from array import array
@@ -12,7 +12,7 @@ TEXT_LENGTH = 28
 
 
 def secret_at(position: int) -> bytes:
-    """Return the byte string at a position: the digits of a bijective numeral of base 256."""
+    """Return the byte string at `position`: the digits of a bijective numeral in base 256."""
     digits = []
     while position:
         position, digit = divmod(position - 1, 256)
@@ -21,7 +21,7 @@ def secret_at(position: int) -> bytes:
 
 
 def texts(start: int, stop: int) -> bytes:
-    """Return the base64 texts of the hashes of a range, one after the other, in lower case."""
+    """Return the base64 texts of the hashes in a range, joined, in lower case."""
     return b"".join(
         b64encode(sha1(secret_at(position)).digest()).lower()  # noqa: S324 - the job
         for position in range(start, stop)
@@ -31,8 +31,8 @@ def texts(start: int, stop: int) -> bytes:
 def distances(name: str, joined: bytes) -> list[int]:
     """Return the distance of each of the joined texts.
 
-    One large integer, a byte for each character, counts for all places of all texts at once how
-    many characters of the name match there.
+    One large integer with a byte per character counts the matching characters of the name, for all
+    places in all texts at once.
     """
     counts = 0
     for index, character in enumerate(name):
@@ -49,7 +49,7 @@ def distances(name: str, joined: bytes) -> list[int]:
 def scan(
     found: Iterable[int], start: int, ideal: int, result: int, best: int, capacity: int
 ) -> tuple[int, Sequence[int], tuple[int, int] | None, bool]:
-    """Apply the rules of `Kernel.scan` to distances, from `start` on; return a `Scan`'s items."""
+    """Apply the rules of `Kernel.scan` to distances from `start` on; return a `Scan`'s items."""
     results = array("Q")
     first_best = None
     stop = start

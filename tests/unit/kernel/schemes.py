@@ -1,4 +1,4 @@
-"""What a query of any scheme means, from scratch: hashlib, base64 and a loop over characters.
+"""The meaning of any query, implemented with hashlib, base64 and a loop over characters.
 
 Nothing here uses the rules that the kernels share.
 """
@@ -25,7 +25,7 @@ LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 def secret_at(query: Query, position: int) -> bytes:
-    """Return the secret at a position: a numeral, bijective where secrets have any length."""
+    """Return the secret at a position: a numeral, bijective if secrets have any length."""
     alphabet, length = query.keyspace.alphabet, query.keyspace.length
     digits: list[int] = []
     while position if length is None else len(digits) < length:
@@ -43,7 +43,7 @@ def text_at(query: Query, position: int) -> str:
 
 
 def distance_at(query: Query, position: int) -> int:
-    """Return the smallest distance of the name at the places where it may stand."""
+    """Return the smallest distance of the name at the places that the anchor allows."""
     text, name, scheme = text_at(query, position), query.name, query.scheme
     if not scheme.case_sensitive:
         text, name = text.translate(LOWER), name.translate(LOWER)
@@ -60,7 +60,7 @@ def distance_at(query: Query, position: int) -> int:
 
 
 def expected_scan(query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
-    """Return what a scan returns, by its rules one after the other."""
+    """Return what a scan must return, by applying its rules one after another."""
     results = array("Q")
     best = None
     undecided = replace(query, ideal_distance=0, interesting_distance=0)

@@ -1,4 +1,4 @@
-"""How the kernel is built: without a warning, or with a word about what is missing."""
+"""The build of the kernel: without warnings, or with an error that says what is missing."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ from hashfinder.kernel import available_backends
 
 DISTRIBUTION = Path(__file__).parents[3] / "services" / "hashfinder"
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)][:1]
-"""The one that most build with; `make test-kernel` has all."""
+"""The usual compiler; `make test-kernel` has all of them."""
 
 
 def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Build the extension into a folder, and nothing into the source tree."""
+    """Build the extension in a folder, without changing the source tree."""
     command = [sys.executable, "setup.py", "build_ext", "--build-temp", str(folder / "temporary")]
     return subprocess.run(
         [*command, "--build-lib", str(folder / "library")],
@@ -29,14 +29,14 @@ def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_compiler_is_there() -> None:
-    """Where the extension was built, the next test has something to run."""
+    """If the extension was built, the next test has a compiler to run."""
     assert COMPILERS or available_backends() == ("python",)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_compiles_without_warnings(tmp_path: Path, compiler: str) -> None:
-    """The binding and the kernel for every instruction set are clean with all warnings on."""
+    """The binding and the kernel for every instruction set compile with all warnings enabled."""
     built = build(tmp_path, CC=compiler, CFLAGS="-Wall -Wextra -Werror")
 
     assert (0, "") == (built.returncode, built.stderr)
@@ -44,7 +44,7 @@ def test_compiles_without_warnings(tmp_path: Path, compiler: str) -> None:
 
 
 def test_says_what_is_missing(tmp_path: Path) -> None:
-    """Without a compiler the build ends with what to install, and with the other way."""
+    """Without a compiler the build fails and says what to install, or how to build without one."""
     built = build(tmp_path, CC=str(tmp_path / "no-compiler"))
 
     assert 1 == built.returncode
@@ -63,7 +63,7 @@ def test_builds_without_the_kernel_on_request(tmp_path: Path) -> None:
 
 
 def test_refuses_to_build_something_else(tmp_path: Path) -> None:
-    """The error names the variable, the allowed values and what came."""
+    """The error names the variable, the allowed values and the value."""
     built = build(tmp_path, HASHFINDER_BUILD_KERNEL="c")
 
     assert 1 == built.returncode

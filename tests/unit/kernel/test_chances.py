@@ -1,7 +1,7 @@
-"""What `Estimate` promises, against what the kernel in C counts over millions of hashes.
+"""The chance of `Estimate` against counts of the kernel in C over millions of hashes.
 
-The number of hits among N hashes is binomial. It must be within six standard deviations of N times
-the chance: where the chance is exact, of that; elsewhere, of one between the bounds.
+The number of matches among N hashes is binomial. It must be within six standard deviations of N
+times the chance: the exact chance, or one between the bounds.
 """
 
 import math
@@ -21,7 +21,7 @@ SEED = 20261126
 HASHES = 2**20
 RESULTS = array("Q", bytes(8 * HASHES))
 QUERIES = 4
-"""Drawn for each hash, encoding and anchor; every other one without wildcards."""
+"""Drawn for each hash, encoding and anchor; every other one has no wildcards."""
 DEVIATIONS = 6
 FEWEST_HITS = 500
 MOST_HITS = HASHES * 3 // 4
@@ -29,15 +29,15 @@ MOST_HITS = HASHES * 3 // 4
 SCHEMES = [
     (algorithm, encoding, anchor)
     for algorithm, encoding, anchor in product(Algorithm, Encoding, Anchor)
-    # The contract wants an anchor for binary.
+    # the contract requires an anchor for binary
     if (encoding, anchor) != (Encoding.BINARY, Anchor.ANYWHERE)
 ]
 
 
 def draw_query(random: Random, scheme: Scheme) -> Query:
-    """Draw a short name and a distance that neither almost every nor almost no hash comes within.
+    """Draw a short name and a distance that neither almost all nor almost no hashes reach.
 
-    Its symbols are few, so that names often overlap themselves.
+    It uses few symbols, so that names often overlap with themselves.
     """
     while True:
         length = random.randint(1, 16 if scheme.encoding is Encoding.BINARY else 5)
@@ -53,8 +53,8 @@ def draw_query(random: Random, scheme: Scheme) -> Query:
 def count_hits(query: Query, start: int) -> int:
     """Return how many of HASHES candidates are within the ideal distance.
 
-    A hit would end a scan. So one more character, which matches nothing, is added to the name, and
-    one to the distance: before the name at the end of a text, else behind it.
+    A match would end a scan. So the name gets one more character, which matches nothing, and the
+    distance is larger by one. The character comes before a name at a text's end, else after it.
     """
     scheme, keyspace = query.scheme, query.keyspace
     offsets = scheme.offsets(len(query.name))
@@ -92,7 +92,7 @@ def count_hits(query: Query, start: int) -> int:
 def test_hits_are_as_frequent_as_estimated(
     algorithm: Algorithm, encoding: Encoding, anchor: Anchor
 ) -> None:
-    """Names with and without wildcards, in either case or one, with and without a distance."""
+    """Names with and without wildcards, case-sensitive or not, with and without a distance."""
     random = Random(f"{SEED} {algorithm.name} {encoding.name} {anchor.name}")  # noqa: S311
     for number in range(QUERIES):
         wildcard = "?" if number % 2 else ""

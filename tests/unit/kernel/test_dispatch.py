@@ -1,4 +1,4 @@
-"""Which variant of the kernel in C a CPU gets: masks CPU features and sees what is left."""
+"""Which variant of the kernel in C a CPU gets, tested by masking CPU features."""
 
 import pytest
 
@@ -12,14 +12,14 @@ FEATURES = sorted({feature for _, needed in VARIANTS for feature in needed})
 
 
 def test_native_is_the_fastest_that_the_cpu_can_run() -> None:
-    """`native` chooses the first of the variants, and so does `auto`."""
+    """`native` and `auto` choose the first of the variants."""
     fastest = f"native-{native.supported_variants()[0]}"
 
     assert fastest == load_kernel("native").backend == load_kernel("auto").backend
 
 
 def test_each_backend_is_a_variant_that_the_cpu_can_run() -> None:
-    """All of them can be chosen by name, the fastest first."""
+    """All of them can be chosen by name; the fastest comes first."""
     backends = [f"native-{variant}" for variant in native.supported_variants()]
 
     assert [*backends, "python"] == list(available_backends())
@@ -27,21 +27,21 @@ def test_each_backend_is_a_variant_that_the_cpu_can_run() -> None:
 
 @pytest.mark.parametrize(("variant", "needed"), VARIANTS, ids=[name for name, _ in VARIANTS])
 def test_a_variant_needs_all_of_its_features(variant: str, needed: tuple[str, ...]) -> None:
-    """A CPU with just these features gets the variant; one that lacks any of them does not."""
+    """A CPU with exactly these features gets the variant; without any one of them it does not."""
     assert variant in native.supported_variants(set(needed))
     for missing in needed:
         assert variant not in native.supported_variants(set(needed) - {missing})
 
 
 def test_a_bare_cpu_gets_the_baseline() -> None:
-    """What every CPU of the architecture can run comes last, and needs nothing."""
+    """The last variant runs on every CPU of the architecture."""
     assert ["baseline"] == native.supported_variants(set())
     assert ("baseline", ()) == VARIANTS[-1]
 
 
 @pytest.mark.parametrize("masked", FEATURES)
 def test_auto_avoids_what_the_cpu_lacks(monkeypatch: pytest.MonkeyPatch, masked: str) -> None:
-    """With a feature masked, the kernel that is chosen needs none of it, and works."""
+    """If a feature is masked, the chosen kernel does not need it, and works."""
     present = native._native.cpu_features() - {masked}  # noqa: SLF001
     monkeypatch.setattr(native._native, "cpu_features", lambda: present)  # noqa: SLF001
 

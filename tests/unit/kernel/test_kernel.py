@@ -1,4 +1,4 @@
-"""The contract of `Kernel.scan`: one test body for every backend, against an independent oracle."""
+"""The contract of `Kernel.scan`: the same tests for every kernel, against an independent oracle."""
 
 import time
 from array import array
@@ -17,7 +17,7 @@ END = 2**64
 # The first position of the secrets of 0 to 8 bytes: b"", b"\0", b"\0\0" and so on.
 LENGTH_STARTS = [(256**length - 1) // 255 for length in range(9)]
 SYMBOLS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/="
-# These occur in no hash. The other case of two of them is a letter of ASCII.
+# These occur in no hash. The other case of two of them is an ASCII letter.
 FOREIGN = "\0 -_.é\u017f\u212a\U0001f600"
 NAMES = ["q", "7=", "Doctor\u212a", "/hello+4you=", "abcdefghijklmnopqrstuvwxyz+/"]
 
@@ -26,7 +26,7 @@ texts = cache(oracle.texts)
 
 
 def expected_scan(query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
-    """Return what the oracle says that a scan returns."""
+    """Return what a scan must return, according to the oracle."""
     ideal, interesting = query.ideal_distance, query.interesting_distance
     found = oracle.distances(query.name, texts(start, stop))
     result = max(ideal, interesting)
@@ -51,7 +51,7 @@ def expected_distances(name: str, start: int, stop: int) -> dict[int, int]:
     ],
 )
 def test_known_hashes_are_found(kernel: Kernel, secret: bytes, text: str) -> None:
-    """Every part of a hash known from elsewhere is found in it, in either case."""
+    """Every part of a hash computed with OpenSSL is found, in either case."""
     position = LENGTH_STARTS[len(secret)] + int.from_bytes(secret)
     for length in range(1, 29):
         for offset in range(29 - length):
@@ -62,9 +62,9 @@ def test_known_hashes_are_found(kernel: Kernel, secret: bytes, text: str) -> Non
 
 @pytest.mark.parametrize("length", range(1, 29))
 def test_scores_names_of_every_length(kernel: Kernel, length: int) -> None:
-    """Every distance of every length is exact, where the secrets change their length as well."""
+    """Every distance for every length is exact, including where the length of secrets changes."""
     text = texts(300, 301).decode()
-    # A part of a hash of the range, so that small distances occur; its end, so that '=' does.
+    # a part of a hash in the range, so that small distances occur, and its end, so that '=' does
     for name in (text[:length], text[-length:]):
         found = expected_distances(name, 220, 320)
         assert 0 in found.values()
@@ -81,8 +81,8 @@ def test_scores_names_of_every_length(kernel: Kernel, length: int) -> None:
 
 @pytest.mark.parametrize("start", [*LENGTH_STARTS[1:], 256 * 7, 2**32, 2**63, END - 130])
 @pytest.mark.parametrize("name", NAMES)
-def test_scans_across_every_border(kernel: Kernel, name: str, start: int) -> None:
-    """Where secrets grow, where a block begins, and up to the last position, nothing is missed."""
+def test_scans_across_every_boundary(kernel: Kernel, name: str, start: int) -> None:
+    """Nothing is missed where secrets grow, where a block begins, and up to the last position."""
     first, last = max(0, start - 130), min(start + 130, END)
     query = Query(name, 0, len(name))
 
@@ -93,7 +93,7 @@ def test_scans_across_every_border(kernel: Kernel, name: str, start: int) -> Non
 
 
 def test_scans_the_smallest_secrets_one_by_one(kernel: Kernel) -> None:
-    """Every range within the first 10 positions and around 256 gives what the whole gives."""
+    """Any range within the first 10 positions and around 256 gives its part of all results."""
     query = Query("a-", 0, 2)  # never ideal
     whole = expected_distances("a-", 0, 270)
 
@@ -108,14 +108,14 @@ def test_scans_the_smallest_secrets_one_by_one(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("position", [0, 1, 5000, END - 1, END])
 def test_an_empty_range_has_no_results(kernel: Kernel, position: int) -> None:
-    """A scan of nothing ends where it began."""
+    """A scan of an empty range ends where it began."""
     assert Scan(position, array("Q")) == kernel.prepare(Query("a", 1)).scan(
         position, position, 9, 1
     )
 
 
 def test_ends_with_the_first_ideal_candidate(kernel: Kernel) -> None:
-    """The ideal candidate is the last hit, and the scan stops right after it."""
+    """The ideal candidate is the last result, and the scan stops right after it."""
     found = expected_distances("ab", 0, 3000)
     ideal = min(position for position, distance in found.items() if distance == 0)
     before = [p for p, d in found.items() if d == 1 and p < ideal]
@@ -134,8 +134,8 @@ def test_ends_with_the_first_ideal_candidate(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 63, 64, 65, 700])
-def test_ends_with_the_last_result_that_has_room(kernel: Kernel, capacity: int) -> None:
-    """A full scan stops right after its last result; from there the next one goes on."""
+def test_ends_when_the_results_are_full(kernel: Kernel, capacity: int) -> None:
+    """A full scan stops right after its last result, where the next one can continue."""
     query = Query("xy-", 0, 2)  # never ideal
     expected = [p for p, d in expected_distances("xy-", 1000, 4000).items() if d <= 2]
 
@@ -153,8 +153,8 @@ def test_ends_with_the_last_result_that_has_room(kernel: Kernel, capacity: int) 
 
 @pytest.mark.parametrize("capacity", [1, 2, 20, 4000])
 @pytest.mark.parametrize("best_distance", range(8))
-def test_tells_the_first_of_the_best(kernel: Kernel, best_distance: int, capacity: int) -> None:
-    """The best is below `best_distance`, the smallest up to where the scan ended, and the first."""
+def test_reports_the_first_of_the_best(kernel: Kernel, best_distance: int, capacity: int) -> None:
+    """The best has a distance below `best_distance`, and is the first of the least in the scan."""
     query = Query("doctor", 0, 4)
     scan = kernel.prepare(query).scan(0, 4000, best_distance, capacity)
 
@@ -164,8 +164,8 @@ def test_tells_the_first_of_the_best(kernel: Kernel, best_distance: int, capacit
     assert ((best, found[best]) if found[best] < best_distance else None) == scan.best
 
 
-def test_halted_scan_ends_early_and_its_results_are_true(kernel: Kernel) -> None:
-    """What was searched until then counts, and an ideal candidate is one."""
+def test_halted_scan_ends_early_with_valid_results(kernel: Kernel) -> None:
+    """The results up to its end count, and an ideal candidate is really ideal."""
     found = expected_distances("doctor", 0, 3000)
     query = Query("doctor", min(found.values()), 6)  # every candidate is a result
     halt = bytearray([1])
@@ -180,7 +180,7 @@ def test_halted_scan_ends_early_and_its_results_are_true(kernel: Kernel) -> None
 
 
 def test_another_thread_halts_a_scan(kernel: Kernel) -> None:
-    """A scan that would last for years ends."""
+    """A scan that would take years ends."""
     halt = bytearray(1)
     with ThreadPoolExecutor(1) as pool:
         scan = pool.submit(kernel.prepare(Query("-" * 28, 0)).scan, 0, END, 0, 1, halt)
@@ -192,7 +192,7 @@ def test_another_thread_halts_a_scan(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("name", ["é", "\u212a", "a\u017f", "-doctor-", "\0", "a\0b"])
 def test_foreign_characters_match_nothing(kernel: Kernel, name: str) -> None:
-    """A character that no hash contains always counts, wherever it stands."""
+    """A character that no hash contains always adds one to the distance."""
     query = Query(name, 0, len(name))
 
     assert expected_scan(query, 0, 700, 0, 700) == kernel.prepare(query).scan(0, 700, 0, 700)
@@ -209,7 +209,7 @@ def test_distances_above_the_length_of_the_name_are_refused(
 
 @st.composite
 def names(draw: st.DrawFn, near: int) -> str:
-    """Draw a name: a part of the hash at a position near `near`, with a few characters changed."""
+    """Draw a name: part of the hash at a position near `near`, with a few characters changed."""
     text = texts(near, near + 1).decode()
     length = draw(st.integers(1, 28))
     offset = draw(st.integers(0, 28 - length))
@@ -222,7 +222,7 @@ def names(draw: st.DrawFn, near: int) -> str:
 @given(data=st.data())
 @settings(max_examples=150, derandomize=True, deadline=None)
 def test_agrees_with_the_oracle(kernel: Kernel, data: st.DataObject) -> None:
-    """Any query, range, best distance and capacity gives what the rules give one by one."""
+    """For any query, range, best distance and capacity, the scan returns what the rules say."""
     start = data.draw(
         st.one_of(
             st.integers(0, END - 1),

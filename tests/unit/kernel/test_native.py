@@ -1,4 +1,4 @@
-"""What holds for the kernels in C alone: a million candidates, the GIL, and arguments."""
+"""The kernels in C only: a million candidates, the GIL, and invalid arguments."""
 
 import threading
 import time
@@ -17,7 +17,8 @@ from tests.unit.kernel import oracle
 native = pytest.importorskip("hashfinder.kernel.native", reason="built without the C kernel")
 
 END = 2**64
-# Eight ranges, together 2^20 candidates: secrets of 2 to 8 bytes, ragged ends, the last position.
+# Eight ranges, 2^20 candidates in total: secrets of 2 to 8 bytes, unaligned ends, the last
+# position.
 RANGE = 2**17
 STARTS = [300, *(256**length // 3 + 77 for length in range(3, 9)), END - RANGE]
 
@@ -30,7 +31,7 @@ def joined_texts(start: int) -> bytes:
 
 @cache
 def expected_results(name: str, start: int, distance: int) -> Sequence[int]:
-    """Return the position of every candidate of a range within a distance."""
+    """Return the position of every candidate in a range within a distance."""
     found = enumerate(oracle.distances(name, joined_texts(start)), start)
     return array("Q", (position for position, d in found if d <= distance))
 
@@ -43,7 +44,7 @@ def expected_results(name: str, start: int, distance: int) -> Sequence[int]:
 def test_agrees_on_a_million_candidates(
     native_kernel: Kernel, name: str, distance: int, start: int
 ) -> None:
-    """Sparse and dense hits, short and long names: every result of 2^20 candidates is the same."""
+    """Few or many results, short or long names: all results of 2^20 candidates are the same."""
     expected = expected_results(name, start, distance)
     assert expected
 
@@ -54,7 +55,7 @@ def test_agrees_on_a_million_candidates(
 
 
 def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
-    """A scan holds no GIL: Python code runs in the middle of it."""
+    """A scan releases the GIL: Python code runs during it."""
     times: list[float] = []
 
     def scan() -> None:
@@ -75,7 +76,7 @@ def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
 
 
 def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
-    """Scans at the same time do not disturb each other."""
+    """Concurrent scans do not affect each other."""
     name, distance = "doctor\0", 4
     query = Query(name, 0, distance)
 
@@ -105,11 +106,11 @@ PREPARE: dict[str, Any] = {
     "ideal_distance": 0,
     "result_distance": 2,
 }
-"""Arguments that the binding takes."""
+"""Arguments that the binding accepts."""
 
 
 def prepare(**changes: object) -> object:
-    """Call the binding as `NativeKernel` does, with some arguments changed."""
+    """Call the binding like `NativeKernel`, with some arguments changed."""
     return native._native.prepare(*{**PREPARE, **changes}.values())  # noqa: SLF001
 
 
@@ -145,7 +146,7 @@ def prepare(**changes: object) -> object:
     ],
 )
 def test_the_binding_checks_a_query(changes: dict[str, Any], error: str) -> None:
-    """What would make the C code read or write astray is refused, by name."""
+    """Arguments that would make the C code access memory out of bounds are refused by name."""
     assert prepare()
 
     with pytest.raises(ValueError, match=error):
@@ -154,7 +155,7 @@ def test_the_binding_checks_a_query(changes: dict[str, Any], error: str) -> None
 
 @pytest.mark.parametrize("value", [-2, 2**31, 2**64, -(2**64)])
 def test_the_binding_takes_numbers_that_fit(value: int) -> None:
-    """A number is refused rather than cut to its lower bits."""
+    """A number is refused rather than truncated."""
     for name in ("algorithm", "secret_length", "symbol_bits", "first_offset", "result_distance"):
         with pytest.raises(OverflowError):
             prepare(**{name: value})
@@ -169,7 +170,7 @@ def test_the_binding_takes_numbers_that_fit(value: int) -> None:
     ],
 )
 def test_the_binding_checks_a_scan(first: int, last: int, room: int, error: str) -> None:
-    """A range outside the keyspace and a buffer without room are refused."""
+    """A range outside the keyspace and an empty buffer are refused."""
     scanner = prepare(alphabet=b"ab", secret_length=4)
 
     with pytest.raises(ValueError, match=error):
@@ -178,12 +179,12 @@ def test_the_binding_checks_a_scan(first: int, last: int, room: int, error: str)
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 9), (0, END)])
 def test_the_binding_takes_positions_of_64_bits(first: int, last: int) -> None:
-    """A position outside the keyspace is refused, not cut to 64 bits."""
+    """A position outside the keyspace is refused, not truncated to 64 bits."""
     with pytest.raises(OverflowError):
         native._native.scan(prepare(), first, last, 2, array("Q", [0]), None)  # noqa: SLF001
 
 
 def test_the_binding_takes_its_own_scanners() -> None:
-    """Something else in the place of a scanner is refused."""
+    """Other objects in place of a scanner are refused."""
     with pytest.raises(ValueError, match="PyCapsule"):
         native._native.scan(object(), 0, 9, 2, array("Q", [0]), None)  # noqa: SLF001

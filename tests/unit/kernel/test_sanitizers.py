@@ -1,7 +1,7 @@
-"""The kernel in C against a reference in C, with each compiler, under sanitizers and valgrind.
+"""The kernel in C against a reference in C, with each compiler, sanitizers and valgrind.
 
-Run by `make test-kernel`. Nothing is skipped: where a program is not installed, its tests fail and
-say how to install it.
+Run by `make test-kernel`. Nothing is skipped: if a program is not installed, its tests fail and say
+how to install it.
 """
 
 import json
@@ -24,9 +24,9 @@ HERE = Path(__file__).parent
 DISTRIBUTION = HERE.parents[2] / "services" / "hashfinder"
 COMPILERS = ("gcc", "clang")
 STRICT = "-Wall -Wextra -Werror"
-# Sanitizers change the loops, of which GCC then warns: warnings are the other builds' job.
+# sanitizers change the loops, about which GCC then warns; other builds check warnings
 SANITIZE = "-g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-# What sanitizers add to unrolled rounds takes the compilers minutes.
+# with unrolled rounds the compilers take minutes
 ROLLED = f"{SANITIZE} -O1 -DUNROLL="
 SEED = 20261122
 PRINT_VARIANTS = """
@@ -42,7 +42,7 @@ PACKAGES = {
 
 
 def need(program: str) -> str:
-    """Return the program's path; fail where it is not installed."""
+    """Return the program's path; fail if it is not installed."""
     path = shutil.which(program)
     packages = PACKAGES.get(program, program)
     assert path, f"this test needs {program}; on Debian: apt-get install {packages}"
@@ -50,7 +50,7 @@ def need(program: str) -> str:
 
 
 def run(*command: str | Path, **environment: str) -> str:
-    """Run a program that has to succeed; return what it printed."""
+    """Run a program that must succeed; return its output."""
     done = subprocess.run(
         command,
         cwd=DISTRIBUTION,
@@ -64,13 +64,13 @@ def run(*command: str | Path, **environment: str) -> str:
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Return the function's result for each item, from as many programs at once as CPUs."""
+    """Return the function's result for each item; as many run at once as there are CPUs."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, items))
 
 
 def build_driver(folder: Path, compiler: str, flags: str) -> Path:
-    """Build the driver with the objects that `setup.py` makes."""
+    """Build the driver with the objects of `setup.py`."""
     settings = {"CC": need(compiler), "CFLAGS": flags, "LDFLAGS": flags}
     temporary, library = folder / "temporary", folder / "library"
     build = [sys.executable, "setup.py", "build_ext", "--build-temp", str(temporary)]
@@ -80,7 +80,7 @@ def build_driver(folder: Path, compiler: str, flags: str) -> Path:
 
 
 def build_sanitized(folder: Path, compiler: str) -> Path:
-    """Build the driver with the variants of `setup.py` under sanitizers."""
+    """Build the driver with the variants of `setup.py` and sanitizers."""
     printed = run(sys.executable, "-c", PRINT_VARIANTS)
 
     def compile_one(item: tuple[str, tuple[int, int, list[str]]]) -> Path:
@@ -92,10 +92,10 @@ def build_sanitized(folder: Path, compiler: str) -> Path:
 
 
 def build_emulated(folder: Path, compiler: str) -> Path:
-    """Build the driver with kernels for vectors of 64 bytes, for a CPU that may have none."""
+    """Build the driver with kernels for 64-byte vectors, for CPUs that may not have them."""
 
     def compile_one(streams: int) -> Path:
-        # GCC notes that functions with such vectors are called in another way with AVX-512.
+        # GCC notes that functions with such vectors have another calling convention with AVX-512.
         flags = f"{ROLLED} -Wno-psabi"
         return compile_variant(folder, compiler, flags, f"streams_{streams}", 64, streams)
 
@@ -104,7 +104,7 @@ def build_emulated(folder: Path, compiler: str) -> Path:
 
 
 def build_arm64(folder: Path) -> Path:
-    """Build the driver for another architecture, as `setup.py` would build the kernel there."""
+    """Build the driver for 64-bit Arm, as `setup.py` builds the kernel there."""
     compiler = "aarch64-linux-gnu-gcc"
     kernel = compile_variant(folder, compiler, f"{STRICT} -O3", "baseline", 16, 1)
     sources = ("csrc/scanner.c", "csrc/variants.c")
@@ -138,14 +138,14 @@ def link(folder: Path, compiler: str, flags: str, *parts: str | Path) -> Path:
 
 
 def supported_variants() -> set[str]:
-    """Return the variants that this CPU can run, as the extension says."""
+    """Return the variants that this CPU can run, according to the extension."""
     from hashfinder.kernel.native import supported_variants  # noqa: PLC0415  # may not be built
 
     return set(supported_variants())
 
 
 def agreeing(*driver: str | Path, candidates: int) -> set[str]:
-    """Run the driver, with other seeds on each CPU; return the variants that all have compared."""
+    """Run the driver once per CPU with different seeds; return the variants that agreed."""
     count = os.cpu_count() or 1
 
     def compare(seed: int) -> set[str]:
@@ -157,17 +157,17 @@ def agreeing(*driver: str | Path, candidates: int) -> set[str]:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The driver as GCC builds it without a warning, with line numbers for valgrind."""
+    """The driver built by GCC without a warning, with line numbers for valgrind."""
     return build_driver(tmp_path_factory.mktemp("driver"), "gcc", f"{STRICT} -g1")
 
 
 def test_agrees_with_a_reference_in_c(driver: Path) -> None:
-    """Any scan of a million candidates for each hash, encoding, anchor and instruction set."""
+    """Scans of a million candidates for each hash, encoding, anchor and instruction set."""
     assert supported_variants() == agreeing(driver, candidates=1_000_000)
 
 
 def test_agrees_as_clang_builds_it(tmp_path: Path) -> None:
-    """Without a warning, too."""
+    """It also compiles without a warning."""
     driver = build_driver(tmp_path, "clang", STRICT)
 
     assert supported_variants() == agreeing(driver, candidates=100_000)
@@ -175,7 +175,7 @@ def test_agrees_as_clang_builds_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_is_clean_under_sanitizers(tmp_path: Path, compiler: str) -> None:
-    """No access out of bounds, no leak, no undefined behaviour in any variant."""
+    """No variant has an access out of bounds, a leak or undefined behaviour."""
     driver = build_sanitized(tmp_path, compiler)
 
     assert supported_variants() == agreeing(driver, candidates=20_000)
@@ -183,21 +183,21 @@ def test_is_clean_under_sanitizers(tmp_path: Path, compiler: str) -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_the_algorithm_for_avx512_agrees_on_any_cpu(tmp_path: Path, compiler: str) -> None:
-    """What only the widest vectors run is right and clean, even where there are none."""
+    """The code for the widest vectors is correct and clean even on CPUs without them."""
     driver = build_emulated(tmp_path, compiler)
 
     assert {"streams_1", "streams_2", "streams_4"} == agreeing(driver, candidates=5_000)
 
 
 def test_agrees_on_arm64(tmp_path: Path) -> None:
-    """The kernel for 64-bit Arm, cross-compiled and run in an emulator, is right."""
+    """The kernel for 64-bit Arm is cross-compiled, and correct in an emulator."""
     driver = build_arm64(tmp_path)
 
     assert {"baseline"} == agreeing(need("qemu-aarch64"), driver, candidates=5_000)
 
 
 def test_is_clean_under_valgrind(driver: Path) -> None:
-    """No use of what was never written. Valgrind has neither AVX-512 nor SHA instructions."""
+    """No uninitialised memory is used. Valgrind has neither AVX-512 nor SHA instructions."""
     valgrind = (need("valgrind"), "--quiet", "--error-exitcode=9", "--leak-check=full")
 
     compared = agreeing(*valgrind, driver, candidates=400)

@@ -18,21 +18,21 @@ SCHEMES = [
     for algorithm, encoding, anchor, case_sensitive in product(
         Algorithm, Encoding, Anchor, (False, True)
     )
-    # The contract wants an anchor for binary.
+    # the contract requires an anchor for binary
     if (encoding, anchor) != (Encoding.BINARY, Anchor.ANYWHERE)
 ]
 AROUND_BORDERS = [0, 1, *range(50, 71), *range(110, 131), *range(180, 201)]
-"""Lengths of prefix and suffix: one block of 64 or of 128 bytes ends, or two."""
+"""Lengths of prefix and suffix around the ends of one or two blocks of 64 or 128 bytes."""
 
 
 def label(scheme: Scheme) -> str:
-    """Return the scheme as a part of a test's name."""
+    """Return the scheme as a part of a test's id."""
     parts = (scheme.algorithm.name, scheme.encoding.name, scheme.anchor.name)
     return "-".join([*parts, "cased" if scheme.case_sensitive else "folded"])
 
 
 def name_near(query: Query, position: int, length: int, offset: int) -> str:
-    """Return a part of the text at a position, where the scheme allows a name."""
+    """Return a part of the text at a position, at a place that the scheme allows."""
     text = schemes.text_at(query, position)
     end = len(text.rstrip("="))
     match query.scheme.anchor:
@@ -50,7 +50,7 @@ def name_near(query: Query, position: int, length: int, offset: int) -> str:
     ids=lambda s: f"{s.algorithm.name}-{s.encoding.name}-{s.anchor.name}-{s.case_sensitive}",
 )
 def test_finds_what_hashlib_finds(kernel: Kernel, scheme: Scheme) -> None:
-    """Names of several lengths, each with all distances, in a small space searched whole."""
+    """Names of several lengths, each with all distances, in a small keyspace searched whole."""
     space = Query("", 0, 0, scheme, Keyspace(b"\xffz0", 5), b"prefix", b"suffix")
     longest = scheme.longest_name
     for length in sorted({1, 6, 7, 8, 33, longest - 1, longest} & set(range(1, longest + 1))):
@@ -64,7 +64,7 @@ def test_finds_what_hashlib_finds(kernel: Kernel, scheme: Scheme) -> None:
 @pytest.mark.parametrize("algorithm", Algorithm)
 @pytest.mark.parametrize("size", [2, 3, 16, 62, 256])
 def test_searches_small_spaces_whole(kernel: Kernel, algorithm: Algorithm, size: int) -> None:
-    """All secrets of each small length, fixed or not, from every start to every end."""
+    """All secrets of each small length, fixed or not, for every start and every end."""
     alphabet = bytes(reversed(ALL_BYTES[:size]))
     for length in (None, 0, 1, 2, 5):
         query = Query("?7", 0, 1, Scheme(algorithm, wildcard="?"), Keyspace(alphabet, length))
@@ -78,7 +78,7 @@ def test_searches_small_spaces_whole(kernel: Kernel, algorithm: Algorithm, size:
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_secrets_over_the_ends_of_blocks(kernel: Kernel, algorithm: Algorithm) -> None:
-    """Wherever a block ends in prefix, secret or suffix, and whatever is before that."""
+    """A block may end in prefix, secret or suffix, with anything before it."""
     for index, size in enumerate(AROUND_BORDERS):
         other = AROUND_BORDERS[-index]
         for keyspace in (Keyspace(b"ab"), Keyspace(b"0123456789", 20), Keyspace(ALL_BYTES)):
@@ -94,7 +94,7 @@ def test_secrets_over_the_ends_of_blocks(kernel: Kernel, algorithm: Algorithm) -
 @pytest.mark.parametrize("algorithm", Algorithm)
 @pytest.mark.parametrize("size", [0, 1, 30000, 48 * 1024 - 1, 48 * 1024])
 def test_the_longest_prefixes_and_suffixes(kernel: Kernel, algorithm: Algorithm, size: int) -> None:
-    """Together 48 KiB, however they are divided."""
+    """Together they have 48 KiB, however divided."""
     prefix, suffix = b"p" * size, b"s" * (48 * 1024 - size)
     query = Query("", 0, 0, Scheme(algorithm), Keyspace(b"01"), prefix, suffix)
     query = replace(query, name=name_near(query, 25, 12, 1), interesting_distance=11)
@@ -117,7 +117,7 @@ def test_long_secrets_of_fixed_length(kernel: Kernel, alphabet: bytes, length: i
 
 
 def test_a_halted_scan_ends_at_the_end_of_a_length(kernel: Kernel) -> None:
-    """Short secrets of a small alphabet are many lengths of a group or less each."""
+    """With a small alphabet many lengths of secrets fit into a group of candidates."""
     query = Query("?a", 0, 2, Scheme(wildcard="?", case_sensitive=True), Keyspace(b"ab"))
 
     scan = kernel.prepare(query).scan(375, 2567, 0, 3000, bytearray([1]))
@@ -155,7 +155,7 @@ def queries(draw: st.DrawFn) -> tuple[Query, int, int]:
 def test_agrees_for_any_query(
     kernel: Kernel, drawn: tuple[Query, int, int], best: int, capacity: int
 ) -> None:
-    """Whatever is combined, a scan returns what the rules return one by one."""
+    """For any combination, a scan returns what the rules say."""
     query, start, stop = drawn
 
     expected = schemes.expected_scan(query, start, stop, best, capacity)

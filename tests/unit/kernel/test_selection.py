@@ -1,4 +1,4 @@
-"""Which kernel a name selects, and which ones a CPU gets."""
+"""Kernel selection by name and by CPU."""
 
 import pytest
 
@@ -6,25 +6,25 @@ from hashfinder.domain.errors import KernelUnavailableError
 from hashfinder.kernel import available_backends, load_kernel, selection
 
 
-def test_the_twin_is_always_there() -> None:
-    """The Python kernel is the last of the backends, after all that are faster."""
+def test_the_python_kernel_is_always_available() -> None:
+    """It is the last of the kernels, after all faster ones."""
     assert "python" == available_backends()[-1]
 
 
 def test_auto_is_the_fastest() -> None:
-    """Without a wish, the first of the backends is chosen."""
+    """By default the first kernel is chosen."""
     assert available_backends()[0] == load_kernel().backend == load_kernel("auto").backend
 
 
 @pytest.mark.parametrize("name", available_backends())
 def test_a_backend_is_chosen_by_its_name(name: str) -> None:
-    """The kernel says the name that chose it."""
+    """The kernel has the name that selected it."""
     assert name == load_kernel(name).backend
 
 
 @pytest.mark.parametrize("choice", ["", "fast", "Native", "native-avx1024"])
 def test_an_unknown_name_is_refused(choice: str) -> None:
-    """The error names the choice and what is allowed."""
+    """The error has the name and the allowed names."""
     with pytest.raises(KernelUnavailableError) as caught:
         load_kernel(choice)
 
@@ -37,7 +37,7 @@ def test_an_unknown_name_is_refused(choice: str) -> None:
 def test_a_build_without_c_has_no_native_kernel(
     monkeypatch: pytest.MonkeyPatch, choice: str
 ) -> None:
-    """Then auto is the twin, and asking for the other is an error, never a silent fallback."""
+    """Then auto selects the Python kernel, and native is an error, never a silent fallback."""
     monkeypatch.setattr(selection, "find_spec", lambda _name: None)
 
     assert "python" == load_kernel("auto").backend

@@ -1,4 +1,4 @@
-"""The page that Prometheus reads, over HTTP, and clients that misbehave."""
+"""The /metrics endpoint over HTTP, and misbehaving clients."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture
 def endpoint() -> Iterator[MetricsEndpoint]:
-    """Serve a page."""
+    """Serve metrics."""
     registry = create_registry()
     Metrics(registry).freed(42)
     endpoint = MetricsEndpoint("127.0.0.1", 0, registry)
@@ -37,20 +37,20 @@ def connect(endpoint: MetricsEndpoint) -> socket.socket:
 
 
 def page(endpoint: MetricsEndpoint) -> str:
-    """Return the page."""
+    """Return the text of /metrics."""
     with urlopen(f"http://{endpoint.address}/metrics", timeout=20) as response:
         text: str = response.read().decode()
     return text
 
 
 def answer(connection: socket.socket) -> bytes:
-    """Return all that comes until the endpoint closes."""
+    """Return everything that arrives until the endpoint closes the connection."""
     with connection, connection.makefile("rb") as stream:
         return stream.read()
 
 
 def is_closed_while_sending(connection: socket.socket, data: bytes, pause: float = 0) -> bool:
-    """Send `data` again and again; return whether the other side ends that."""
+    """Send `data` repeatedly; return whether the other side closes the connection."""
     for _ in range(2000):
         try:
             connection.sendall(data)
@@ -61,7 +61,7 @@ def is_closed_while_sending(connection: socket.socket, data: bytes, pause: float
 
 
 def test_page_is_served_until_closed(endpoint: MetricsEndpoint) -> None:
-    """On the port that it tells; afterwards the port is free again."""
+    """It serves at its address; after it is closed, the port is free."""
     assert f"127.0.0.1:{endpoint.port}" == endpoint.address
     assert "hashfinder_cancel_latency_seconds_sum 42.0" in page(endpoint)
     endpoint.close()
@@ -69,8 +69,8 @@ def test_page_is_served_until_closed(endpoint: MetricsEndpoint) -> None:
         assert not [thread for thread in threading.enumerate() if thread.name == "metrics"]
 
 
-def test_page_comes_as_asked_for(endpoint: MetricsEndpoint) -> None:
-    """Compressed, as OpenMetrics, and some of its metrics alone, as Prometheus' client does."""
+def test_page_is_negotiated(endpoint: MetricsEndpoint) -> None:
+    """Compressed, as OpenMetrics, or only some metrics, as in Prometheus's client."""
     url = f"http://{endpoint.address}/metrics?name[]=hashfinder_cancel_latency_seconds_sum"
     headers = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text; version=1.0.0"}
     with urlopen(Request(url, headers=headers), timeout=20) as response:
@@ -82,7 +82,7 @@ def test_page_comes_as_asked_for(endpoint: MetricsEndpoint) -> None:
 
 
 def test_other_methods_are_refused(endpoint: MetricsEndpoint) -> None:
-    """With the methods that are allowed."""
+    """The response lists the allowed methods."""
     with pytest.raises(HTTPError) as caught:
         urlopen(Request(f"http://{endpoint.address}/metrics", data=b"x"), timeout=20)
     with caught.value as refusal:
@@ -91,7 +91,7 @@ def test_other_methods_are_refused(endpoint: MetricsEndpoint) -> None:
 
 
 def test_address_in_use_is_reported() -> None:
-    """With the address and the system's reason."""
+    """The error has the address and the system's reason."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MetricsBindError, match=rf"metrics on 127\.0\.0\.1:{port}: .*in use"):
@@ -99,7 +99,7 @@ def test_address_in_use_is_reported() -> None:
 
 
 def test_thread_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the port is free again."""
+    """The port is free again."""
 
     def refuse(_thread: threading.Thread) -> None:
         message = "can't start new thread"
@@ -120,10 +120,10 @@ def test_thread_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -
         b"\xff" * 9,
     ],
 )
-def test_request_that_makes_no_sense_is_no_harm(
+def test_invalid_request_is_refused(
     endpoint: MetricsEndpoint, request_: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It is refused, or its connection closed, without a word on stderr."""
+    """The connection may also be closed; nothing is printed on stderr."""
     connection = connect(endpoint)
     connection.sendall(request_)
     connection.shutdown(socket.SHUT_WR)
@@ -133,28 +133,28 @@ def test_request_that_makes_no_sense_is_no_harm(
     assert ("", "") == capfd.readouterr()
 
 
-def test_request_without_end_is_bounded(endpoint: MetricsEndpoint) -> None:
-    """Some kilobytes are read of it."""
+def test_endless_request_is_closed(endpoint: MetricsEndpoint) -> None:
+    """Only some kilobytes of it are read."""
     with connect(endpoint) as connection:
         assert is_closed_while_sending(connection, b"x" * 65536)
     assert "42.0" in page(endpoint)
 
 
 def test_reset_is_silent(endpoint: MetricsEndpoint, capfd: pytest.CaptureFixture[str]) -> None:
-    """Before, in and after a request: nothing is printed, and others are served."""
+    """Before, during and after a request: nothing is printed, and other clients are served."""
     for sent in (b"", b"GET /metr", GET):
         for _ in range(20):
             with connect(endpoint) as connection:
                 connection.sendall(sent)
-                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, for 0 s: close is a reset
+                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, for 0 s: close sends a reset
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     assert "42.0" in page(endpoint)
     assert ("", "") == capfd.readouterr()
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nX"])
-def test_silent_connections_are_bounded(endpoint: MetricsEndpoint, sent: bytes) -> None:
-    """They cost no thread, a scrape is answered beside them, and the oldest are closed."""
+def test_silent_connections_are_limited(endpoint: MetricsEndpoint, sent: bytes) -> None:
+    """They use no threads, scrapes are answered meanwhile, and the oldest are closed."""
     threads = threading.active_count()
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(endpoint)) for _ in range(200)]
@@ -162,27 +162,27 @@ def test_silent_connections_are_bounded(endpoint: MetricsEndpoint, sent: bytes) 
             connection.sendall(sent)
         began = time.monotonic()
         assert "42.0" in page(endpoint)
-        assert time.monotonic() - began < 4  # below the time that a connection has
+        assert time.monotonic() - began < 4  # less than a connection's timeout
         assert threads == threading.active_count()
         for connection in silent[: 200 - 32]:
-            with suppress(ConnectionResetError):  # where something was not read
+            with suppress(ConnectionResetError):  # if something was not read
                 assert b"" == connection.recv(1)
 
 
 def test_idle_connection_is_closed(
     endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one that sends a byte now and then."""
+    """This includes one that sends a byte now and then."""
     monkeypatch.setattr(exposition, "_CONNECTION_SECONDS", 0.3)
     with connect(endpoint) as idle, connect(endpoint) as slow:
         assert b"" == idle.recv(1)
         assert is_closed_while_sending(slow, b"x", pause=0.01)
 
 
-def test_lack_of_descriptors_passes(
+def test_lack_of_descriptors_is_temporary(
     endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Accepting resumes when there are some again, and does not spin before."""
+    """Accepting resumes when some are free, and does not spin before."""
     accept = socket.socket.accept
     tries = []
 
@@ -199,8 +199,8 @@ def test_lack_of_descriptors_passes(
         assert b"42.0" in connection.makefile("rb").read()
 
 
-def test_fault_of_a_metric_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    """With its trace; the endpoint lives on."""
+def test_exception_in_a_metric_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    """The log has the traceback; the endpoint keeps serving."""
 
     class Broken(Collector):
         def collect(self) -> Iterator[object]:  # type: ignore[override]

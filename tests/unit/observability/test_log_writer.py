@@ -15,10 +15,10 @@ PATIENCE_SECONDS = 20.0
 
 
 class Descriptor:
-    """A descriptor that takes what the test allows."""
+    """A file descriptor that accepts as many bytes as the test allows."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take everything."""
+        """Accept everything."""
         self.taken = b""
         self.error: int | None = None
         self.space: int | None = None
@@ -37,7 +37,7 @@ class Descriptor:
         return len(data[:space])
 
     def wait_for(self, data: bytes) -> None:
-        """Return when this is what was written."""
+        """Return when exactly this was written."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while data != self.taken:
             assert time.monotonic() < deadline, (data, self.taken)
@@ -60,7 +60,7 @@ class Log:
             self.queue.enqueue(line)
 
     def wait_for_losses(self, lines: int) -> None:
-        """Return when so many lines are lost."""
+        """Return when this many lines are lost."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while lines != self.writer.dropped:
             assert time.monotonic() < deadline, self.writer.dropped
@@ -69,7 +69,7 @@ class Log:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
-    """Return a log that writes to a descriptor of the test's."""
+    """Return a log that writes to the test's descriptor."""
     log = Log(monkeypatch)
     yield log
     log.sink.open.set()
@@ -77,20 +77,20 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
 
 
 def test_lines_are_written_in_order(log: Log) -> None:
-    """Whatever is not ASCII as UTF-8, and what is no text at all in some way."""
+    """Other characters are encoded as UTF-8; invalid text is escaped."""
     log.put("a", "é", "\udcff")
     log.sink.wait_for("a\né\n\\udcff\n".encode())
     assert 0 == log.writer.dropped
 
 
-def test_full_queue_drops_the_newest_and_waits_for_nobody(
+def test_full_queue_drops_new_lines_without_waiting(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was there first is written when the reader reads, and then how much is missing."""
+    """Queued lines are written when the reader reads, followed by the number of missing lines."""
     monkeypatch.setattr(log_writer, "_CAPACITY", 3)
     log.sink.open.clear()
     log.put("first")
-    while not log.queue.queue.empty():  # until the writer is stuck with it
+    while not log.queue.queue.empty():  # until the writer blocks on the first line
         time.sleep(0.001)
     log.put("a", "b", "c", "d", "e")
     assert 2 == log.writer.dropped
@@ -101,8 +101,8 @@ def test_full_queue_drops_the_newest_and_waits_for_nobody(
 
 
 @pytest.mark.parametrize("code", [errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG])
-def test_broken_sink_loses_lines_until_it_is_whole(log: Log, code: int) -> None:
-    """The loss is reported once, behind the next line that can be written."""
+def test_broken_sink_loses_lines_until_it_works_again(log: Log, code: int) -> None:
+    """The loss is reported once, after the next line that can be written."""
     log.sink.error = code
     log.put("a")
     log.wait_for_losses(1)
@@ -116,8 +116,8 @@ def test_broken_sink_loses_lines_until_it_is_whole(log: Log, code: int) -> None:
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])
-def test_line_that_was_cut_is_completed(log: Log, failures: int) -> None:
-    """A disk that is full in mid-line, and has space again later: every line is whole."""
+def test_partial_line_is_completed(log: Log, failures: int) -> None:
+    """If a disk is full in mid-line and has space again later, every line is whole."""
     log.sink.error, log.sink.space = errno.ENOSPC, 5
     log.put("abcdefgh")
     log.sink.wait_for(b"abcde")
@@ -130,8 +130,8 @@ def test_line_that_was_cut_is_completed(log: Log, failures: int) -> None:
     log.sink.wait_for(b"abcdefgh\nnext\n" + report)
 
 
-def test_new_reader_of_a_pipe_gets_no_half_line(log: Log) -> None:
-    """The line that was cut when the old one left is lost."""
+def test_new_reader_of_a_pipe_gets_no_partial_line(log: Log) -> None:
+    """The line being written when the old reader left is lost."""
     log.sink.error, log.sink.space = errno.EPIPE, 5
     log.put("abcdefgh")
     log.wait_for_losses(1)
@@ -141,7 +141,7 @@ def test_new_reader_of_a_pipe_gets_no_half_line(log: Log) -> None:
 
 
 def test_non_blocking_sink_is_waited_for(log: Log) -> None:
-    """No line is lost or cut while it has no space."""
+    """While it has no space, no line is lost or cut."""
     log.sink.error, log.sink.space = errno.EAGAIN, 3
     log.put("abcdefgh")
     log.sink.wait_for(b"abc")
@@ -152,15 +152,15 @@ def test_non_blocking_sink_is_waited_for(log: Log) -> None:
 
 
 def test_close_writes_what_is_queued(log: Log) -> None:
-    """All of it, however much there is."""
+    """All lines are written, however many."""
     lines = [str(number) for number in range(5000)]
     log.put(*lines)
     log.writer.close(PATIENCE_SECONDS)
     assert "".join(f"{line}\n" for line in lines).encode() == log.sink.taken
 
 
-def test_close_does_not_wait_for_a_stuck_sink(log: Log) -> None:
-    """For longer than it may."""
+def test_close_does_not_wait_for_a_blocked_sink(log: Log) -> None:
+    """It waits no longer than its limit."""
     log.sink.open.clear()
     log.put("a")
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The log on stderr: our own lines and those of other libraries, through one renderer."""
+"""The log on stderr: our own lines and those of libraries, in one format."""
 
 import json
 import logging
@@ -14,10 +14,10 @@ from hashfinder.observability.sink import Sink
 
 
 class Stderr:
-    """What the log writes to stderr."""
+    """The output of the log on stderr."""
 
     def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Begin with a log that is not configured."""
+        """Start with an unconfigured log."""
         self._capfd = capfd
         self._writers: list[LogWriter] = []
 
@@ -27,7 +27,7 @@ class Stderr:
         return self._writers[-1]
 
     def text(self) -> str:
-        """Return what was logged; nothing of it on stdout."""
+        """Return the log's output; checks that stdout is empty."""
         while self._writers:
             self._writers.pop().close(10)
         captured = self._capfd.readouterr()
@@ -35,13 +35,13 @@ class Stderr:
         return captured.err
 
     def json(self) -> list[dict[str, object]]:
-        """Return the lines that were logged."""
+        """Return the logged lines, decoded."""
         return [json.loads(line) for line in self.text().splitlines()]
 
 
 @pytest.fixture
 def stderr(capfd: pytest.CaptureFixture[str]) -> Iterator[Stderr]:
-    """Return the log's stderr; undo what the test configures."""
+    """Return the log's stderr; restore the configuration afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stderr = Stderr(capfd)
@@ -54,13 +54,13 @@ def stderr(capfd: pytest.CaptureFixture[str]) -> Iterator[Stderr]:
 
 @pytest.fixture
 def log() -> structlog.stdlib.BoundLogger:
-    """Return a logger, made before the log is configured, as those of modules are."""
+    """Return a logger made before the log is configured, like those of modules."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("hashfinder.test")
     return logger
 
 
 def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
-    """With event, level, logger, time in UTC, and the other values as they are."""
+    """It has event, level, logger, time in UTC, and the other values unchanged."""
     stderr.configure(LogFormat.JSON, "info")
     log.info("rpc ended", seconds=0.5, cause=None, text="two\nlines \u00e9")
     (line,) = stderr.json()
@@ -78,7 +78,7 @@ def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: S
 
 
 def test_lines_of_other_libraries_look_the_same(stderr: Stderr) -> None:
-    """Their arguments filled in, their extras kept."""
+    """Arguments are inserted, extras are kept."""
     stderr.configure(LogFormat.JSON, "info")
     logging.getLogger("grpc.aio").warning("lost %s of %d", "peer", 3, extra={"peer": "x"})
     (line,) = stderr.json()
@@ -97,7 +97,7 @@ def test_exception_is_logged_with_its_trace(
     log: structlog.stdlib.BoundLogger,
     stderr: Stderr,
 ) -> None:
-    """On the same line, so that it belongs to its request id."""
+    """It is on the same line, together with the request id."""
     stderr.configure(LogFormat.JSON, "info")
     try:
         raise RuntimeError("boom")  # noqa: EM101, TRY301  # only to have a trace
@@ -129,7 +129,7 @@ def test_less_severe_lines_are_left_out(
     log: structlog.stdlib.BoundLogger,
     stderr: Stderr,
 ) -> None:
-    """Of ours and of others."""
+    """Both of our lines and of libraries'."""
     stderr.configure(LogFormat.JSON, level)
     for logger in (log, logging.getLogger("other")):
         logger.debug("a")
@@ -140,7 +140,7 @@ def test_less_severe_lines_are_left_out(
 
 
 def test_console_is_for_people(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
-    """Plain text without colours where stderr is no terminal."""
+    """It is plain text, without colours if stderr is not a terminal."""
     stderr.configure(LogFormat.CONSOLE, "info")
     log.info("serving", port=50051)
     logging.getLogger("other").warning("careful %s", "now")
@@ -154,7 +154,7 @@ def test_console_is_for_people(log: structlog.stdlib.BoundLogger, stderr: Stderr
 def test_configuring_again_replaces_what_was(
     log: structlog.stdlib.BoundLogger, stderr: Stderr
 ) -> None:
-    """No line comes twice."""
+    """No line is written twice."""
     stderr.configure(LogFormat.CONSOLE, "debug")
     stderr.configure(LogFormat.JSON, "info")
     log.debug("left out")
@@ -166,9 +166,9 @@ def test_configuring_again_replaces_what_was(
 def test_line_that_cannot_be_rendered_is_counted(
     stderr: Stderr, monkeypatch: pytest.MonkeyPatch, *, busy: bool
 ) -> None:
-    """A mistake of a library reaches neither its caller nor stderr.
+    """A library's mistake affects neither its caller nor stderr.
 
-    The loss is also reported where the writer is asked to end before it has written the last line.
+    The loss is also reported if the writer is closed before it has written the last line.
     """
     writer = stderr.configure(LogFormat.JSON, "info")
     if busy:

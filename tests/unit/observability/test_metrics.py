@@ -1,4 +1,4 @@
-"""The metrics, by their names and labels on the page that Prometheus reads."""
+"""The metrics, by their names and labels in /metrics."""
 
 from dataclasses import fields, replace
 from typing import NamedTuple
@@ -33,7 +33,7 @@ GO_NAMES = {
 
 
 class Called(NamedTuple):
-    """What was called."""
+    """The labels of a method."""
 
     type: str = "unary"
     service: str = SERVICE
@@ -59,7 +59,7 @@ def metrics(registry: CollectorRegistry) -> Metrics:
 def test_codes_are_spelled_as_in_go(
     code: grpc.StatusCode, metrics: Metrics, registry: CollectorRegistry
 ) -> None:
-    """As dashboards made for Go services expect, `Canceled` with one l above all."""
+    """Dashboards made for Go services expect this, `Canceled` with one l above all."""
     metrics.handled(Called(), code, 0.1)
     labels = {**LABELS, "grpc_code": GO_NAMES[code.name]}
     assert 1.0 == registry.get_sample_value("grpc_server_handled_total", labels)
@@ -68,7 +68,7 @@ def test_codes_are_spelled_as_in_go(
 def test_every_event_is_counted_under_its_own_name(
     metrics: Metrics, registry: CollectorRegistry
 ) -> None:
-    """Each one as often as it was told."""
+    """Each event as often as it was reported."""
     for times, tell in enumerate((metrics.started, metrics.received, metrics.sent), 1):
         for _ in range(times):
             tell(Called())
@@ -93,7 +93,7 @@ def test_every_event_is_counted_under_its_own_name(
 def test_announced_methods_have_all_their_series_from_the_start(
     metrics: Metrics, registry: CollectorRegistry
 ) -> None:
-    """At zero: a rate over the first event would miss it otherwise."""
+    """They start at zero, because rate() would miss the first event otherwise."""
     metrics.announce(SERVICE, {"Find": "unary", "FindRange": "server_stream"})
     for method, rpc_type in (("Find", "unary"), ("FindRange", "server_stream")):
         labels = {"grpc_type": rpc_type, "grpc_service": SERVICE, "grpc_method": method}
@@ -112,7 +112,7 @@ def test_announced_methods_have_all_their_series_from_the_start(
             assert 0.0 == registry.get_sample_value("hashfinder_cancellations_total", caused)
 
 
-def test_causes_have_the_names_that_operators_know() -> None:
+def test_causes_have_the_names_of_the_contract() -> None:
     """The labels are part of the contract."""
     expected = {
         "client_cancel",
@@ -127,10 +127,10 @@ def test_causes_have_the_names_that_operators_know() -> None:
     assert expected == {str(cause) for cause in Cause}
 
 
-def test_readings_are_taken_when_the_page_is_read(
+def test_gauges_are_read_at_the_scrape(
     metrics: Metrics, registry: CollectorRegistry
 ) -> None:
-    """They show what is, not what was when they were made; those that only grow are counters."""
+    """They show current values; those that only grow are counters."""
     idle = Readings(
         hashes=0,
         searches_active=0,
@@ -159,7 +159,7 @@ def test_readings_are_taken_when_the_page_is_read(
 
 
 def test_build_and_kernel_are_reported(metrics: Metrics, registry: CollectorRegistry) -> None:
-    """As labels of constants."""
+    """They are labels of constants."""
     metrics.describe_build("1.2.3", "native-avx512")
     assert 1.0 == registry.get_sample_value("hashfinder_build_info", {"version": "1.2.3"})
     labels = {"backend": "native-avx512"}
@@ -167,7 +167,7 @@ def test_build_and_kernel_are_reported(metrics: Metrics, registry: CollectorRegi
 
 
 def test_servers_in_one_process_do_not_share_their_counts(registry: CollectorRegistry) -> None:
-    """Nothing is registered globally, so that two sets of metrics live side by side."""
+    """Nothing is registered globally, so that two sets of metrics can coexist."""
     one, other = Metrics(registry), Metrics(other_registry := create_registry())
     one.freed(5)
     other.freed(7)
@@ -178,7 +178,7 @@ def test_servers_in_one_process_do_not_share_their_counts(registry: CollectorReg
 def test_page_has_the_process_and_no_series_of_creation_times(
     metrics: Metrics, registry: CollectorRegistry
 ) -> None:
-    """CPU and memory of the process, and half as many series."""
+    """It has the CPU and memory of the process, and without `_created` half as many series."""
     metrics.announce(SERVICE, {"Find": "unary"})
     page = generate_latest(registry).decode()
     assert "process_cpu_seconds_total" in page

@@ -1,4 +1,4 @@
-"""Scores of candidates: any query against the oracle."""
+"""Scores of candidates, for any query, against the oracle."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from tests.unit.rules.schemes import queries
 
 @given(query=queries(), data=st.data())
 def test_a_candidate_has_the_score_of_its_whole_message(query: Query, data: st.DataObject) -> None:
-    """Hash of prefix, secret and suffix; smallest distance; first place that has it."""
+    """The score is that of prefix, secret and suffix, at the first place of least distance."""
     position = data.draw(st.integers(0, query.keyspace.end - 1))
     candidate = Candidate.at(position, query)
     scheme = query.scheme
@@ -34,7 +34,7 @@ def test_a_candidate_has_the_score_of_its_whole_message(query: Query, data: st.D
 
 
 def test_hex_and_base32_fold_unless_case_counts() -> None:
-    """`DEAD` is in a hex text in lower case only where case does not count."""
+    """`DEAD` occurs in lower-case hex only if case does not count."""
     text = "dead" + "0" * 36
     assert (0, 0) == match("DEAD", text, Scheme(encoding=Encoding.HEX))
     assert (4, 0) == match("DEAD", text, Scheme(encoding=Encoding.HEX, case_sensitive=True))
@@ -43,14 +43,14 @@ def test_hex_and_base32_fold_unless_case_counts() -> None:
 
 
 def test_a_wildcard_is_itself_alone() -> None:
-    """A wildcard x does not make X one; it matches padding, too."""
+    """The wildcard x does not turn X into one; it also matches padding."""
     scheme = Scheme(encoding=Encoding.HEX, wildcard="x")
     assert (1, 0) == match("0Xx", "0a" * 20, scheme)
     assert 0 == distance("?" * 27 + "?", "A" * 27 + "=", Scheme(wildcard="?"))
 
 
 def test_a_candidate_costs_the_blocks_from_its_last_byte_on() -> None:
-    """What many candidates share is free; every block of the suffix counts, for each length."""
+    """A prefix that candidates share is free; every block of the suffix counts, for each length."""
     assert [1, 1] == [Query("a").blocks_per_candidate(n) for n in (0, 8)]
     assert 1 == Query("a", secret_prefix=bytes(48_000)).blocks_per_candidate(4)
     assert 6 == Query("a", secret_suffix=bytes(5 * 64)).blocks_per_candidate(4)
@@ -61,7 +61,7 @@ def test_a_candidate_costs_the_blocks_from_its_last_byte_on() -> None:
 
 
 def test_a_range_costs_the_sum_of_its_candidates() -> None:
-    """Also over the lengths' borders."""
+    """This includes ranges over several lengths."""
     query = Query("a", secret_prefix=bytes(53))
     cost = [query.blocks_per_candidate(len(query.keyspace.secret_at(p))) for p in range(66_000)]
     assert {1, 2} == set(cost)

@@ -1,4 +1,4 @@
-"""Chances against measured frequencies, and what follows from them."""
+"""Chances against measured frequencies, and the numbers derived from them."""
 
 import math
 from functools import cache
@@ -59,8 +59,8 @@ def _texts(algorithm: Algorithm, encoding: Encoding) -> list[str]:
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
-def test_a_chance_is_what_is_measured(query: Query) -> None:
-    """Over 12,000 hashes the frequency is between the bounds, within five standard deviations."""
+def test_a_chance_agrees_with_the_measured_frequency(query: Query) -> None:
+    """Over 12,000 hashes the frequency is within the bounds and five standard deviations."""
     scheme = query.scheme
     hits = sum(
         oracle.best_match(
@@ -83,7 +83,7 @@ def test_a_chance_is_what_is_measured(query: Query) -> None:
 
 
 def test_simple_chances_are_known_exactly() -> None:
-    """One letter in any case at 26 whole places and the partial one; bits; a whole digest."""
+    """A letter in any case at 26 whole places and the partial one; bits; a whole digest."""
     assert Chance.of(Query("a")).lower == pytest.approx(1 - (1 - 2 / 64) ** 26 * (1 - 1 / 16))
     assert Chance.of(Query("=")).lower == 1
     assert Chance.of(Query("0" * 32, scheme=_BITS)).lower == 2**-32
@@ -95,7 +95,7 @@ def test_simple_chances_are_known_exactly() -> None:
 
 
 def test_every_candidate_can_be_ideal() -> None:
-    """A distance as large as the name makes every hash a hit, in one hash."""
+    """With a distance as large as the name, every hash is ideal."""
     for chance in (Chance.of(Query("abc", 3)), Chance.of(Query("abc", 3, scheme=_HEX))):
         assert chance.exact
         assert (1, 1, 1, 1) == (
@@ -107,8 +107,8 @@ def test_every_candidate_can_be_ideal() -> None:
         assert 0 == chance.chance_by(0)
 
 
-def test_a_finite_space_caps_what_a_search_takes() -> None:
-    """No search of 10,000 candidates takes more, whatever its chance; fewer from a later start."""
+def test_a_finite_keyspace_limits_the_hashes_of_a_search() -> None:
+    """A search of 10,000 candidates takes at most as many; fewer from a later start."""
     query = Query("0" * 16, scheme=_BITS, keyspace=Keyspace(b"0123456789", 4))
     chance = Chance.of(query)
     assert 10_000 == chance.candidates
@@ -132,8 +132,8 @@ def test_a_finite_space_caps_what_a_search_takes() -> None:
     ],
     ids=lambda q: f"{q.name[:4]}-{q.ideal_distance}",
 )
-def test_the_longest_names_have_a_chance_soon(query: Query) -> None:
-    """Where the exact chance is too much work there are bounds: the time is bounded."""
+def test_the_chance_of_the_longest_names_is_computed_quickly(query: Query) -> None:
+    """If the exact chance is too expensive there are bounds, so that the time is limited."""
     chance = Chance.of(query)
     assert 0 < chance.lower <= chance.upper <= 1
     assert chance.hashes_for(0.5) <= chance.hashes_for(0.99)

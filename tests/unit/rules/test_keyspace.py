@@ -1,4 +1,4 @@
-"""Positions and secrets: exhaustively for small spaces, at the borders for large ones."""
+"""Positions and secrets: exhaustively for small keyspaces, at the limits for large ones."""
 
 from itertools import islice
 
@@ -14,7 +14,7 @@ from tests.unit.rules.schemes import keyspaces
 @pytest.mark.parametrize("alphabet", [b"01", b"10", b"\xff\x00a", b"0123456789", bytes(range(256))])
 @pytest.mark.parametrize("length", [None, 0, 1, 2, 3])
 def test_positions_number_the_secrets_in_order(alphabet: bytes, length: int | None) -> None:
-    """The first 3,000 secrets are those of an enumeration by `itertools`."""
+    """The first 3,000 secrets equal an enumeration by `itertools`."""
     keyspace = Keyspace(alphabet, length)
     expected = list(islice(oracle.secrets(alphabet, length), 3000))
     actual = [keyspace.secret_at(p) for p in range(min(3000, keyspace.end))]
@@ -25,7 +25,7 @@ def test_positions_number_the_secrets_in_order(alphabet: bytes, length: int | No
 
 @given(keyspace=keyspaces(), data=st.data())
 def test_position_of_is_the_inverse_everywhere(keyspace: Keyspace, data: st.DataObject) -> None:
-    """Up to the very last position, and at the first of every length."""
+    """Up to the last position, and at the first of every length."""
     last = keyspace.end - 1
     position = data.draw(st.integers(0, last) | st.sampled_from([0, last]))
     secret = keyspace.secret_at(position)
@@ -54,7 +54,7 @@ def test_position_of_is_the_inverse_everywhere(keyspace: Keyspace, data: st.Data
 def test_a_keyspace_ends_with_its_last_secret_or_with_the_positions(
     keyspace: Keyspace, end: int
 ) -> None:
-    """A fixed length has size**length secrets; no position has more than 64 bits."""
+    """A fixed length has size**length secrets; positions have at most 64 bits."""
     assert end == keyspace.end
     keyspace.secret_at(end - 1)
     for position in (-1, end):

@@ -1,4 +1,4 @@
-"""The package itself: what it needs, and that it has types."""
+"""The package itself: its dependencies and its types."""
 
 import ast
 import sys
@@ -23,12 +23,12 @@ def test_the_rules_import_the_standard_library_alone() -> None:
     assert set() == roots - sys.stdlib_module_names
 
 
-def test_the_oracle_shares_nothing_with_the_rules() -> None:
-    """What the rules are compared with must not be them."""
+def test_the_oracle_is_independent_of_the_rules() -> None:
+    """The rules are compared with it."""
     oracle = (Path(__file__).parents[2] / "oracle.py").read_text(encoding="utf-8")
     assert "hashfinder" not in oracle
 
 
 def test_the_rules_are_typed() -> None:
-    """The marker is what type checkers look for."""
+    """It has the marker for type checkers."""
     assert (PACKAGE / "py.typed").is_file()

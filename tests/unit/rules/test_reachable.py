@@ -1,4 +1,4 @@
-"""Which names can occur: against brute force over every text that an encoding can write."""
+"""Which names can occur, against every text that an encoding can write."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ _S256_32 = Scheme(Algorithm.SHA256, Encoding.BASE32)
     ],
 )
 def test_smallest_distances(name: str, scheme: Scheme, smallest: int) -> None:
-    """Characters that cannot stand where they would have to cost one each."""
+    """Each character that is impossible at its place adds one to the distance."""
     assert smallest == smallest_distance(name, scheme)
 
 
@@ -50,7 +50,7 @@ def test_smallest_distances(name: str, scheme: Scheme, smallest: int) -> None:
 def test_every_part_of_a_text_is_reachable(
     scheme: Scheme, message: bytes, data: st.DataObject
 ) -> None:
-    """What is in a hash's text, at a place that the anchor allows, has the distance 0."""
+    """Any part of a hash's text, at a place that the anchor allows, has distance 0."""
     text = scheme.hash_text(message)
     length = data.draw(st.integers(1, scheme.longest_name))
     offset = data.draw(st.sampled_from(scheme.offsets(length)))
@@ -61,7 +61,7 @@ def test_every_part_of_a_text_is_reachable(
 def test_no_hash_is_closer_than_the_smallest_distance(
     scheme: Scheme, message: bytes, data: st.DataObject
 ) -> None:
-    """For names of any characters, impossible ones among them."""
+    """This includes names with characters that no text has."""
     longest = min(scheme.longest_name, 40)
     name = data.draw(st.text("aAbBzZ019+/-_=?. K\u212a", min_size=1, max_size=longest))
     text = scheme.hash_text(message)

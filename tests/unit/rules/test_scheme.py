@@ -18,7 +18,7 @@ EVERY = list(itertools.product(Algorithm, Encoding))
 def test_the_text_of_a_hash_is_what_the_encoding_writes(
     algorithm: Algorithm, encoding: Encoding, message: bytes
 ) -> None:
-    """Every pair agrees with the standard library's encoders, case and padding included."""
+    """Every combination agrees with the standard library's encoders, including case and padding."""
     scheme = Scheme(algorithm, encoding)
     expected = oracle.hash_text(algorithm.name, encoding.name, message)
     assert expected == scheme.hash_text(message)
@@ -28,10 +28,10 @@ def test_the_text_of_a_hash_is_what_the_encoding_writes(
 
 @pytest.mark.parametrize(("algorithm", "encoding"), EVERY)
 @pytest.mark.parametrize("case_sensitive", [False, True])
-def test_what_can_stand_at_each_place_is_what_does(
+def test_possible_characters_at_each_place_are_those_that_occur(
     algorithm: Algorithm, encoding: Encoding, *, case_sensitive: bool
 ) -> None:
-    """Over some thousand hashes each place takes exactly the characters that it may take."""
+    """Over some thousand hashes each place has exactly its possible characters."""
     scheme = Scheme(algorithm, encoding, case_sensitive=case_sensitive)
     texts = [scheme.fold(scheme.hash_text(b"%d" % n)) for n in range(3000)]
     assert [set(place) for place in scheme.places] == [set(c) for c in zip(*texts, strict=True)]
@@ -41,17 +41,17 @@ def test_what_can_stand_at_each_place_is_what_does(
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_blocks_count_padding_and_length(algorithm: Algorithm) -> None:
-    """A message fills its last block at 55 bytes, at 111 with SHA-512; one more needs another."""
+    """A message fills its last block at 55 bytes (SHA-512: 111); one more needs another block."""
     room = algorithm.block_size - algorithm.block_size // 8 - 1
     sizes = [0, room, room + 1, room + algorithm.block_size, room + algorithm.block_size + 1]
     assert [1, 1, 2, 2, 3] == [algorithm.blocks(size) for size in sizes]
 
 
 @given(scheme=schemes(), message=st.binary(max_size=20), data=st.data())
-def test_offsets_are_where_the_anchor_allows(
+def test_offsets_are_those_that_the_anchor_allows(
     scheme: Scheme, message: bytes, data: st.DataObject
 ) -> None:
-    """END ends before the padding, START is the start, and anywhere is every place."""
+    """END ends before the padding, START is the start, and ANYWHERE is every offset."""
     length = data.draw(st.integers(1, scheme.longest_name))
     text = scheme.hash_text(message)
     expected = oracle.offsets(scheme.anchor.name, "x" * length, text)
@@ -59,7 +59,7 @@ def test_offsets_are_where_the_anchor_allows(
 
 
 def test_only_ascii_letters_fold() -> None:
-    """The Kelvin sign, a dotted capital I and the long s stay what they are."""
+    """The Kelvin sign, a dotted capital I and the long s are unchanged."""
     assert "az-09\u212a\u0130\u017f" == Scheme().fold("Az-09\u212a\u0130\u017f")
     assert "Az" == Scheme(case_sensitive=True).fold("Az")
 

@@ -1,4 +1,4 @@
-"""What is wrong with a request: each violation with its field, and all of them at once."""
+"""The violations of a request, each with its field, and all of them at once."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ WRONG: list[tuple[Query, str, str]] = [
 
 @pytest.mark.parametrize(("query", "field", "text"), WRONG, ids=range(len(WRONG)))
 def test_each_violation_is_named_alone(query: Query, field: str, text: str) -> None:
-    """One wrong value is one violation, with what is allowed."""
+    """One wrong value is one violation, with the allowed values."""
     [violation] = violations(query)
     assert field == violation.field
     assert text in violation.description
@@ -75,8 +75,8 @@ RIGHT = [
 
 
 @pytest.mark.parametrize("query", RIGHT, ids=range(len(RIGHT)))
-def test_what_is_allowed_has_no_violation(query: Query) -> None:
-    """The ends of all ranges are allowed."""
+def test_valid_query_has_no_violation(query: Query) -> None:
+    """The limits of all ranges are allowed."""
     assert [] == violations(query, start_position=0, maximum_hashes=1)
     last = query.keyspace.end - 1
     assert [] == violations(query, start_position=last, maximum_hashes=2**64 - 1)
@@ -92,7 +92,7 @@ def test_what_is_allowed_has_no_violation(query: Query) -> None:
     ],
 )
 def test_a_start_outside_of_the_keyspace(keyspace: Keyspace, start: int, text: str) -> None:
-    """A finite keyspace has no position past its last."""
+    """A finite keyspace has no position beyond its last."""
     [violation] = violations(Query("a", keyspace=keyspace), start_position=start)
     assert "start_position" == violation.field
     assert text in violation.description
@@ -100,13 +100,13 @@ def test_a_start_outside_of_the_keyspace(keyspace: Keyspace, start: int, text: s
 
 @pytest.mark.parametrize("maximum", [0, -1, 2**64])
 def test_a_budget_is_1_to_the_largest_position(maximum: int) -> None:
-    """Absent is another thing than 0."""
+    """An absent budget differs from 0."""
     [violation] = violations(Query("a"), maximum_hashes=maximum)
     assert "maximum_hashes" == violation.field
 
 
-def test_all_violations_come_at_once() -> None:
-    """In the order of the fields; both affixes where they are too long together."""
+def test_all_violations_are_reported_at_once() -> None:
+    """In the order of the fields; both affixes if they are too long together."""
     half = bytes(LONGEST_AFFIXES // 2 + 1)
     scheme = Scheme(Algorithm.SHA512, Encoding.BINARY, Anchor.ANYWHERE, wildcard="1")
     query = Query("x", 2, -1, scheme, Keyspace(b"aa", 2000), half, half)
@@ -125,8 +125,8 @@ def test_all_violations_come_at_once() -> None:
     ] == fields
 
 
-def test_an_unknown_scheme_hides_only_what_depends_on_it() -> None:
-    """A name that this scheme could not have is not judged; an empty one is."""
+def test_an_unknown_scheme_hides_only_violations_that_depend_on_it() -> None:
+    """The name's characters cannot be checked then, but an empty name is still a violation."""
     assert [] == violations(Query("?" * 99 + "a"), scheme_is_known=False)
     query = Query("", keyspace=Keyspace(b"a"))
     fields = [v.field for v in violations(query, scheme_is_known=False)]

@@ -1,4 +1,4 @@
-"""No core file of a process that holds secrets."""
+"""A process that holds secrets writes no core file."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ print(before, ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), *resource.getrlimit(resour
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the flag is Linux's own")
 def test_process_leaves_no_core_file_and_cannot_be_read() -> None:
-    """Neither a file nor a pipe gets one: PR_GET_DUMPABLE goes from 1 to 0, the limits to 0."""
+    """Neither to a file nor to a pipe: PR_GET_DUMPABLE becomes 0, and so do the limits."""
     ran = subprocess.run(
         [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=30, check=True
     )

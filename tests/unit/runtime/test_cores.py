@@ -1,4 +1,4 @@
-"""How many cores a process may use, read from cgroup trees of version 1 and 2."""
+"""How many cores a process may use, from cgroup trees of version 1 and 2."""
 
 import os
 from pathlib import Path
@@ -12,20 +12,20 @@ MASK = 16
 
 @pytest.fixture(autouse=True)
 def _mask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the process be free to run on 16 cores."""
+    """Let the process run on 16 cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(MASK)), raising=False)
 
 
 class Tree:
-    """A tree of cgroups in a folder of the test."""
+    """A cgroup tree in a folder of the test."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin empty: neither tree nor membership."""
+        """Start with neither a tree nor a membership."""
         self.root = folder / "cgroup"
         self.own = folder / "self"
 
     def member(self, *lines: str) -> "Tree":
-        """Put the process into groups, as /proc/self/cgroup has them."""
+        """Put the process into groups, in the format of /proc/self/cgroup."""
         self.own.write_text("".join(f"{line}\n" for line in lines))
         return self
 
@@ -45,7 +45,7 @@ class Tree:
         return self
 
     def cores(self) -> int:
-        """Return what the server makes of it."""
+        """Return the number of cores that the server uses."""
         return usable_cores(self.root, self.own)
 
 
@@ -62,14 +62,14 @@ def tree(tmp_path: Path) -> Tree:
         ("250000 100000", 3),  # the third worker is paced
         ("299999 100000", 3),
         ("150000 50000", 3),
-        ("50000 100000", 1),  # never none
+        ("50000 100000", 1),  # never 0
         ("1000 100000", 1),
         ("max 100000", MASK),
         ("9900000 100000", MASK),
     ],
 )
 def test_quota_of_version_2(tree: Tree, cpu_max: str, cores: int) -> None:
-    """Whole cores, at least one, at most what the affinity mask leaves."""
+    """Whole cores, at least one, at most those of the affinity mask."""
     assert cores == tree.member("0::/app").v2("app", cpu_max).cores()
 
 
@@ -78,13 +78,13 @@ def test_quota_of_version_2(tree: Tree, cpu_max: str, cores: int) -> None:
 )
 @pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct", "cpuacct,cpu"])
 def test_quota_of_version_1(tree: Tree, controllers: str, quota: str, cores: int) -> None:
-    """-1 stands for none."""
+    """-1 means no quota."""
     tree.member("9:memory:/other", f"4:{controllers}:/app", "1:name=systemd:/app")
     assert cores == tree.v1("app", quota).cores()
 
 
 def test_smallest_quota_on_the_way_to_the_root_counts(tree: Tree) -> None:
-    """A group may have more than the one that it is in."""
+    """A group may have a larger quota than its parent."""
     tree.member("0::/kubepods/pod/container")
     tree.v2("kubepods", "600000 100000").v2("kubepods/pod", "300000 100000")
     tree.v2("kubepods/pod/container", "800000 100000").v2("other", "100000 100000")
@@ -92,14 +92,14 @@ def test_smallest_quota_on_the_way_to_the_root_counts(tree: Tree) -> None:
 
 
 def test_smallest_quota_of_version_1_on_the_way_to_the_root_counts(tree: Tree) -> None:
-    """As with version 2."""
+    """As in version 2."""
     tree.member("4:cpu,cpuacct:/docker/0123")
     assert 5 == tree.v1("docker", "500000").v1("docker/0123", "-1").cores()
 
 
 @pytest.mark.parametrize("path", ["/", "/docker/0123", "/../elsewhere"])
 def test_own_group_seen_from_inside_a_container_is_the_root(tree: Tree, path: str) -> None:
-    """Its path is the host's, or none, and its limits are at the root of what is mounted."""
+    """Its path is the host's, or missing; its limits are at the root of the mounted tree."""
     assert 4 == tree.member(f"0::{path}").v2(".", "400000 100000").cores()
     assert 2 == tree.member(f"4:cpu:{path}").v1(".", "200000").cores()
 
@@ -110,7 +110,7 @@ def test_both_versions_at_once(tree: Tree) -> None:
     assert 3 == tree.v2("app", "700000 100000").v1("app", "300000").cores()
 
 
-def test_what_is_above_the_tree_does_not_count(tree: Tree) -> None:
+def test_folders_above_the_tree_do_not_count(tree: Tree) -> None:
     """The walk ends at the root of the tree."""
     (tree.root.parent / "cpu.max").write_text("100000 100000\n")
     assert MASK == tree.member("0::/app").v2("app", "max 100000").cores()
@@ -125,7 +125,7 @@ def test_without_cgroups_the_mask_alone_counts(tree: Tree) -> None:
 
 
 def test_without_a_mask_the_machine_counts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not every operating system has one, or tells how many cores there are."""
+    """Some operating systems have no affinity, or do not report the number of cores."""
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert 6 == tree.cores()
@@ -134,7 +134,7 @@ def test_without_a_mask_the_machine_counts(tree: Tree, monkeypatch: pytest.Monke
 
 
 def test_mask_below_the_quota_counts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Taskset and cpusets are respected."""
+    """taskset and cpusets are respected."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {1, 3})
     assert 2 == tree.member("0::/app").v2("app", "800000 100000").cores()
 
@@ -142,37 +142,37 @@ def test_mask_below_the_quota_counts(tree: Tree, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "cpu_max", ["", "200000", "200000 0", "200000 x", "x y", "-5 100000", "1 2 3", "\x00"]
 )
-def test_garbage_for_a_quota_is_no_quota(tree: Tree, cpu_max: str) -> None:
-    """The server starts, on the cores of the mask."""
+def test_invalid_quota_is_ignored(tree: Tree, cpu_max: str) -> None:
+    """The server starts with the cores of the mask."""
     assert MASK == tree.member("0::/app").v2("app", cpu_max).cores()
 
 
 @pytest.mark.parametrize(
     ("quota", "period"), [("", ""), ("200000", ""), ("200000", "0"), ("x", "y")]
 )
-def test_garbage_for_a_quota_of_version_1_is_no_quota(tree: Tree, quota: str, period: str) -> None:
-    """As with version 2."""
+def test_invalid_quota_of_version_1_is_ignored(tree: Tree, quota: str, period: str) -> None:
+    """As in version 2."""
     assert MASK == tree.member("4:cpu:/app").v1("app", quota, period).cores()
 
 
 @pytest.mark.parametrize("line", ["", "garbage", "0:", "::", "a:b:c:d"])
-def test_garbage_for_a_membership_is_no_quota(tree: Tree, line: str) -> None:
-    """Nor does it hide the lines beside it."""
+def test_invalid_membership_is_ignored(tree: Tree, line: str) -> None:
+    """Other lines are still read."""
     assert MASK == tree.member(line).cores()
     assert 2 == tree.member(line, "0::/app").v2("app", "200000 100000").cores()
 
 
-def test_group_whose_name_is_no_text_is_read(tree: Tree) -> None:
-    """A name of a group is bytes, as every file name on Linux."""
+def test_group_whose_name_is_not_utf8_is_read(tree: Tree) -> None:
+    """A group's name is bytes, like every file name in Linux."""
     name = os.fsdecode(b"app-\xff")
     tree.own.write_bytes(b"0::/app-\xff\n")
     assert 2 == tree.v2(name, "200000 100000").cores()
 
 
-def test_affinity_that_cannot_be_read_is_all_cores(
+def test_unreadable_affinity_means_all_cores(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the system refuses to answer, the number of its cores counts."""
+    """If the system does not answer, the number of its cores counts."""
 
     def refuse(_pid: int) -> set[int]:
         raise PermissionError

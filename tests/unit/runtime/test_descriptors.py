@@ -1,4 +1,4 @@
-"""The number of connections fits the limit of file descriptors."""
+"""The number of connections is adapted to the limit of file descriptors."""
 
 import resource
 
@@ -14,7 +14,7 @@ from hashfinder.runtime.descriptors import affordable_connections
 def test_connections_leave_a_reserve(
     monkeypatch: pytest.MonkeyPatch, limit: int, expected: int
 ) -> None:
-    """What is wanted holds where it fits; else the limit minus the reserve, and at least one."""
+    """The wanted number if it fits, else the limit minus a reserve, but at least one."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
 
     assert expected == affordable_connections(100)

@@ -1,4 +1,4 @@
-"""The event loop with a background: who goes first, and gRPC's wake-ups."""
+"""The event loop with foreground and background, and gRPC's wake-ups."""
 
 import asyncio
 import socket
@@ -32,14 +32,14 @@ from tests.unit.scheduling.null_observer import NullObserver
 from tests.unit.virtual_time import FakeClock
 
 TURNS = 20
-"""More iterations of the loop than any test here needs to come to its end."""
+"""More iterations of the loop than any test needs."""
 
 
 class FakeTimeLoop(PromptEventLoop):
-    """Has a time of its own."""
+    """A loop with its own time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Take the clock of its timers."""
+        """Store the clock of its timers."""
         self._now = clock
         super().__init__()
 
@@ -49,10 +49,10 @@ class FakeTimeLoop(PromptEventLoop):
 
 
 class Scene:
-    """A loop whose time a test sets, and what has run on it."""
+    """A loop whose time a test sets; records what has run."""
 
     def __init__(self) -> None:
-        """Begin with nothing to run."""
+        """Start with nothing to run."""
         self.clock = FakeClock()
         self.loop = FakeTimeLoop(self.clock)
         self.ran: list[str] = []
@@ -60,7 +60,7 @@ class Scene:
         self.background.run(enter_background, "group")
 
     def step(self, name: str, seconds: float = 0.0) -> Callable[[], None]:
-        """Return a callback that takes some time and leaves its name."""
+        """Return a callback that takes some time and records its name."""
 
         def run() -> None:
             self.clock.now += seconds
@@ -69,7 +69,7 @@ class Scene:
         return run
 
     def soon(self, name: str, context: Context | None = None, seconds: float = 0.0) -> None:
-        """Let the loop run such a callback; in the foreground where no context is given."""
+        """Schedule such a callback, in the foreground without a context."""
         self.loop.call_soon(self.step(name, seconds), context=context)
 
     def turn(self) -> None:
@@ -78,21 +78,21 @@ class Scene:
         self.loop.run_forever()
 
     def turns(self) -> None:
-        """Run all there is to run."""
+        """Run until nothing is left to run."""
         for _ in range(TURNS):
             self.turn()
 
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    """Return a loop; it is closed afterwards."""
+    """Return a loop; close it afterwards."""
     scene = Scene()
     yield scene
     scene.loop.close()
 
 
 def test_foreground_goes_ahead_of_a_backlog(scene: Scene) -> None:
-    """It waits for one step at the most; each of the two keeps its own order."""
+    """It waits for at most one background step; each of the two keeps its own order."""
     for name in ("b1", "b2", "b3"):
         scene.soon(name, scene.background)
     scene.turn()
@@ -104,8 +104,8 @@ def test_foreground_goes_ahead_of_a_backlog(scene: Scene) -> None:
     assert ["b2", "f1", "f2", "b3"] == after_news
 
 
-def test_step_waits_for_all_that_was_ready_before_it(scene: Scene) -> None:
-    """What a step itself makes ready in the foreground included."""
+def test_background_step_waits_for_the_whole_foreground(scene: Scene) -> None:
+    """This includes foreground callbacks that a step itself makes ready."""
 
     def again() -> None:
         scene.ran.append("first")
@@ -121,7 +121,7 @@ def test_step_waits_for_all_that_was_ready_before_it(scene: Scene) -> None:
 
 
 def test_cancelled_steps_do_not_run(scene: Scene) -> None:
-    """As in asyncio's own loop: nor do they fail."""
+    """As in asyncio's own loop, they do not fail either."""
     told: list[dict[str, Any]] = []
     scene.loop.set_exception_handler(lambda _loop, context: told.append(context))
     scene.soon("b1", scene.background)
@@ -133,7 +133,7 @@ def test_cancelled_steps_do_not_run(scene: Scene) -> None:
 
 
 def test_steps_keep_their_context(scene: Scene) -> None:
-    """That given, or else a copy of the current one."""
+    """The given context, or else a copy of the current one."""
     variable = ContextVar("variable", default="unset")
     seen: list[str] = []
 
@@ -154,7 +154,7 @@ def test_steps_keep_their_context(scene: Scene) -> None:
 
 
 def test_foreground_is_kept_in_the_background(scene: Scene) -> None:
-    """For callbacks that must not wait; the other variables stay."""
+    """This is for callbacks that must not wait; other context variables are kept."""
     variable = ContextVar("variable", default="unset")
     own = scene.background.copy()
     own.run(variable.set, "kept")
@@ -168,7 +168,7 @@ def test_foreground_is_kept_in_the_background(scene: Scene) -> None:
 
 
 def test_fault_of_a_step_goes_to_the_handler_of_the_loop(scene: Scene) -> None:
-    """The other steps run."""
+    """The other steps still run."""
     fault = RuntimeError("broken")
     told: list[dict[str, Any]] = []
     scene.loop.set_exception_handler(lambda _loop, context: told.append(context))
@@ -184,8 +184,8 @@ def test_fault_of_a_step_goes_to_the_handler_of_the_loop(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-def test_steps_are_left_by_an_end_of_the_program(scene: Scene, end: type[BaseException]) -> None:
-    """What cleans up on the same loop afterwards runs them."""
+def test_exit_of_the_program_interrupts_the_steps(scene: Scene, end: type[BaseException]) -> None:
+    """Clean-up on the same loop runs the remaining steps."""
 
     def leave() -> None:
         raise end
@@ -199,16 +199,16 @@ def test_steps_are_left_by_an_end_of_the_program(scene: Scene, end: type[BaseExc
     assert ["b"] == scene.ran
 
 
-def test_closed_loop_takes_nothing(scene: Scene) -> None:
-    """Also where a step was due."""
+def test_closed_loop_refuses_callbacks(scene: Scene) -> None:
+    """Even if a step was due."""
     scene.soon("b", scene.background)
     scene.loop.close()
     with pytest.raises(RuntimeError, match="closed"):
         scene.soon("b", scene.background)
 
 
-def test_clients_have_their_steps_in_turn(scene: Scene) -> None:
-    """One of a client that has few comes up within a round, however many another has."""
+def test_clients_take_turns(scene: Scene) -> None:
+    """A client with few steps gets one within a round, however many another client has."""
     many, one = scene.background.copy(), scene.background.copy()
     many.run(enter_background, "group", "many")
     one.run(enter_background, "group", "one")
@@ -221,7 +221,7 @@ def test_clients_have_their_steps_in_turn(scene: Scene) -> None:
 
 
 def test_groups_do_not_wait_for_each_other(scene: Scene) -> None:
-    """Each has one step a turn, however many the other has."""
+    """Each group has one step per turn, however many the other has."""
     other = scene.background.copy()
     other.run(enter_background, "other", "client")
     for name in ("b1", "b2", "b3"):
@@ -248,7 +248,7 @@ def test_servers_own_work_takes_no_share_of_a_client(scene: Scene) -> None:
 
 
 def test_loop_of_this_python_is_prompt() -> None:
-    """Fails where asyncio or gRPC has changed inside: then the server runs without shares."""
+    """If it fails, asyncio or gRPC has changed inside: the server then runs without fair shares."""
 
     async def connect() -> bool:
         async with grpc.aio.insecure_channel("127.0.0.1:1"):
@@ -260,8 +260,8 @@ def test_loop_of_this_python_is_prompt() -> None:
         assert runner.run(connect())
 
 
-def test_server_runs_on_the_loop_of_asyncio_where_ours_does_not_fit() -> None:
-    """Where a handle can no longer be made, say; it is not prompt."""
+def test_server_falls_back_to_the_loop_of_asyncio() -> None:
+    """If a handle can no longer be made, for example; that loop has no background."""
     with patch("asyncio.Handle", side_effect=TypeError):
         loop = new_event_loop()
     assert not isinstance(loop, PromptEventLoop)
@@ -271,7 +271,7 @@ def test_server_runs_on_the_loop_of_asyncio_where_ours_does_not_fit() -> None:
 
 
 def test_task_enters_the_background_with_all_it_begins(scene: Scene) -> None:
-    """From its next wait on. Others stay where they are."""
+    """From its next wait on; other tasks are not affected."""
 
     async def child() -> None:
         scene.ran.append("child")
@@ -290,7 +290,7 @@ class Wire:
     """A socket with something to read."""
 
     def __init__(self, size: int) -> None:
-        """Send `size` bytes, none of which is like the one before."""
+        """Send `size` bytes, each different from the one before."""
         self.near, self.far = socket.socketpair()
         self.near.settimeout(0)
         self.far.sendall(bytes(range(size)))
@@ -302,15 +302,15 @@ class Wire:
         self.far.close()
 
     def read_byte(self, *_: object) -> None:
-        """Take a byte."""
+        """Read a byte."""
         self.read.append(self.near.recv(1))
 
 
 class PollerCompletionQueue(Wire):
-    """Stands for gRPC's, which copes with a socket that has nothing to read."""
+    """Like gRPC's, which handles a socket that has nothing to read."""
 
     def handle_events(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a byte if there is one, and all events."""
+        """Read a byte if there is one, and handle all events."""
         with suppress(BlockingIOError):
             self.read_byte(loop)
         self.read.append(b"events")
@@ -337,16 +337,16 @@ def queue(scene: Scene) -> Iterator[PollerCompletionQueue]:
 
 
 def test_reader_loses_nothing(scene: Scene, wire: Wire) -> None:
-    """It takes from its file what it wants, as with any loop."""
+    """It reads what it wants from its file, as with any loop."""
     for _ in range(7):
         scene.turn()
     assert [bytes([n]) for n in range(7)] == wire.read
 
 
-def test_wake_ups_of_grpc_are_gone_with_the_first_turn(
+def test_wake_ups_of_grpc_are_drained_in_one_turn(
     scene: Scene, queue: PollerCompletionQueue
 ) -> None:
-    """So that there is room for more; gRPC's own reader takes the last of them, and the events."""
+    """This makes room for more; gRPC's own reader reads the last one and handles the events."""
     scene.turn()
     assert [b"\x06", b"events"] == queue.read
     scene.loop.remove_reader(queue.near)
@@ -354,17 +354,17 @@ def test_wake_ups_of_grpc_are_gone_with_the_first_turn(
         queue.near.recv(1)
 
 
-def test_wake_ups_that_another_loop_took_are_not_missed(
+def test_wake_ups_drained_by_another_loop_are_no_error(
     scene: Scene, queue: PollerCompletionQueue
 ) -> None:
-    """The events may still be there."""
+    """There may still be events."""
     scene.loop.call_soon(queue.near.recv, 7)
     scene.turn()
     assert [b"events"] == queue.read
 
 
-async def test_reader_of_grpc_is_known() -> None:
-    """As it is in the version that is installed, by what it gives to the loop."""
+async def test_reader_of_grpc_is_recognised() -> None:
+    """In the installed version, by what it registers with the loop."""
     loop = asyncio.get_running_loop()
     with patch.object(loop, "add_reader", wraps=loop.add_reader) as add_reader:
         async with grpc.aio.insecure_channel("127.0.0.1:1"):
@@ -374,10 +374,10 @@ async def test_reader_of_grpc_is_known() -> None:
 
 
 class Searching:
-    """One search, for at most a second, by a task in the background."""
+    """A search of at most a second, in a background task."""
 
     def __init__(self, scene: Scene) -> None:
-        """Take whose loop it is that the task will run on."""
+        """Store the scene whose loop the task will run on."""
         self.scene = scene
         self.kernel = GateKernel()
         allowance_of = allow(searches=1, maximum_seconds=1)
@@ -389,7 +389,7 @@ class Searching:
         self._service = SearchService(self.admission, self.scheduler, allowance_of, foreground)
 
     async def begin(self) -> tuple[asyncio.Task[None], Scanning]:
-        """Return the task, and its scan."""
+        """Return the task and its scan."""
         task = asyncio.create_task(self._search())
         return task, await asyncio.to_thread(self.kernel.next)
 
@@ -415,7 +415,7 @@ def searching(scene: Scene) -> Iterator[Searching]:
 
 
 def test_cancelled_search_stops_ahead_of_its_task(scene: Scene, searching: Searching) -> None:
-    """Its scan is halted while the task waits behind others for its turn to end."""
+    """Its scan is halted while the task still waits for its turn to end."""
 
     async def scenario() -> None:
         task, scanning = await searching.begin()
@@ -438,7 +438,7 @@ def test_cancelled_search_stops_ahead_of_its_task(scene: Scene, searching: Searc
 
 
 def test_time_limit_does_not_count_after_a_cancel(scene: Scene, searching: Searching) -> None:
-    """Where it passes while the task still waits for its turn."""
+    """Even if it passes while the task still waits for its turn."""
 
     async def scenario() -> None:
         task, _ = await searching.begin()
@@ -453,7 +453,7 @@ def test_time_limit_does_not_count_after_a_cancel(scene: Scene, searching: Searc
 
 
 def test_time_limit_is_reported_where_it_came_first(scene: Scene, searching: Searching) -> None:
-    """Though it cancels the task too, which then waits for its turn."""
+    """It cancels the task as well, which then waits for its turn."""
 
     async def scenario() -> None:
         task, scanning = await searching.begin()

@@ -1,4 +1,4 @@
-"""The end of a stream is noticed, whatever it is."""
+"""The end of a stream is noticed, whatever kind of stream it is."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ SECONDS = 20
 
 
 def test_end_of_a_pipe_is_noticed_once_all_of_it_is_read() -> None:
-    """What is written is thrown away; nothing is called before."""
+    """Data is discarded; nothing is called before the end."""
     ended = threading.Event()
     reading, writing = os.pipe()
     watch_end(reading, ended.set)
@@ -22,10 +22,10 @@ def test_end_of_a_pipe_is_noticed_once_all_of_it_is_read() -> None:
 
 
 def test_pipe_that_does_not_block_is_waited_for() -> None:
-    """Its other users may have made it so."""
+    """Another user of the pipe may have made it non-blocking."""
     ended = threading.Event()
     reading, writing = os.pipe()
-    os.set_blocking(reading, False)  # as the library has it
+    os.set_blocking(reading, False)  # a side effect of another user
     watch_end(reading, ended.set)
     assert not ended.wait(0.05)
     os.close(writing)
@@ -33,8 +33,8 @@ def test_pipe_that_does_not_block_is_waited_for() -> None:
     os.close(reading)
 
 
-def test_what_cannot_be_read_has_ended(tmp_path: Path) -> None:
-    """A file at its end, and a folder."""
+def test_unreadable_stream_has_ended(tmp_path: Path) -> None:
+    """Such as a file at its end, or a folder."""
     for path in (Path(os.devnull), tmp_path):
         ended = threading.Event()
         descriptor = os.open(path, os.O_RDONLY)

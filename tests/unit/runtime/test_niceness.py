@@ -1,4 +1,4 @@
-"""The priority of worker threads: lower where the system allows it, harmless where not."""
+"""The priority of worker threads is lowered if the system allows it."""
 
 import os
 import sys
@@ -24,8 +24,8 @@ def niceness_after() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_thread_goes_after_the_others() -> None:
-    """The thread alone: the process keeps its niceness."""
+def test_thread_has_a_lower_priority() -> None:
+    """Only the thread's: the process keeps its niceness."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     assert max(before, 10) == niceness_after()
     assert before == os.getpriority(os.PRIO_PROCESS, 0)
@@ -33,7 +33,7 @@ def test_thread_goes_after_the_others() -> None:
 
 @pytest.mark.parametrize("refusal", [PermissionError, OSError])
 def test_refusal_is_harmless(refusal: type[OSError], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under seccomp or a filter of system calls the thread runs with the priority it has."""
+    """Under seccomp, for example, the thread keeps its priority."""
 
     def refuse(*_: int) -> None:
         raise refusal

@@ -1,4 +1,4 @@
-"""The pace of one worker, so that the process stays below its CPU quota."""
+"""The pace of a worker that keeps the process below its CPU quota."""
 
 import math
 
@@ -8,21 +8,21 @@ from hashfinder.runtime.pacer import Pacer
 
 
 class Machine:
-    """Clocks of a process whose other threads use a steady part of the CPU."""
+    """The clocks of a process whose other threads use a constant share of the CPU."""
 
     def __init__(self, quota: float, others: float) -> None:
-        """Begin at 0."""
+        """Start at time 0."""
         self.wall = self.cpu = 0.0
         self.others = others
         self.pacer = Pacer(quota, lambda: self.wall, lambda: self.cpu)
 
     def let_pass(self, seconds: float, own: float = 0.0) -> None:
-        """Let time pass in which the paced worker uses `own` CPU seconds."""
+        """Advance the time; meanwhile the paced worker uses `own` CPU seconds."""
         self.wall += seconds
         self.cpu += seconds * self.others + own
 
     def work(self, seconds: float, chunk: float = 0.004) -> float:
-        """Work in chunks until `seconds` have passed; return the CPU that the process used."""
+        """Work in chunks for `seconds`; return the CPU time that the process used."""
         until, cpu = self.wall + seconds, self.cpu
         while self.wall < until:
             self.let_pass(chunk, own=chunk)
@@ -35,36 +35,36 @@ class Machine:
 @pytest.mark.parametrize(
     ("quota", "others"), [(1.5, 1.0), (1.5, 1.2), (0.5, 0.0), (0.3, 0.1), (2.0, 1.3), (7.25, 7.0)]
 )
-def test_process_uses_its_quota_and_no_more(quota: float, others: float) -> None:
+def test_process_uses_exactly_its_quota(quota: float, others: float) -> None:
     """Whatever the other threads use, in every tenth of a second."""
     machine = Machine(quota, others)
     machine.work(1)
     for _ in range(20):
         began = machine.wall
         used = machine.work(0.1)
-        assert used <= quota * (machine.wall - began) + 0.006  # a chunk, and a little
+        assert used <= quota * (machine.wall - began) + 0.006  # a chunk, and a little more
     began = machine.wall
     used = machine.work(10)
     assert pytest.approx(quota * 0.97, rel=0.03) == used / (machine.wall - began)
 
 
 def test_process_below_its_quota_never_pauses() -> None:
-    """As on a machine that has fewer cores than the quota allows."""
+    """As on a machine with fewer cores than the quota."""
     machine = Machine(quota=4, others=1)
     for _ in range(1000):
         machine.let_pass(0.004, own=0.004)
         assert 0.0 == machine.pacer.pause()
 
 
-def test_little_idle_time_is_credited() -> None:
-    """The system saves none: after an hour the worker still runs no more than the quota allows."""
+def test_idle_time_is_hardly_credited() -> None:
+    """The system saves none: after an hour of rest the worker is still limited to the quota."""
     machine = Machine(quota=0.5, others=0)
     machine.let_pass(3600)
     assert machine.work(0.1) <= 0.5 * 0.1 + 0.01
 
 
-def test_debt_of_a_storm_is_bounded() -> None:
-    """Where other threads overdrew the quota for long, the worker is back after moments."""
+def test_debt_is_limited() -> None:
+    """If other threads overdrew the quota for long, the worker resumes after a moment."""
     machine = Machine(quota=1.5, others=8)
     machine.let_pass(60)
     machine.pacer.pause()
@@ -75,8 +75,8 @@ def test_debt_of_a_storm_is_bounded() -> None:
     assert machine.wall - began < 0.5
 
 
-def test_no_quota_is_no_pause() -> None:
-    """And the clocks are not asked."""
+def test_without_a_quota_there_is_no_pause() -> None:
+    """The clocks are not read."""
 
     def fail() -> float:
         raise AssertionError

@@ -1,4 +1,4 @@
-"""The bound on the end of the process."""
+"""The limit on the duration of the process's end."""
 
 import queue
 import time
@@ -7,7 +7,7 @@ from hashfinder.runtime.watchdog import Watchdog
 
 
 def test_armed_watchdog_ends_the_process_in_time() -> None:
-    """Once, at the time of the first call."""
+    """It ends once, at the time of the first call."""
     ends: queue.Queue[float] = queue.Queue()
     watchdog = Watchdog(ends.put)
     began = time.monotonic()
@@ -19,8 +19,8 @@ def test_armed_watchdog_ends_the_process_in_time() -> None:
     assert ends.empty()
 
 
-def test_watchdog_that_is_not_armed_does_nothing() -> None:
-    """However long the process lives."""
+def test_unarmed_watchdog_does_nothing() -> None:
+    """However long the process runs."""
     ends: queue.Queue[float] = queue.Queue()
     Watchdog(ends.put)
     time.sleep(0.02)

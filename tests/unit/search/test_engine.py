@@ -1,4 +1,4 @@
-"""One search against a sequential model, whatever the order in which chunks come back."""
+"""One search against a sequential model, in whatever order its chunks return."""
 
 from array import array
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ LAST_START = POSITIONS_END - 2000
 
 @cache
 def distance_at(name: str, position: int) -> int:
-    """Return the distance of one candidate; hashed once for all tests."""
+    """Return a candidate's distance; computed once for all tests."""
     return Candidate.at(position, Query(name, 0)).distance
 
 
 class Model(NamedTuple):
-    """What a search has to come to, found out one position after the other."""
+    """The outcome that a search must have, computed one position after another."""
 
     results: list[int]
     found: bool
@@ -37,7 +37,7 @@ class Model(NamedTuple):
 
 
 def sequential(query: Query, start: int, maximum_hashes: int) -> Model:
-    """Search one position after the other."""
+    """Search one position after another."""
     results = []
     stop = min(start + maximum_hashes, POSITIONS_END)
     for position in range(start, stop):
@@ -50,12 +50,12 @@ def sequential(query: Query, start: int, maximum_hashes: int) -> Model:
 
 
 def first_smallest(name: str, positions: Iterable[int]) -> int | None:
-    """Return the first position of the smallest distance; None where there is no position."""
+    """Return the first position with the smallest distance; None without positions."""
     return min(positions, key=lambda position: distance_at(name, position), default=None)
 
 
 def scan(query: Query, chunk: Chunk, capacity: int) -> Scan:
-    """Scan as the contract of `Scanner.scan` says."""
+    """Scan by the contract of `Scanner.scan`."""
     results = array("Q")
     best: tuple[int, int] | None = None
     smallest = chunk.best_distance
@@ -86,7 +86,7 @@ def state(search: Search) -> tuple[bool, bool]:
 
 
 def position_with(name: str, distance: int, start: int) -> int:
-    """Return the first position from `start` on that has the distance."""
+    """Return the first position from `start` on with this distance."""
     return next(p for p in range(start, start + 100_000) if distance_at(name, p) == distance)
 
 
@@ -102,17 +102,17 @@ def run_alone(search: Search, size: int = 1000, capacity: int = 1024) -> list[in
 
 @st.composite
 def queries(draw: st.DrawFn) -> Query:
-    """Queries of which most find something within a thousand positions."""
+    """Queries, most of which have a match within a thousand positions."""
     name = draw(st.sampled_from(NAMES))
     distances = st.integers(0, len(name))
     return Query(name, draw(distances), draw(distances))
 
 
 @given(queries(), st.sampled_from((0, 1, 250, 300, 65_700, LAST_START)), st.data())
-def test_outcome_is_the_sequential_one_whatever_comes_back_when(
+def test_outcome_is_the_sequential_one_in_any_order(
     query: Query, start: int, data: st.DataObject
 ) -> None:
-    """Any sizes, window, capacity and order of give-backs; promises hold at every moment."""
+    """For any sizes, window, capacity and order of return; invariants hold at every moment."""
     draw = data.draw
     maximum = draw(st.sampled_from((1, 255, 256, 257, 1300, 5000)), "maximum")
     window = draw(st.integers(1, 5), "window")
@@ -140,7 +140,7 @@ def test_outcome_is_the_sequential_one_whatever_comes_back_when(
         if random.random() < 0.2:
             taken += search.take_results()
 
-        merged = assert_promises_hold(search, start, merged, idle=not out)
+        merged = assert_invariants_hold(search, start, merged, idle=not out)
         assert merged <= model.next_position
         assert len(out) <= window
     taken += search.take_results()
@@ -159,11 +159,11 @@ def test_outcome_is_the_sequential_one_whatever_comes_back_when(
         search.give_back(chunk, scan(query, chunk, capacity))
     assert search.idle
     assert model.next_position == search.progress(103.0).next_position
-    assert_nothing_is_left_out(claimed, start)
+    assert_no_gaps(claimed, start)
 
 
-def assert_promises_hold(search: Search, start: int, merged: int, *, idle: bool) -> int:
-    """Check what holds of a search at every moment; return how far it has come."""
+def assert_invariants_hold(search: Search, start: int, merged: int, *, idle: bool) -> int:
+    """Check the invariants of a search; return the next position of its progress."""
     progress = search.progress(103.0)
     assert merged <= progress.next_position
     assert progress.next_position - start == progress.hashes
@@ -175,8 +175,8 @@ def assert_promises_hold(search: Search, start: int, merged: int, *, idle: bool)
     return progress.next_position
 
 
-def assert_nothing_is_left_out(claimed: list[Chunk], start: int) -> None:
-    """Check that chunks, where they do not continue a scan that came back early, follow closely."""
+def assert_no_gaps(claimed: list[Chunk], start: int) -> None:
+    """Check that chunks leave no gap, except to continue scans that returned early."""
     end = start
     for chunk in sorted(claimed, key=lambda chunk: chunk.start):
         assert chunk.start <= end
@@ -186,7 +186,7 @@ def assert_nothing_is_left_out(claimed: list[Chunk], start: int) -> None:
 
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 def test_results_come_in_order_of_position_in_every_order_of_return(order: tuple[int, ...]) -> None:
-    """All ways to give back four chunks lead to the same results, none before its turn."""
+    """All orders in which four chunks can return give the same results, in order of position."""
     query = Query("ab", 0, 1)
     search = new_search(query, maximum=1024)
     chunks = [search.claim(256) for _ in range(4)]
@@ -207,8 +207,8 @@ def test_results_come_in_order_of_position_in_every_order_of_return(order: tuple
 
 @pytest.mark.parametrize("start", [0, 1, 2, 256, 257, 65_793, 2**63])
 @pytest.mark.parametrize("maximum", [1, 2, 255, 256, 257, 1000])
-def test_budget_ends_exactly_where_it_says(start: int, maximum: int) -> None:
-    """To the candidate, whatever the size of the chunks."""
+def test_budget_is_exact(start: int, maximum: int) -> None:
+    """It ends at the exact candidate, whatever the size of the chunks."""
     search = new_search(Query("doctor", 0), start, maximum)
     run_alone(search, size=300)
 
@@ -220,7 +220,7 @@ def test_budget_ends_exactly_where_it_says(start: int, maximum: int) -> None:
 
 
 def test_ideal_candidate_at_the_last_position_of_the_budget_counts() -> None:
-    """Found, not exhausted; and one position less finds nothing."""
+    """It is found; with a budget of one position less, nothing is."""
     where = position_with("ab", 0, 0)
     enough = new_search(Query("ab", 0), 0, where + 1)
     scarce = new_search(Query("ab", 0), 0, where)
@@ -233,7 +233,7 @@ def test_ideal_candidate_at_the_last_position_of_the_budget_counts() -> None:
 
 
 @pytest.mark.parametrize("left", [1, 2, 256, 700])
-def test_range_past_the_end_of_the_keyspace_is_cut_there(left: int) -> None:
+def test_range_beyond_the_keyspace_is_truncated(left: int) -> None:
     """The last position is searched, and nothing is left to resume."""
     search = new_search(Query("doctor", 0), POSITIONS_END - left, 2**64 - 1)
     run_alone(search, size=300)
@@ -246,7 +246,7 @@ def test_range_past_the_end_of_the_keyspace_is_cut_there(left: int) -> None:
 
 @pytest.mark.parametrize("maximum", [700, 701, 2**64 - 1])
 def test_a_finite_keyspace_ends_the_search(maximum: int) -> None:
-    """As a budget does, but with a text that says so, and with nothing to resume."""
+    """It ends like a spent budget, but the text says so, and nothing is left to resume."""
     query = Query("-" * 9, keyspace=Keyspace(b"0123456789", 3))
     search = new_search(query, 300, maximum)
     chunk = search.claim(5000)
@@ -260,8 +260,8 @@ def test_a_finite_keyspace_ends_the_search(maximum: int) -> None:
     assert (1000, 1000) == (progress.next_position, progress.end)
 
 
-def test_chunks_follow_each_other_and_have_the_size_asked_for() -> None:
-    """All but the last, which the budget ends."""
+def test_chunks_are_consecutive_and_of_the_requested_size() -> None:
+    """Only the last one may be smaller, at the budget's end."""
     search = new_search(Query("doctor", 0), 1000, 10_000, chunks=100)
     chunks = []
     while search.runnable:
@@ -274,7 +274,7 @@ def test_chunks_follow_each_other_and_have_the_size_asked_for() -> None:
 
 
 def test_ideal_candidate_in_the_middle_of_a_chunk_ends_the_search_there() -> None:
-    """What the kernel did not search any more is not counted, and never handed out."""
+    """The rest of the chunk is neither counted nor handed out again."""
     where = position_with("ab", 0, 300)
     query = Query("ab", 0)
     search = new_search(query, 300, 10**6)
@@ -294,7 +294,7 @@ def test_ideal_candidate_in_the_middle_of_a_chunk_ends_the_search_there() -> Non
 
 
 class Ahead(NamedTuple):
-    """A search whose ideal candidate is known, while positions before it are still open."""
+    """A search whose ideal candidate is known while positions before it are still open."""
 
     search: Search
     where: int
@@ -304,7 +304,7 @@ class Ahead(NamedTuple):
 
 
 def search_with_chunks_out() -> Ahead:
-    """Hand out chunks up to some behind the one that holds the ideal candidate."""
+    """Hand out chunks beyond the one that contains the ideal candidate."""
     start = position_with("abc", 0, 1300) + 1
     where = position_with("abc", 0, start)
     search = new_search(Query("abc", 0, 2), start, 10**6, chunks=100)
@@ -315,8 +315,8 @@ def search_with_chunks_out() -> Ahead:
     return Ahead(search, where, before, chunk, [search.claim(256) for _ in range(3)])
 
 
-def test_chunks_behind_an_ideal_candidate_are_thrown_away() -> None:
-    """Nothing behind it is handed out from the moment it is known; the work before it continues."""
+def test_chunks_after_an_ideal_candidate_are_discarded() -> None:
+    """Once it is known, nothing after it is handed out; the work before it continues."""
     search, where, before, holder, behind = search_with_chunks_out()
     query = search.query
     search.give_back(behind[0], scan(query, behind[0], 1024))
@@ -339,8 +339,8 @@ def test_chunks_behind_an_ideal_candidate_are_thrown_away() -> None:
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_rest_behind_an_ideal_candidate_is_not_handed_out(known: bool) -> None:  # noqa: FBT001
-    """A scan behind it that comes back early, before or after it is known, is not continued."""
+def test_rest_after_an_ideal_candidate_is_not_handed_out(known: bool) -> None:  # noqa: FBT001
+    """A scan after it that returns early is not continued, whenever the candidate becomes known."""
     search, _, before, holder, behind = search_with_chunks_out()
     early = Scan(behind[1].start + 5, [])
     if not known:
@@ -361,8 +361,8 @@ def test_rest_behind_an_ideal_candidate_is_not_handed_out(known: bool) -> None: 
     assert STILL == state(search)
 
 
-def test_scan_that_came_back_early_is_continued_without_a_gap() -> None:
-    """The rest is handed out before anything new, the foremost rest first."""
+def test_scan_that_returned_early_is_continued_without_a_gap() -> None:
+    """Its rest is handed out before any new chunk, the lowest one first."""
     query = DENSE
     search = new_search(query, 1, 100_000)
     one, two = search.claim(256), search.claim(256)
@@ -379,7 +379,7 @@ def test_scan_that_came_back_early_is_continued_without_a_gap() -> None:
 
 
 def test_search_with_many_results_is_parked_until_they_are_taken() -> None:
-    """It hands out nothing meanwhile; what is out still comes back, and loses nothing."""
+    """Meanwhile nothing is handed out; chunks in flight still return, and lose nothing."""
     query = DENSE
     search = new_search(query, 1, 100_000, results=256)
     one, two = search.claim(256), search.claim(256)
@@ -394,7 +394,7 @@ def test_search_with_many_results_is_parked_until_they_are_taken() -> None:
 
 
 def test_parked_search_keeps_its_rests() -> None:
-    """A scan that came back early and parked the search is continued later."""
+    """A scan that returned early because of the parking is continued later."""
     query = DENSE
     search = new_search(query, 1, 100_000, results=100)
     chunk = search.claim(256)
@@ -407,8 +407,8 @@ def test_parked_search_keeps_its_rests() -> None:
 
 
 @pytest.mark.parametrize("window", [1, 2, 8])
-def test_window_bounds_what_is_out_or_waits_to_be_merged(window: int) -> None:
-    """While the foremost chunk is late, the others run ahead of it only so far."""
+def test_window_limits_chunks_in_flight_and_unmerged(window: int) -> None:
+    """While the lowest chunk is late, the others run ahead of it only within the window."""
     query = Query("doctor", 0)
     search = new_search(query, 0, 10**6, chunks=window)
     late = search.claim(256)
@@ -425,8 +425,8 @@ def test_window_bounds_what_is_out_or_waits_to_be_merged(window: int) -> None:
     assert window * 256 + 1 - 256 <= search.progress(0).hashes <= window * 512
 
 
-def test_window_also_bounds_the_rests_of_early_scans() -> None:
-    """However many hits there are, no more scans are held than the window has room for."""
+def test_window_limits_the_rests_of_early_scans() -> None:
+    """However many results there are, no more scans are kept than fit into the window."""
     query = DENSE
     search = new_search(query, 1, 10**6, chunks=4)
     search.claim(256)  # late
@@ -441,7 +441,7 @@ def test_window_also_bounds_the_rests_of_early_scans() -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_first_reason_to_stop_counts(early: bool) -> None:  # noqa: FBT001  # a case of the test
-    """Later ones change nothing, whether chunks are out or not."""
+    """Later ones change nothing, whether or not chunks are in flight."""
     search = new_search(Query("doctor", 0))
     chunk = search.claim(256)
     if early:
@@ -457,8 +457,8 @@ def test_first_reason_to_stop_counts(early: bool) -> None:  # noqa: FBT001  # a 
     assert not search.runnable
 
 
-def test_stop_does_not_undo_the_end_that_came_before() -> None:
-    """Neither a find nor a spent budget is overwritten."""
+def test_stop_does_not_replace_an_earlier_end() -> None:
+    """A match and a spent budget are kept."""
     found, spent = new_search(Query("a", 1)), new_search(Query("doctor", 0), 0, 10)
     run_alone(found)
     run_alone(spent)
@@ -470,8 +470,8 @@ def test_stop_does_not_undo_the_end_that_came_before() -> None:
     assert isinstance(spent.error, BudgetExhaustedError)
 
 
-def test_stopped_search_keeps_its_results_and_progress_and_ignores_what_comes_back() -> None:
-    """What had been merged before can still be taken; the rest is as if never searched."""
+def test_stopped_search_keeps_its_results_and_ignores_later_scans() -> None:
+    """Results merged before can still be taken; later scans do not count."""
     query = Query("doctor", 0, 4)
     search = new_search(query, 0, 10**6)
     one, two, three = (search.claim(512) for _ in range(3))
@@ -485,8 +485,8 @@ def test_stopped_search_keeps_its_results_and_progress_and_ignores_what_comes_ba
     assert sequential(query, 0, one.stop).results == search.take_results()
 
 
-def test_best_distance_that_chunks_start_from_is_the_one_merged_so_far() -> None:
-    """Before the first position it is above every distance; later, kernels skip what is worse."""
+def test_chunks_start_with_the_best_merged_distance() -> None:
+    """At first it is above every distance; later, kernels skip candidates that are worse."""
     query = Query("doctor", 0)
     search = new_search(query, 0, 10**6)
     first = search.claim(256)
@@ -499,8 +499,8 @@ def test_best_distance_that_chunks_start_from_is_the_one_merged_so_far() -> None
     assert distance_at("doctor", best) == second.best_distance
 
 
-def test_equal_distances_leave_the_first_candidate_the_best_one() -> None:
-    """Also where a later chunk, which started without knowing it, comes back first."""
+def test_first_of_equal_candidates_is_the_best() -> None:
+    """Even if a later chunk, which started without knowing it, returns first."""
     query = Query("doctor", 0)
     search = new_search(query, 0, 10**6)
     chunks = [search.claim(500) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""The gateway's settings: flags and variables, and errors that name both."""
+"""The gateway's settings: flags, variables, and errors that name both."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from hashfinder_web.config import SettingsInvalidError, load_settings
 
 
 def test_every_flag_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flag wins."""
+    """The flag takes precedence."""
     monkeypatch.setenv("HASHFINDER_WEB_PORT", "1234")
     monkeypatch.setenv("HASHFINDER_WEB_MAXIMUM_SEARCHES", "7")
     monkeypatch.setenv("HASHFINDER_PORT", "9")
@@ -24,13 +24,13 @@ def test_every_flag_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--server-metrics", "http://x:1/m"], "http://x:1/m"),
     ],
 )
-def test_metrics_are_looked_for_beside_the_server(flags: list[str], expected: str) -> None:
-    """Unless it is said where they are."""
+def test_metrics_are_at_the_servers_host_by_default(flags: list[str], expected: str) -> None:
+    """Unless their address is set."""
     assert expected == load_settings(flags).metrics_url
 
 
-def test_names_of_hosts_are_a_list() -> None:
-    """The one that is listened on belongs to it."""
+def test_allowed_hosts_are_a_list() -> None:
+    """The host that is listened on is always allowed."""
     settings = load_settings(["--allowed-hosts", "A.example , b", "--host", "here.example"])
 
     assert {"a.example", "b", "here.example"} == settings.host_names
@@ -49,8 +49,8 @@ def test_names_of_hosts_are_a_list() -> None:
         ("log-format", "xml", "must be auto or json or console, not 'xml'"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_it_may_be(flag: str, value: str, reason: str) -> None:
-    """By its flag and its variable."""
+def test_an_invalid_value_is_named_with_its_range(flag: str, value: str, reason: str) -> None:
+    """The error has its flag and its variable."""
     variable = f"HASHFINDER_WEB_{flag.upper().replace('-', '_')}"
 
     with pytest.raises(SettingsInvalidError) as caught:
@@ -68,8 +68,8 @@ def test_a_wrong_value_is_named_with_what_it_may_be(flag: str, value: str, reaso
         (["--key=/nowhere"], "--certificate and --key: certificate and key need"),
     ],
 )
-def test_files_of_tls_that_cannot_be_used_are_named(flags: list[str], reason: str) -> None:
-    """When the settings are read, not with the first search."""
+def test_unusable_tls_files_are_named(flags: list[str], reason: str) -> None:
+    """They are checked with the settings, not at the first search."""
     with pytest.raises(SettingsInvalidError) as caught:
         load_settings(flags).check_files()
 
@@ -77,18 +77,18 @@ def test_files_of_tls_that_cannot_be_used_are_named(flags: list[str], reason: st
 
 
 def test_plain_text_is_the_default() -> None:
-    """With `--tls` alone, the CAs of the system are trusted."""
+    """With `--tls` alone, the system's CAs are trusted."""
     assert load_settings([]).security is None
     assert load_settings(["--tls"]).security is not None
 
 
-def test_a_unix_socket_says_nothing_of_metrics() -> None:
-    """They are where it is said."""
+def test_a_unix_socket_has_no_default_for_metrics() -> None:
+    """Their address must be set."""
     assert not load_settings(["--server=unix:/run/hf"]).metrics_url
 
 
 def test_tracing_without_its_packages_says_what_is_missing() -> None:
-    """In one sentence."""
+    """The error is one sentence."""
     with pytest.raises(SettingsInvalidError) as caught:
         load_settings(["--tracing"])
     assert (

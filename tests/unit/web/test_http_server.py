@@ -1,4 +1,4 @@
-"""The bounds of connections that the HTTP server has beside uvicorn's own."""
+"""The limits on connections that the HTTP server adds to uvicorn's."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer, unless the path says to wait for the client's end."""
+    """Answer, unless the path says to wait for the client's disconnect."""
     if scope["path"] == "/wait":
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -57,7 +57,7 @@ async def _ask(streams: Streams, path: str = "/") -> bytes:
 
 
 async def _rest(streams: Streams) -> bytes:
-    """Return all that comes until the other side ends the connection."""
+    """Return everything that arrives until the connection is closed."""
     with suppress(ConnectionResetError):
         async with asyncio.timeout(10):
             return await streams[0].read()
@@ -65,14 +65,14 @@ async def _rest(streams: Streams) -> bytes:
 
 
 async def test_a_connection_serves_one_request_after_the_other() -> None:
-    """Nothing is left of the first one."""
+    """The first request leaves no state behind."""
     async with _serving() as port, _connected(port) as streams:
         assert (await _ask(streams)).startswith(b"HTTP/1.1 200 ")
         assert (await _ask(streams)).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_one_connection_too_many_is_closed_at_once() -> None:
-    """The other one stays, and its place is free when it has gone."""
+    """The other connection stays open; when it closes, another can be opened."""
     async with _serving(connections=1) as port:
         async with _connected(port) as first:
             await _ask(first)
@@ -80,7 +80,7 @@ async def test_one_connection_too_many_is_closed_at_once() -> None:
                 assert b"" == await _rest(second)
             await _ask(first)
         async with asyncio.timeout(10):
-            while not await _is_served(port):  # the server has yet to see that it has gone
+            while not await _is_served(port):  # the server has not noticed yet that it has closed
                 continue
 
 
@@ -94,8 +94,8 @@ async def _is_served(port: int) -> bool:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_head_that_is_not_complete_in_time_ends_the_connection(sent: bytes) -> None:
-    """Whatever part of it has come, and whether more of it trickles in."""
+async def test_an_incomplete_head_times_out(sent: bytes) -> None:
+    """Whatever part of it has arrived, even if more of it trickles in."""
     async with _serving(head_seconds=0.3) as port, _connected(port) as streams:
         streams[1].write(sent)
 
@@ -110,7 +110,7 @@ async def test_a_head_that_is_not_complete_in_time_ends_the_connection(sent: byt
 
 
 async def test_a_second_request_before_the_answer_ends_the_connection() -> None:
-    """Reading it would have to wait, and would hide that the client leaves."""
+    """Reading it would have to wait, and would hide a disconnect of the client."""
     async with _serving() as port, _connected(port) as streams:
         streams[1].write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         await asyncio.sleep(0.05)
@@ -119,14 +119,14 @@ async def test_a_second_request_before_the_answer_ends_the_connection() -> None:
 
 
 def test_a_port_in_use_is_named() -> None:
-    """Nothing stays open."""
+    """No socket stays open."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BindError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
             listen("127.0.0.1", port, 10)
 
 
-def test_a_host_that_is_not_ours_is_named() -> None:
-    """As with an IPv6 address of another machine."""
+def test_a_foreign_address_is_named() -> None:
+    """Such as an IPv6 address of another machine."""
     with pytest.raises(BindError, match=r"cannot listen on \[2001:db8::1\]:0"):
         listen("2001:db8::1", 0, 10)

@@ -1,4 +1,4 @@
-"""The copy of the server's metrics: filtered, summed over servers, and kept for a moment."""
+"""The copy of the server's metrics: filtered, summed over servers, and cached briefly."""
 
 from hashfinder_web.upstream.metrics import ServerMetrics, fetch_all, summed
 
@@ -15,8 +15,8 @@ hashfinder_cancellations_total{cause="deadline",method="Find"} 2.0
 OTHER = ONE.replace("1000.0", "1e+06").replace('"deadline"', '"budget"')
 
 
-def test_what_a_page_shows_is_summed_over_the_servers() -> None:
-    """Series of one server alone are there as well, and comments once."""
+def test_metrics_are_summed_over_the_servers() -> None:
+    """Series of a single server are included, and comments come once."""
     assert (
         "# HELP hashfinder_hashes_total Positions scanned.\n"
         "# TYPE hashfinder_hashes_total counter\n"
@@ -28,7 +28,7 @@ def test_what_a_page_shows_is_summed_over_the_servers() -> None:
 
 
 async def test_the_copy_is_not_older_than_half_a_second() -> None:
-    """However often it is asked for, the server is asked twice a second."""
+    """However often it is requested, the server is scraped at most twice a second."""
     now, texts = [0.0], [[ONE], [OTHER]]
     metrics = ServerMetrics("http://x/", lambda _: texts.pop(0), lambda: now[0])
 
@@ -40,7 +40,7 @@ async def test_the_copy_is_not_older_than_half_a_second() -> None:
     assert [] == texts
 
 
-def test_servers_that_cannot_be_asked_are_left_out() -> None:
-    """As one that refuses connections, or a name without an address."""
+def test_unreachable_servers_are_left_out() -> None:
+    """Such as one that refuses connections, or a name without an address."""
     assert [] == fetch_all("http://127.0.0.1:1/metrics")
     assert [] == fetch_all("http://nowhere.invalid:1/metrics")

@@ -1,4 +1,4 @@
-"""What goes through the gateway besides the call: trace, request id, deadline, and who asks."""
+"""What the gateway forwards besides the call: trace, request id, deadline, and the client."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class _Recorder(HashFinderServicer):
-    """Answers everything, and remembers what came along."""
+    """Answers every RPC, and records its metadata."""
 
     def __init__(self) -> None:
         self.metadata: list[dict[str, str]] = []
@@ -45,8 +45,8 @@ class _Recorder(HashFinderServicer):
         return SearchEstimate(chance=1)
 
 
-def test_trace_and_request_id_go_along_where_they_are_well_formed(serve: Serve) -> None:
-    """Whatever else is in the headers does not."""
+def test_valid_trace_and_request_id_are_forwarded(serve: Serve) -> None:
+    """Other headers are not."""
     recorder = _Recorder()
     with run_gateway(serve(recorder)) as gateway:
         good = {"traceparent": _TRACE, "tracestate": "a=1", "x-request-id": "mine"}
@@ -63,8 +63,8 @@ def test_trace_and_request_id_go_along_where_they_are_well_formed(serve: Serve) 
     assert response.headers["x-request-id"] == other["x-request-id"] != "not one"
 
 
-def test_deadline_goes_along(serve: Serve) -> None:
-    """Less what has passed; the longest where there is none."""
+def test_deadline_is_forwarded(serve: Serve) -> None:
+    """It is reduced by the time that has passed; without one, the longest applies."""
     recorder = _Recorder()
     with run_gateway(serve(recorder), "--maximum-seconds=100") as gateway:
         gateway.call("Find", {"desiredName": "dad"}, connect_timeout_ms="20000")
@@ -76,10 +76,10 @@ def test_deadline_goes_along(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unary", "lines"])
-def test_connections_are_clients_and_a_label_makes_several_of_them_one(
+def test_each_connection_or_label_is_a_client(
     serve: Serve, kind: str
 ) -> None:
-    """The server sees one connection for each client."""
+    """The server sees one connection per client."""
     recorder = _Recorder()
 
     def ask(gateway: GatewayProcess, **headers: str) -> None:
@@ -100,8 +100,8 @@ def test_connections_are_clients_and_a_label_makes_several_of_them_one(
     assert [each, each, 2 * each, each, each] == [recorder.peers.count(peer) for peer in peers]
 
 
-def test_a_text_that_is_not_for_clients_stays_inside(serve: Serve) -> None:
-    """As that of a server, or a proxy, which is not ours."""
+def test_foreign_error_texts_are_not_forwarded(serve: Serve) -> None:
+    """Such as the text of a server or proxy that is not ours."""
     with run_gateway(serve(_Recorder())) as gateway:
         response, error = gateway.call("Find", {"desiredName": "fault"})
 
@@ -109,8 +109,8 @@ def test_a_text_that_is_not_for_clients_stays_inside(serve: Serve) -> None:
     assert "the request failed on its way to the server" == error["message"]
 
 
-def test_a_server_without_estimates_searches_what_it_knows(serve: Serve) -> None:
-    """And nothing that it would take for something else."""
+def test_a_server_without_estimates_gets_classic_searches_alone(serve: Serve) -> None:
+    """It would misread any other search."""
     with run_gateway(serve(_Recorder())) as gateway:
         status, lines = gateway.lines("old")
         assert (200, ["result", "end"]) == (status, [next(iter(line)) for line in lines])
@@ -119,8 +119,8 @@ def test_a_server_without_estimates_searches_what_it_knows(serve: Serve) -> None
         assert (501, "unimplemented") == (status, lines[-1]["end"]["code"])
 
 
-def test_clients_are_named_where_the_server_trusts_that(serve: Serve) -> None:
-    """By address and label; what a client says of itself is not passed on."""
+def test_clients_are_named_if_the_server_trusts_the_gateway(serve: Serve) -> None:
+    """By address and label; what a client claims about itself is not forwarded."""
     recorder = _Recorder()
     with run_gateway(serve(recorder), "--on-behalf-of") as gateway:
         forged = {"hashfinder_on_behalf_of": "admin"}
@@ -132,8 +132,8 @@ def test_clients_are_named_where_the_server_trusts_that(serve: Serve) -> None:
     assert 1 == len(set(recorder.peers))
 
 
-def test_clients_are_not_named_otherwise(serve: Serve) -> None:
-    """Nor can they name themselves."""
+def test_clients_are_not_named_by_default(serve: Serve) -> None:
+    """They cannot name themselves either."""
     recorder = _Recorder()
     with run_gateway(serve(recorder)) as gateway:
         gateway.call("Find", {"desiredName": "dad"}, hashfinder_on_behalf_of="admin")

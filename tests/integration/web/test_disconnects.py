@@ -1,4 +1,4 @@
-"""A client that leaves, in whatever way: its search ends, counted as a cancel."""
+"""A client that disconnects in any way: its search ends, and counts as a cancel."""
 
 import signal
 import socket
@@ -55,10 +55,10 @@ def _cancels(server: ServerProcess, cause: str) -> float:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_a_connection_that_is_left_ends_its_search(
+def test_a_disconnect_ends_the_search(
     gateway: GatewayProcess, module_server: ServerProcess, kind: str, way: str
 ) -> None:
-    """By one cancel of its method, and no other cause."""
+    """It counts as one cancel of its method, and has no other cause."""
     request, method = REQUESTS[kind]
     before = module_server.samples()
     with gateway.connection() as connection:
@@ -72,10 +72,10 @@ def test_a_connection_that_is_left_ends_its_search(
     gateway.wait_for_calls(0)
 
 
-def test_a_connection_with_two_requests_at_once_is_watched_as_well(
+def test_a_pipelined_request_does_not_hide_a_disconnect(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """The second one waits in the gateway, and does not hide that the client leaves."""
+    """The second request waits in the gateway."""
     before = _cancels(module_server, "client_cancel")
     with gateway.connection() as connection:
         connection.sendall(get(search()) + get("/healthz"))
@@ -86,10 +86,10 @@ def test_a_connection_with_two_requests_at_once_is_watched_as_well(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_curl_that_is_ended_ends_its_search(
+def test_stopping_curl_ends_its_search(
     gateway: GatewayProcess, module_server: ServerProcess, signum: signal.Signals
 ) -> None:
-    """By Ctrl-C, or without a chance to say anything."""
+    """By Ctrl-C, or by SIGKILL."""
     before = _cancels(module_server, "client_cancel")
     with subprocess.Popen(
         [CURL, "--silent", "--no-buffer", gateway.url + search()], stdout=subprocess.PIPE
@@ -106,7 +106,7 @@ def test_curl_that_is_ended_ends_its_search(
 def test_curl_that_times_out_ends_its_search(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """Its own time limit is nothing that the server knows of."""
+    """curl's own time limit is not sent to the server."""
     before = _cancels(module_server, "client_cancel")
     words = [CURL, "--silent", "--max-time", "0.5", gateway.url + search()]
     assert 28 == subprocess.run(words, capture_output=True, check=False).returncode
@@ -115,10 +115,10 @@ def test_curl_that_times_out_ends_its_search(
     assert before + 1 == _cancels(module_server, "client_cancel")
 
 
-def test_a_deadline_goes_through_and_is_counted_as_one(
+def test_a_deadline_reaches_the_server_and_counts_as_one(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """The server has it, and ends the search by itself."""
+    """The server gets the deadline and ends the search itself."""
     before = _cancels(module_server, "deadline")
     gateway.lines("hopelessly?timeout=0.3")
     gateway.call("Find", _MESSAGE, connect_timeout_ms="300")
@@ -130,7 +130,7 @@ def test_a_deadline_goes_through_and_is_counted_as_one(
 def test_a_client_that_does_not_read_parks_its_search(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """And the search continues where the client reads again, with nothing left out."""
+    """The search continues when the client reads again, without missing results."""
     with gateway.connection(receive_buffer=4096) as connection:
         connection.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
         eventually(
@@ -143,10 +143,10 @@ def test_a_client_that_does_not_read_parks_its_search(
     module_server.wait_until_idle()
 
 
-def test_little_is_held_for_a_client_that_does_not_read(
+def test_little_is_buffered_for_a_client_that_does_not_read(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """Some thousand results, not the megabytes that the system would take."""
+    """About a thousand results, rather than the megabytes that the system would buffer."""
     before = module_server.metric("grpc_server_msg_sent_total")
     with gateway.connection(receive_buffer=4096) as connection:
         connection.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
@@ -161,7 +161,7 @@ def test_little_is_held_for_a_client_that_does_not_read(
 
 
 def test_a_gateway_that_is_killed_counts_as_lost(module_server: ServerProcess) -> None:
-    """Its searches end with its connection to the server."""
+    """Its searches end when its connection to the server closes."""
     before = _cancels(module_server, "disconnect")
     with run_gateway(module_server) as gateway, gateway.connection() as connection:
         connection.sendall(get(search()))
@@ -173,10 +173,10 @@ def test_a_gateway_that_is_killed_counts_as_lost(module_server: ServerProcess) -
     assert before + 1 == _cancels(module_server, "disconnect")
 
 
-def test_a_gateway_that_goes_away_ends_its_searches_and_says_so(
+def test_a_draining_gateway_ends_its_searches_with_a_status(
     module_server: ServerProcess,
 ) -> None:
-    """Clients read an end; new requests are refused meanwhile; the exit code is 0."""
+    """Clients get an end; new requests are refused; the exit code is 0."""
     before = _cancels(module_server, "client_cancel")
     with run_gateway(module_server, "--drain-grace=0.5") as gateway:
         with gateway.connection() as connection:
@@ -195,10 +195,10 @@ def test_a_gateway_that_goes_away_ends_its_searches_and_says_so(
     assert before + 1 == _cancels(module_server, "client_cancel")
 
 
-def test_a_gateway_with_a_client_that_does_not_read_goes_away_in_time(
+def test_a_client_that_does_not_read_does_not_delay_the_drain(
     module_server: ServerProcess,
 ) -> None:
-    """What is left to write is given up."""
+    """Unsent data is dropped."""
     with run_gateway(module_server) as gateway, gateway.connection(receive_buffer=4096) as stalled:
         stalled.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
         eventually(lambda: module_server.metric("hashfinder_searches_parked") == 1, "parked", 30)
