@@ -32,10 +32,10 @@ def main() -> int:
 
 def row(name: str, result: AttackResult) -> str:
     """Return a row of the table."""
-    times = " | ".join(f"{1000 * s:,.0f} ms" for s in (damage.health_p50, damage.health_p99))
-    after = f"{damage.search_after:.2g} s" if math.isfinite(damage.search_after) else "none in 60 s"
-    memory, share = f"{damage.peak_mb:.0f} MiB", f"{damage.neighbour:.0%}"
-    return f"| {name} | {damage.outcome} | {times} | {memory} | {share} | {after} |"
+    times = " | ".join(f"{1000 * s:,.0f} ms" for s in (result.health_p50, result.health_p99))
+    after = f"{result.search_after:.2g} s" if math.isfinite(result.search_after) else "none in 60 s"
+    memory, share = f"{result.peak_mb:.0f} MiB", f"{result.neighbour:.0%}"
+    return f"| {name} | {result.outcome} | {times} | {memory} | {share} | {after} |"
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def measure(report: Report, arguments: argparse.Namespace) -> None:
             report.faults.append(f"{way.name}: {way.leaked} of {tried} searches went on")
 
 
-def _disconnects(server: ServerProcess, gateway: GatewayProcess, stack: ExitStack) -> list[Disconnect]:
+def _disconnects(
+    server: ServerProcess, gateway: GatewayProcess, stack: ExitStack
+) -> list[Disconnect]:
     stub = stack.enter_context(server.stub())
     message = HashNameRequest(desired_name=UNFINDABLE)
 
@@ -107,7 +109,9 @@ def _disconnects(server: ServerProcess, gateway: GatewayProcess, stack: ExitStac
     ]
 
 
-def _chromium_disconnects(gateway: GatewayProcess, stack: ExitStack, report: Report) -> list[Disconnect]:
+def _chromium_disconnects(
+    gateway: GatewayProcess, stack: ExitStack, report: Report
+) -> list[Disconnect]:
     if find_spec("playwright") is None:
         report.missing.append("Chromium, which `make bench-hops` drives where it is installed")
         return []
@@ -136,21 +140,21 @@ def _connection(address: tuple[str, int], request: bytes) -> Begin:
 
 
 def _measure(server: ServerProcess, disconnect: Disconnect, *, counts: bool) -> None:
-    if way.leaked >= _ENOUGH_LEAKS:
+    if disconnect.leaked >= _ENOUGH_LEAKS:
         return
     active = server.metric("hashfinder_searches_active")
     with ExitStack() as cleaning:
-        leave = way.begin(cleaning)
+        leave = disconnect.begin(cleaning)
         eventually(lambda: server.metric("hashfinder_searches_active") > active, "it began", 20)
         time.sleep(_PAUSE_SECONDS)
         began = time.monotonic()
         leave()
         while server.metric("hashfinder_searches_active") > active:
             if time.monotonic() - began > _GONE_SECONDS:
-                way.leaked += 1
+                disconnect.leaked += 1
                 return
         if counts:
-            way.milliseconds.append(1000 * (time.monotonic() - began))
+            disconnect.milliseconds.append(1000 * (time.monotonic() - began))
 
 
 @contextmanager

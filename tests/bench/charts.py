@@ -1,4 +1,4 @@
-"""The style of the plots: panels, spans, bars, and SVG that follows the reader's colour scheme.
+"""The look of the plots: panels, spans, bars, and SVG that follows the reader's colour scheme.
 
 Text stays text, and the same figures give the same file.
 """
@@ -36,7 +36,7 @@ STYLE = {
 
 
 def panel(axes: Axes, title: str, unit: str, labels: list[str], *, log: bool = False) -> None:
-    """Prepare a panel with a line per label, the first on top; without labels, a y axis."""
+    """Prepare a panel with a line for each label, the first one on top; or with an axis."""
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=18)
     axes.text(0, 1.01, unit, transform=axes.transAxes, color=FAINT, fontsize=9, va="bottom")
     if labels:
@@ -51,7 +51,7 @@ def panel(axes: Axes, title: str, unit: str, labels: list[str], *, log: bool = F
 
 
 def span(axes: Axes, line: float, low: float, high: float, colour: str, text: str = "") -> None:
-    """Draw a median and a 99th percentile as a line with two ends, with text beside it."""
+    """Draw a median and a 99th percentile as a line with two ends, and its text beside it."""
     axes.plot([low, high], [line, line], color=colour, linewidth=2.2, solid_capstyle="round")
     axes.plot([low], [line], "o", color=colour, markersize=5.5)
     axes.plot([high], [line], "|", color=colour, markersize=8, markeredgewidth=2)
@@ -75,7 +75,7 @@ def bar(axes: Axes, line: float, value: float, colour: str, text: str) -> None:
 
 
 def as_svg(figure: Figure, mark: str) -> str:
-    """Return a figure as SVG that follows the reader's scheme; same data, same file."""
+    """Return a figure as SVG that follows the reader's scheme and is the same for the same data."""
     output = io.StringIO()
     figure.savefig(
         output, format="svg", bbox_inches="tight", pad_inches=0.15,

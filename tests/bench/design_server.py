@@ -66,7 +66,9 @@ def serve_thread_per_rpc(kernel: Kernel, recorder: SearchRecorder) -> None:
     server.wait_for_termination()
 
 
-def _answer(recorder: SearchRecorder, address: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+def _answer(
+    recorder: SearchRecorder, address: str, loop: asyncio.AbstractEventLoop | None = None
+) -> None:
     """Print the address; answer the questions on stdin from a separate thread."""
 
     def answer() -> None:

@@ -15,8 +15,8 @@ import grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-from tests.bench.recorder import resident_bytes
 from tests.bench.machine import cpu_seconds
+from tests.bench.recorder import resident_bytes
 from tests.bench.report import Better, Report
 from tests.http2 import Connection
 from tests.integration.server_process import ServerProcess, run_server

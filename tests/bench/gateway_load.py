@@ -63,7 +63,9 @@ def measure_searches(server: ServerProcess, gateway: GatewayProcess, report: Rep
     )
 
 
-def measure_polling_and_stalled(server: ServerProcess, gateway: GatewayProcess, report: Report) -> None:
+def measure_polling_and_stalled(
+    server: ServerProcess, gateway: GatewayProcess, report: Report
+) -> None:
     """Measure pages that poll and clients that do not read, beside one search over gRPC."""
     pid, half = gateway.process.pid, _CONNECTIONS // 2
     name = f"{half} pages that look and {half} clients that do not read: "

@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 
 from hashfinder.kernel import load_kernel
 from tests.bench.invariants import WARM_UP_SECONDS, SearchCounts, leaks, settled
+from tests.chaos.faults import FAULTS, Apply, Fault, fill_disk, partition, recovered, step_clock
 from tests.chaos.search_task import Reference
-from tests.chaos.faults import FAULTS, Apply, Fault, fill_disk, recovered, partition, step_clock
 from tests.chaos.searchers import Searchers
 from tests.chaos.world import World
 
@@ -61,7 +61,9 @@ def main() -> int:
         finally:
             if arguments.inside:
                 _run("umount", "--lazy", str(logs))
-    print("failed" if world.violations else "All results once, nothing leaked, counters consistent.")
+    print(
+        "failed" if world.violations else "All results once, nothing leaked, counters consistent."
+    )
     return 1 if world.violations else 0
 
 

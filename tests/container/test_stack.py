@@ -76,7 +76,7 @@ def test_prometheus_scrapes_the_server_and_the_gateway(stack: Stack) -> None:
 
 
 def test_gateway_searches_for_curl_and_stops_when_it_leaves(stack: Stack) -> None:
-    """curl calls the published port from the host."""
+    """Curl calls the published port from the host."""
     address = stack.address("web", 8080)
     with urlopen(f"http://{address}/find/dad", timeout=60) as response:
         lines = [json.loads(line) for line in response]
@@ -171,7 +171,7 @@ def test_ports_are_published_on_this_machine_alone(stack: Stack, service: str) -
 
 
 def test_grpcurl_reaches_the_server_from_the_host(stack: Stack) -> None:
-    """grpcurl gets the contract by reflection, and a result."""
+    """Grpcurl gets the contract by reflection, and a result."""
     grpcurl = shutil.which("grpcurl")
     assert grpcurl, "grpcurl is not on the PATH: `make test-container` puts it there"
     call = ("-d", '{"desired_name": "doctor"}', stack.address("server", 50051))

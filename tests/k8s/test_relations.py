@@ -153,7 +153,9 @@ def test_probes_are_answered(overlay: str, tmp_path: Path) -> None:
         assert running.logs(), "it logs JSON"
 
 
-def test_grace_period_is_longer_than_the_drain(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grace_period_is_longer_than_the_drain(
+    overlay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PreStop, delay, grace and the time for the last answers, plus some seconds."""
     found = settings(overlay, monkeypatch)
     times = DrainTimes(found.drain_delay, found.drain_grace)
@@ -163,9 +165,7 @@ def test_grace_period_is_longer_than_the_drain(overlay: str, monkeypatch: pytest
     assert pre_stop + drain + 5 <= server(overlay)["spec"]["terminationGracePeriodSeconds"]
 
 
-def test_normal_drain_fires_no_alert(
-    overlay: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_normal_drain_fires_no_alert(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule, which is the same everywhere, waits for longer."""
     found = settings(overlay, monkeypatch)
     alerts = (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8")

@@ -277,7 +277,9 @@ def test_evicted_shard_is_replaced_without_a_failure(
     assert not job.failures.total()
 
 
-def test_rollout_of_the_servers_causes_no_failure(own_replicas: Replicas, start_job: StartJob) -> None:
+def test_rollout_of_the_servers_causes_no_failure(
+    own_replicas: Replicas, start_job: StartJob
+) -> None:
     """Every server is replaced meanwhile: each shard resumes on another."""
     job = start_job({**HOPELESS, "SHARDS": "3"}, own_replicas.target)
     eventually(lambda: active(own_replicas) == 3, "all search", SECONDS)

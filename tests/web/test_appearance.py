@@ -23,9 +23,7 @@ def violations(page: Page) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_page_is_accessible(
-    lab: Lab, scheme: Literal["light", "dark"], width: int
-) -> None:
+def test_page_is_accessible(lab: Lab, scheme: Literal["light", "dark"], width: int) -> None:
     """Names, roles and contrast are checked. Screenshots: before, during and after searches."""
     page = lab.page
     page.emulate_media(color_scheme=scheme)

@@ -35,9 +35,7 @@ def test_leaving_stops_the_searches(
         leave(lab)
 
 
-def test_a_stopped_search_can_be_resumed_after_coming_back(
-    lab: Lab, server: ServerProcess
-) -> None:
+def test_a_stopped_search_can_be_resumed_after_coming_back(lab: Lab, server: ServerProcess) -> None:
     """This includes a page that the browser has kept in its back/forward cache."""
     is_searching(lab.start())
     with stops(server, client_cancel=1):

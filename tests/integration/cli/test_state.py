@@ -138,9 +138,7 @@ def test_second_process_is_refused(
     assert 4 == call(*ENDLESS, *where, "--timeout", "0.2").returncode
 
 
-def test_spent_budget_stays_spent(
-    call: Run, module_server: ServerProcess, path: Path
-) -> None:
+def test_spent_budget_stays_spent(call: Run, module_server: ServerProcess, path: Path) -> None:
     """The same command has nothing left to search."""
     asked = ("find", "doctorwhos", "--maximum-hashes", "1000", "--state", str(path))
     done = call(*asked, "--server", module_server.address)

@@ -126,9 +126,7 @@ def test_answer_has_its_bits(
     assert (1, f"{zeros} zero bits, {zeros + 1} asked for\n") == (done.returncode, done.stdout)
 
 
-def test_answer_that_is_not_found_can_be_resumed(
-    call: Run, module_server: ServerProcess
-) -> None:
+def test_answer_that_is_not_found_can_be_resumed(call: Run, module_server: ServerProcess) -> None:
     """The printed command is the same, with the position reached."""
     asked = ("--bits", "200", "--prefix", "a b", "--maximum-hashes", "1000")
     done = call("pow", "bits", *asked, "--server", module_server.address)

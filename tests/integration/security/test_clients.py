@@ -271,9 +271,7 @@ def test_renewed_client_certificate_is_used_by_the_next_connection(
         finder.find("doc")
 
 
-def test_make_certs_makes_usable_files(
-    start: StartTls, call: Run, tmp_path: Path
-) -> None:
+def test_make_certs_makes_usable_files(start: StartTls, call: Run, tmp_path: Path) -> None:
     """The server and the client use the files of `make certs`."""
     subprocess.run(
         ["make", "-s", "certs", f"CERTS={tmp_path}/certs", "HOSTS=more.example"],  # noqa: S607

@@ -116,9 +116,7 @@ def test_plain_text_is_refused(tls_server: ServerProcess) -> None:
     assert grpc.StatusCode.UNAVAILABLE is caught.value.code()
 
 
-def test_silent_handshakes_are_closed(
-    tls_server: ServerProcess, authority: Authority
-) -> None:
+def test_silent_handshakes_are_closed(tls_server: ServerProcess, authority: Authority) -> None:
     """200 connections never finish their handshake; others can search meanwhile."""
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(tls_server)) for _ in range(_SILENT)]

@@ -316,7 +316,9 @@ def test_requests_refused_by_grpc_end_with_its_status(
     assert set() == {name for name, _ in series}, "method names of clients make no new series"
 
 
-def test_server_survives_thousands_of_bad_calls(server: ServerProcess, chance: random.Random) -> None:
+def test_server_survives_thousands_of_bad_calls(
+    server: ServerProcess, chance: random.Random
+) -> None:
     """Concurrent requests of random bytes each get a status."""
     allowed = {"INVALID_ARGUMENT", "UNIMPLEMENTED", "DEADLINE_EXCEEDED", "OK"}
     with server.channel() as channel:

@@ -150,9 +150,7 @@ def test_storm_of_cancels_leaves_nothing_behind(server: ServerProcess) -> None:
         )
 
 
-def test_simultaneous_stops_are_counted_once(
-    server: ServerProcess, chance: random.Random
-) -> None:
+def test_simultaneous_stops_are_counted_once(server: ServerProcess, chance: random.Random) -> None:
     """RPCs that are cancelled about when their budget runs out have one code and one cause each."""
     count = 200
     before = server.samples()

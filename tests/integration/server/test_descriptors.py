@@ -37,9 +37,7 @@ def port_of(server: ServerProcess, which: str) -> int:
 
 
 @pytest.mark.parametrize("which", ["metrics", "grpc"])
-def test_lack_of_descriptors_does_not_spin(
-    server_process: StartServer, which: str
-) -> None:
+def test_lack_of_descriptors_does_not_spin(server_process: StartServer, which: str) -> None:
     """Without descriptors the CPU stays idle; once some are free, all ports accept again."""
     server = server_process("--workers", "1", before=LIMIT)
     server.faults_expected = True

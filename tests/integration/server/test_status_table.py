@@ -737,7 +737,9 @@ async def test_drain_refuses_new_searches(
     assert_logged(logs, "late", method, "UNAVAILABLE", "shutdown")
 
 
-async def test_server_keeps_serving_during_the_delay_of_a_drain(application: StartApplication) -> None:
+async def test_server_keeps_serving_during_the_delay_of_a_drain(
+    application: StartApplication,
+) -> None:
     """Until load balancers have noticed the drain, the server accepts searches as before."""
     running = await application(python_kernel(), drain_delay=1.0)
     running.application.lifecycle.ask_to_stop()

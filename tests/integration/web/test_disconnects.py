@@ -106,7 +106,7 @@ def test_stopping_curl_ends_its_search(
 def test_curl_that_times_out_ends_its_search(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
-    """curl's own time limit is not sent to the server."""
+    """Curl's own time limit is not sent to the server."""
     before = _cancels(module_server, "client_cancel")
     words = [CURL, "--silent", "--max-time", "0.5", gateway.url + search()]
     assert 28 == subprocess.run(words, capture_output=True, check=False).returncode

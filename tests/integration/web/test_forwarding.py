@@ -76,9 +76,7 @@ def test_deadline_is_forwarded(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unary", "lines"])
-def test_each_connection_or_label_is_a_client(
-    serve: Serve, kind: str
-) -> None:
+def test_each_connection_or_label_is_a_client(serve: Serve, kind: str) -> None:
     """The server sees one connection per client."""
     recorder = _Recorder()
 

@@ -127,9 +127,7 @@ def test_causes_have_the_names_of_the_contract() -> None:
     assert expected == {str(cause) for cause in Cause}
 
 
-def test_gauges_are_read_at_the_scrape(
-    metrics: Metrics, registry: CollectorRegistry
-) -> None:
+def test_gauges_are_read_at_the_scrape(metrics: Metrics, registry: CollectorRegistry) -> None:
     """They show current values; those that only grow are counters."""
     idle = Readings(
         hashes=0,

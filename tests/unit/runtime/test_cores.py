@@ -134,7 +134,7 @@ def test_without_a_mask_the_machine_counts(tree: Tree, monkeypatch: pytest.Monke
 
 
 def test_mask_below_the_quota_counts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """taskset and cpusets are respected."""
+    """Taskset and cpusets are respected."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {1, 3})
     assert 2 == tree.member("0::/app").v2("app", "800000 100000").cores()
 
@@ -169,9 +169,7 @@ def test_group_whose_name_is_not_utf8_is_read(tree: Tree) -> None:
     assert 2 == tree.v2(name, "200000 100000").cores()
 
 
-def test_unreadable_affinity_means_all_cores(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_affinity_means_all_cores(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the system does not answer, the number of its cores counts."""
 
     def refuse(_pid: int) -> set[int]:

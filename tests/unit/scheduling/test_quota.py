@@ -41,9 +41,7 @@ def test_overdraft_counts(quota: Quota) -> None:
     assert 6.0 == quota.delay("a")
 
 
-def test_delay_counts_down_and_ends_as_announced(
-    quota: Quota, clock: FakeClock
-) -> None:
+def test_delay_counts_down_and_ends_as_announced(quota: Quota, clock: FakeClock) -> None:
     """A client may search again after the retry delay, but not before."""
     quota.charge("a", 150)
     clock.now += 5.5

@@ -423,7 +423,9 @@ def test_scans_without_use_are_halted(
     assert behind.halted
 
 
-def test_close_ends_the_workers_after_the_chunks_in_hand(new_harness: Callable[..., Harness]) -> None:
+def test_close_ends_the_workers_after_the_chunks_in_hand(
+    new_harness: Callable[..., Harness],
+) -> None:
     """It returns whether they ended in time, and can be called again; queued work is not begun."""
     harness = new_harness(workers=2)
     harness.start()
@@ -438,7 +440,9 @@ def test_close_ends_the_workers_after_the_chunks_in_hand(new_harness: Callable[.
     assert [] == [t for t in threading.enumerate() if t.name.startswith("hashfinder-worker")]
 
 
-def test_stop_all_gives_every_search_an_error_of_its_own(new_harness: Callable[..., Harness]) -> None:
+def test_stop_all_gives_every_search_an_error_of_its_own(
+    new_harness: Callable[..., Harness],
+) -> None:
     """Each error has its own search's progress; searches that have ended keep their outcome."""
     harness = new_harness(workers=1)
     jobs = [harness.submit(name) for name in ("one", "two", "three")]
@@ -482,7 +486,9 @@ def test_parked_search_resumes_when_its_results_are_taken(
     assert "parked" in names
 
 
-def test_results_are_announced_once_until_they_are_taken(new_harness: Callable[..., Harness]) -> None:
+def test_results_are_announced_once_until_they_are_taken(
+    new_harness: Callable[..., Harness],
+) -> None:
     """However many chunks have results."""
     harness = new_harness(workers=1)
     job = harness.submit("doctor")
@@ -589,7 +595,9 @@ def test_chunk_in_flight_when_the_quota_ends_is_kept(
     harness = new_harness(workers=2, rate=10, burst=20)
     job = harness.submit("doctor")
     harness.start()
-    first, second = sorted((harness.kernel.next(), harness.kernel.next()), key=lambda scan: scan.start)
+    first, second = sorted(
+        (harness.kernel.next(), harness.kernel.next()), key=lambda scan: scan.start
+    )
     second.finish()
     harness.wait_until(lambda: harness.scheduler.statistics().workers_busy != 2)
     assert not first.halted

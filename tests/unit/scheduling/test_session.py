@@ -166,9 +166,7 @@ async def test_cancellation_keeps_the_reason_that_came_before_it(gated: Bench) -
     gated.assert_free()
 
 
-async def test_cancellation_after_a_match_has_no_reason(
-    gated: Bench, kernel: GateKernel
-) -> None:
+async def test_cancellation_after_a_match_has_no_reason(gated: Bench, kernel: GateKernel) -> None:
     """The search had ended; its client did not wait for the result."""
     found = asyncio.Event()
 

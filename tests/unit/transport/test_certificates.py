@@ -102,7 +102,7 @@ BREAKS: dict[str, tuple[Callable[[Written], object], str, str]] = {
     "half a certificate": (lambda w: _truncated(w.certificate), CERTIFICATE, "ends within"),
     "half a key": (lambda w: _truncated(w.key), KEY, "no private key"),
     "half a CA": (lambda w: _truncated(w.ca), CLIENT_CA, "ends within"),
-    "spoiled CA": (lambda w: _spoiled(w.ca), CLIENT_CA, "certificate 1 of"),
+    "corrupted CA": (lambda w: _corrupted(w.ca), CLIENT_CA, "certificate 1 of"),
     "second CA broken": (
         lambda w: w.ca.write_bytes(w.ca.read_bytes() + w.ca.read_bytes()[:99]),
         CLIENT_CA,

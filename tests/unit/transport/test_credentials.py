@@ -48,9 +48,7 @@ async def test_changed_set_is_loaded(files: TlsFiles, authority: Authority) -> N
     assert (1, 0) == (credentials.reloads, credentials.failed_reloads)
 
 
-async def test_invalid_set_is_reported_once(
-    files: TlsFiles, authority: Authority
-) -> None:
+async def test_invalid_set_is_reported_once(files: TlsFiles, authority: Authority) -> None:
     """The last valid set remains in use until the next change."""
     with structlog.testing.capture_logs() as lines:
         credentials = TlsCredentials(files)
@@ -70,9 +68,7 @@ async def test_invalid_set_is_reported_once(
     assert ["info", "error", "info"] == [line["log_level"] for line in lines]
 
 
-async def test_incomplete_files_are_not_read(
-    files: TlsFiles, authority: Authority
-) -> None:
+async def test_incomplete_files_are_not_read(files: TlsFiles, authority: Authority) -> None:
     """A partial file is not an error while it still grows."""
     credentials = TlsCredentials(files)
     renewed = authority.server()
