@@ -53,10 +53,13 @@ def status(server: ServerProcess) -> int:
     return answer
 
 
+@pytest.mark.parametrize("call", ["setpriority", "sched_getaffinity"])
 @pytest.mark.parametrize("error", ["PermissionError(1)", "OSError(38)"])
-def test_refused_niceness_is_harmless(server_process: StartServer, error: str) -> None:
-    """If seccomp refuses it, the workers run at the priority that they have."""
-    refuse = f"import os\ndef refuse(*_): raise {error}\nos.setpriority = refuse"
+def test_refused_niceness_and_affinity_are_harmless(
+    server_process: StartServer, call: str, error: str
+) -> None:
+    """If seccomp refuses them, the workers run at the priority that they have, on all cores."""
+    refuse = f"import os\ndef refuse(*_): raise {error}\nos.{call} = refuse"
     server = server_process("--workers", "2", before=refuse)
     with server.stub() as stub:
         assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc"), timeout=10).secret

@@ -199,6 +199,30 @@ def test_lack_of_descriptors_is_temporary(
         assert b"42.0" in connection.makefile("rb").read()
 
 
+@pytest.mark.parametrize("fault", [RuntimeError, MemoryError])
+def test_thread_that_is_interrupted_serves_again(
+    endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    """On the same port, whatever went wrong; the log has it."""
+    close_oldest = MetricsEndpoint._close_oldest  # noqa: SLF001  # it is made to fail once
+    faults = [fault("boom")]
+
+    def broken(self: MetricsEndpoint) -> None:
+        if faults:
+            raise faults.pop()
+        close_oldest(self)
+
+    monkeypatch.setattr(MetricsEndpoint, "_close_oldest", broken)
+    with ExitStack() as stack, structlog.testing.capture_logs() as lines:
+        for _ in range(40):  # one too many
+            stack.enter_context(connect(endpoint))
+        assert "42.0" in page(endpoint)
+    assert not faults
+    assert ["metrics interrupted: serving them again"] == [line["event"] for line in lines]
+    endpoint.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "metrics"]
+
+
 def test_exception_in_a_metric_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
     """The log has the traceback; the endpoint keeps serving."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from hashfinder.observability import log_writer
 from hashfinder.observability.log_writer import LineQueue, LogWriter
+from hashfinder.observability.sink import Sink
 
 PATIENCE_SECONDS = 20.0
 
@@ -166,3 +167,22 @@ def test_close_does_not_wait_for_a_blocked_sink(log: Log) -> None:
     began = time.monotonic()
     log.writer.close(0.05)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, MemoryError, SystemExit])
+def test_fault_costs_the_lines_in_hand_and_not_the_thread(
+    log: Log, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    """Whatever goes wrong in the thread, it writes the next line, and reports what is lost."""
+    write = Sink.write
+
+    def broken(sink: Sink, text: str) -> int:
+        if "doomed" in text:
+            raise fault
+        return write(sink, text)
+
+    monkeypatch.setattr(Sink, "write", broken)
+    log.put("doomed")
+    log.wait_for_losses(1)
+    log.put("next")
+    log.sink.wait_for(b"next\nlost 1\n")

@@ -184,6 +184,22 @@ def test_every_question_is_answered_if_the_servers_are_unknown(
     assert run(answer(connections, PEER))
 
 
+def test_fault_of_one_answer_leaves_the_others_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the same look, and all who ask later: each RPC is concluded, but that one."""
+    fake_channelz(monkeypatch, [PEER])
+
+    def broken(_: bool) -> None:  # noqa: FBT001  # an answer
+        raise RuntimeError
+
+    async def scenario() -> None:
+        connections = Connections()
+        connections.ask(PEER, broken)
+        assert await answer(connections, PEER)
+        assert await answer(connections, PEER)
+
+    run(scenario())
+
+
 def test_slow_snapshots_are_spaced_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """With thousands of connections and steady cancels, snapshots take 5 % of the event loop."""
     replaced = fake_channelz(monkeypatch, [PEER])

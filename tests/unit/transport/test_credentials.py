@@ -1,5 +1,6 @@
 """Credentials are reloaded when their files change."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -88,6 +89,48 @@ async def test_restored_set_is_not_a_change(files: TlsFiles, tmp_path: Path) -> 
     for _ in range(3):
         await credentials.look()
     assert (0, 0) == (credentials.reloads, credentials.failed_reloads)
+
+
+async def test_system_without_threads_is_looked_at_again(
+    files: TlsFiles, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none can start, the next look that can takes the change."""
+    credentials = TlsCredentials(files)
+    put(files, authority.server())
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "to_thread", refuse)
+        for _ in range(3):
+            await credentials.look()
+    assert (0, 0) == (credentials.reloads, credentials.failed_reloads)
+    await credentials.look()
+    assert 1 == credentials.reloads
+
+
+async def refuse(*_: object) -> None:
+    """Stand for `asyncio.to_thread` where the system lets no more threads start."""
+    message = "can't start new thread"
+    raise RuntimeError(message)
+
+
+async def test_fault_is_a_set_that_does_not_work(
+    files: TlsFiles, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is, the files are followed from then on as before."""
+
+    def broken(_files: TlsFiles) -> None:
+        raise ZeroDivisionError
+
+    credentials = TlsCredentials(files)
+    put(files, authority.server())
+    with monkeypatch.context() as patched:
+        patched.setattr("hashfinder.transport.credentials.load_certificates", broken)
+        for _ in range(3):
+            await credentials.look()
+    assert (0, 1) == (credentials.reloads, credentials.failed_reloads)
+    put(files, authority.server())
+    for _ in range(2):
+        await credentials.look()
+    assert (1, 1) == (credentials.reloads, credentials.failed_reloads)
 
 
 def move_away_and_back(files: TlsFiles, folder: Path) -> None:

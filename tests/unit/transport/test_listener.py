@@ -146,6 +146,23 @@ async def test_address_taken_by_another_process_is_a_failure(
     assert [taken] == plain.failures
 
 
+async def test_replacement_that_cannot_be_made_is_a_failure(
+    plain: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the fault, the owner is called: else nobody would listen, and nobody know."""
+
+    def build() -> grpc.aio.Server:
+        message = "boom"
+        raise ValueError(message)
+
+    monkeypatch.setattr(plain.listener, "_build", build)
+    plain.end_accept_loop()
+    async with asyncio.timeout(5):
+        while not plain.failures:  # noqa: ASYNC110  # it is no event
+            await asyncio.sleep(0.01)
+    assert [f"cannot listen on {plain.address} again: boom"] == [str(e) for e in plain.failures]
+
+
 async def test_stop_returns_if_grpc_waits_for_a_peer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import structlog
+
 from hashfinder.access.policy import Policy, Rule
 from hashfinder.access.policy_file import parse_policy
 from hashfinder.access.reloaded_file import ReloadedFile
@@ -13,6 +15,8 @@ from hashfinder.domain.allowance import Allowance
 
 _LOOK_SECONDS = 1.0
 """How often the files are looked at."""
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class AccessFiles:
@@ -68,6 +72,11 @@ class AccessFiles:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for file in filter(None, files):
-                # Not on the loop: a file system may take its time.
-                if (was_taken := await asyncio.to_thread(file.refresh)) is not None:
+                try:
+                    # Not on the loop: a file system may take its time.
+                    was_taken = await asyncio.to_thread(file.refresh)
+                except RuntimeError as error:  # no thread can start: perhaps the next time
+                    _log.warning("file not looked at", file=file.name, reason=str(error))
+                    continue
+                if was_taken is not None:
                     on_reload(file.name, was_taken)

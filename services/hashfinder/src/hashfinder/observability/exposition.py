@@ -8,6 +8,7 @@ import asyncio
 import io
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ _CONNECTION_SECONDS = 5.0
 """How long a connection may take for its request and the answer."""
 _LONGEST_REQUEST = 16 * 1024
 _RETRY_SECONDS = 0.1
-"""After an accept that failed: no file descriptor may be left."""
+"""After an accept that failed, since no file descriptor may be left; and after a fault."""
 _CLOSE_SECONDS = 2.0
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -57,9 +58,8 @@ class MetricsEndpoint:
             base_environ={"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": ""},
         )
         self._connections: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        self._loop = self._runner.get_loop()
-        self._closing = asyncio.Event()
+        self._is_closing = False
+        self._begin()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
         try:
             self._thread.start()
@@ -71,20 +71,35 @@ class MetricsEndpoint:
 
     def close(self) -> None:
         """Stop serving and free the port."""
+        self._is_closing = True
         with suppress(RuntimeError):  # it is closed
             self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join(_CLOSE_SECONDS)
 
+    def _begin(self) -> None:
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = self._runner.get_loop()
+        self._closing = asyncio.Event()
+
     def _run(self) -> None:
-        with self._runner as runner:  # which cancels what is left
-            runner.run(self._serve())
+        while not self._is_closing:
+            try:
+                with self._runner as runner:  # which cancels what is left
+                    runner.run(self._serve())
+            except BaseException as error:  # noqa: BLE001  # whatever it is, scrapes go on
+                _log.error("metrics interrupted: serving them again", exc_info=error)
+                for task in list(self._connections):
+                    self._close(task)
+                time.sleep(_RETRY_SECONDS)
+                self._begin()  # before the question whether it is closing: `close` has one of both
         listeners.close(self._listeners)
 
     async def _serve(self) -> None:
-        accepting = [asyncio.create_task(self._accept(each)) for each in self._listeners]
-        await self._closing.wait()
-        for task in accepting:
-            task.cancel()
+        async with asyncio.TaskGroup() as accepting:
+            tasks = [accepting.create_task(self._accept(each)) for each in self._listeners]
+            await self._closing.wait()
+            for task in tasks:
+                task.cancel()
 
     async def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -94,11 +109,11 @@ class MetricsEndpoint:
                 self._close_oldest()
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            if len(self._connections) >= _CONNECTIONS:
-                self._close_oldest()
             task = asyncio.create_task(self._answer(connection, client))
             self._connections[task] = connection
             task.add_done_callback(self._close)
+            if len(self._connections) > _CONNECTIONS:
+                self._close_oldest()
 
     def _close(self, task: asyncio.Task[None]) -> None:
         self._connections.pop(task).close()

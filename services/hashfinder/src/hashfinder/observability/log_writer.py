@@ -80,7 +80,7 @@ class LogWriter(QueueListener):
         return self._lines.dropped
 
     def handle(self, record: object) -> None:
-        """Write a rendered line and those behind it."""
+        """Write a rendered line and those behind it; a fault costs these lines, not the thread."""
         batch = [str(record)]
         while len(batch) < _BATCH and not self.queue.empty():
             following = self.queue.get_nowait()
@@ -88,10 +88,10 @@ class LogWriter(QueueListener):
                 self.enqueue_sentinel()
                 break
             batch.append(str(following))
-        if lost := self._sink.write("\n".join(batch) + "\n"):
-            self._lines.drop(lost)
-        elif self.queue.empty():
-            self._report()
+        try:
+            self._write(batch)
+        except BaseException:  # noqa: BLE001  # else all lines from now on would be lost
+            self._lines.drop(len(batch))
         time.sleep(_PAUSE_SECONDS)
 
     def stop(self) -> None:
@@ -107,6 +107,12 @@ class LogWriter(QueueListener):
                 self._stopping.start()
         if self._stopping.ident is not None:
             self._stopping.join(seconds)
+
+    def _write(self, batch: list[str]) -> None:
+        if lost := self._sink.write("\n".join(batch) + "\n"):
+            self._lines.drop(lost)
+        elif self.queue.empty():
+            self._report()
 
     def _report(self) -> None:
         unreported = self.dropped - self._reported

@@ -60,7 +60,7 @@ class Connections:
         """Call `answer` with whether `peer` is connected, when a lost connection has vanished.
 
         To be asked when none of the peer's handlers runs any more: as long as one does, channelz
-        lists the socket. `answer` must return at once, and not raise.
+        lists the socket. `answer` must return at once.
         """
         self._asked.append((peer, answer))
         if self._answering is None:
@@ -75,7 +75,10 @@ class Connections:
             missing, cost = await self._missing({peer for peer, _ in asked})
             wait = min(max(_SETTLE_SECONDS, _WAIT_FOR_COST * cost), _LONGEST_WAIT_SECONDS)
             for number, (peer, answer) in enumerate(asked, 1):
-                answer(self._hanging_up or peer not in missing)
+                try:
+                    answer(self._hanging_up or peer not in missing)
+                except Exception:  # noqa: BLE001  # else nobody would be answered any more
+                    _log.exception("an RPC was not concluded")
                 if not number % _ANSWERS_IN_A_TURN:
                     await asyncio.sleep(0)
         self._answering = None

@@ -95,9 +95,15 @@ class TlsCredentials:
     async def _reload(self) -> None:
         try:
             found = await asyncio.to_thread(load_certificates, self._files)
+        except RuntimeError as error:  # no thread can start: the next look tries again
+            self._stamps = ()
+            _log.warning("certificate not looked at", reason=str(error))
         except CertificateError as error:
             self.failed_reloads += 1
             _log.error("certificate not reloaded: the former one remains", reason=str(error))
+        except Exception as error:  # noqa: BLE001  # a fault of ours: the next set may be read
+            self.failed_reloads += 1
+            _log.error("certificate not reloaded: a fault", exc_info=error)
         else:
             self._set = found
             self.reloads += 1

@@ -106,6 +106,10 @@ class Listener:
                 except BindError as failure:
                     self._on_failure(failure)
                     return
+                except Exception as fault:  # noqa: BLE001  # nobody listens, whatever it is
+                    message = f"cannot listen on {self.address} again: {fault}"
+                    self._on_failure(BindError(message))
+                    return
 
     async def _replace(self) -> None:
         former, server = self._server, self._build()
