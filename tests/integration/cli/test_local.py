@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hashfinder_cli.commands import tour
 from hashfinder_client import local_server
 from tests.integration.private_servers import PrivateServers, private_servers
 from tests.integration.scripted import Run, Start
@@ -149,6 +150,26 @@ def test_estimate_needs_no_server(call: Run, servers: PrivateServers) -> None:
     assert 0 == done.returncode
     assert json.loads(done.stdout)["hashes_per_second"] > 0
     assert servers.are_gone()
+
+
+def test_tour_needs_no_server(
+    call: Run, servers: PrivateServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its searches use one private server; variables for other servers have no effect."""
+    monkeypatch.setattr(tour, "STOPS", (tour.STOPS[0], tour.STOPS[-1]))
+    monkeypatch.setenv("HASHFINDER_SERVER", CLOSED)
+    monkeypatch.setenv("HASHFINDER_TOKEN_FILE", "/nonexistent")
+    done = call("tour", "--local")
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+    assert servers.are_gone()
+
+
+@pytest.mark.usefixtures("missing")
+def test_tour_without_an_installed_server_is_explained(call: Run) -> None:
+    """Nothing is shown; the message says what to install."""
+    done = call("tour", "--local")
+    assert (5, "") == (done.returncode, done.stdout)
+    assert "Cannot search with --local: there is no hashfinder-server here" in done.stderr
 
 
 def test_jobs_need_no_server(call: Run, servers: PrivateServers) -> None:

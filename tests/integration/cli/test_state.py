@@ -1,6 +1,7 @@
 """`--state FILE` with a real server: a search that survives its processes."""
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -196,3 +197,45 @@ def test_jobs_have_a_state_as_well(
     applied = call(*jobs[0], "--state", str(tmp_path / "0"), "--apply", "--server", NO_SERVER)
     assert 0 == applied.returncode
     assert "new    c0f" in applied.stdout
+
+
+def test_stamp_is_continued(
+    start: Start, call: Run, module_server: ServerProcess, path: Path
+) -> None:
+    """A killed search for a stamp continues with its random part and its date."""
+    asked = ("pow", "hashcash", "me@example.org", "--server", module_server.address)
+    kept = ("--state", str(path))
+    process = start(*asked, *kept, "--bits", "150", "--date", "260101")
+    eventually(lambda: reached(path) > 0, "the position is kept", 30)
+    kill(process)
+    before = path.read_bytes()
+    stamp, position = json.loads(before)["search"]["stamp"], reached(path)
+
+    for other in (("--bits", "20"), ("--bits", "150", "--date", "260102")):
+        refused = call(*asked, *kept, *other)
+        assert (2, "") == (refused.returncode, refused.stdout)
+        assert "another search, which differs in the stamp (1:150:26" in plain(refused.stderr)
+        assert before == path.read_bytes()
+
+    process = start(*asked, *kept, "--bits", "150")
+    eventually(lambda: reached(path) > position, "it continues", 30)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert f"Going on from position {position}." in stderr
+    assert f"run the same command again: {path}" in stderr
+    assert stamp == json.loads(path.read_text())["search"]["stamp"]
+    assert stamp.startswith("1:150:260101:me@example.org::")
+
+
+def test_stamp_in_the_file_is_final(call: Run, module_server: ServerProcess, path: Path) -> None:
+    """The same command prints it again, without a server; without a file each stamp is new."""
+    asked = ("pow", "hashcash", "me@example.org", "--bits", "8")
+    first = call(*asked, "--state", str(path), "--server", module_server.address)
+    again = call(*asked, "--state", str(path), "--server", NO_SERVER)
+    assert (0, 0, first.stdout) == (first.returncode, again.returncode, again.stdout)
+    assert first.stdout != call(*asked, "--server", module_server.address).stdout
+
+
+def plain(text: str) -> str:
+    """Return an error message without its frame."""
+    return re.sub(r"[\s│]+", " ", text)

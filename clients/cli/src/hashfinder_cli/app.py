@@ -159,7 +159,7 @@ def health(
 
 @app.command(epilog=help_ends.TOUR)
 @ungrouped
-def tour(*, connection: Connection) -> None:
+def tour(*, connection: SearchConnection) -> None:
     """Show what a server can do: finds, streams, Ctrl-C, a budget, a deadline, a refusal.
 
     Takes less than a minute; exit 0 if every search ended as it should.

@@ -36,12 +36,18 @@ work.add_typer(check, name="check")
 @work.command(epilog=help_ends.HASHCASH)
 @ungrouped
 def hashcash(
-    *, wanted: Hashcash, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
+    *,
+    wanted: Hashcash,
+    bits: Bits,
+    connection: JobConnection,
+    limits: Limits,
+    kept: Kept,
+    shown: JobShown,
 ) -> None:
     """Print a hashcash stamp, version 1, for RESOURCE."""
     from hashfinder_cli.commands.work import hashcash as run  # noqa: PLC0415 - gRPC takes time to import
 
-    raise typer.Exit(run(wanted, bits, connection, limits, shown))
+    raise typer.Exit(run(wanted, bits, connection, limits, kept, shown))
 
 
 @work.command(epilog=help_ends.NOSTR)

@@ -85,8 +85,9 @@ Examples:
 """
 TOUR = f"""\
 \b
-Example:
+Examples:
   hashfinder tour --server 127.0.0.1:50051
+  hashfinder tour --local
 
 {EPILOG}
 """
@@ -106,6 +107,10 @@ HASHCASH = f"""\
 Examples:
   hashfinder pow hashcash me@example.org --bits 20
   hashfinder pow hashcash me@example.org --bits 20 --json
+  hashfinder pow hashcash me@example.org --bits 28 --state stamp.state
+
+Each run makes a new stamp, with a random part of its own. With --state, the same command continues
+the stamp in FILE, and prints it again once it is found: use a new FILE for each stamp.
 
 {EPILOG}
 """

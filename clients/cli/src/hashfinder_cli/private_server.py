@@ -1,4 +1,4 @@
-"""The server of a search: one that is there, or with --local one of the command's own."""
+"""The server of a command: a running one, or with --local a private one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +21,21 @@ class PrivateConnection(SearchConnection):
 
 
 @contextmanager
-def server_for(search: _Search) -> Iterator[_Search]:
-    """Give `search` with a server to search; a private one runs while the block does.
+def connected(connection: SearchConnection) -> Iterator[SearchConnection]:
+    """Yield a connection to a server; with --local, a private one runs while the block does.
 
     Raises:
         LocalServerError: a private server is not installed, or does not start.
     """
-    if not search.connection.local:
-        yield search
+    if not connection.local:
+        yield connection
         return
     with LocalServer() as server:
-        connection = PrivateConnection(local=True, server=server.target)
+        yield PrivateConnection(local=True, server=server.target)
+
+
+@contextmanager
+def server_for(search: _Search) -> Iterator[_Search]:
+    """Yield `search` with a server to search, as `connected` does."""
+    with connected(search.connection) as connection:
         yield replace(search, connection=connection)

@@ -35,6 +35,8 @@ class Search:
     secrets: Secrets = field(default_factory=Secrets)
     wanted: Wanted = field(default_factory=Wanted)
     kept: Kept = field(default_factory=Kept)
+    stamp: str | None = None
+    """The hashcash stamp whose counter is searched for, without one; None for other searches."""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself.

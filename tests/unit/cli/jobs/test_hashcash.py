@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hashfinder_cli.jobs.hashcash import InvalidStampError, Stamp, blank, counter_query, parse_date
+from hashfinder_cli.jobs.hashcash import (
+    InvalidStampError,
+    Stamp,
+    blank,
+    continued,
+    counter_query,
+    parse_date,
+)
 from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.chance import Chance
 
@@ -39,6 +46,14 @@ def test_counter_completes_the_stamp() -> None:
 def test_random_parts_differ() -> None:
     """Two stamps for the same resource and day differ, so that neither counts as already spent."""
     assert blank("r", 20).random != blank("r", 20).random
+
+
+def test_earlier_stamp_is_continued() -> None:
+    """An earlier date is kept only if no date was asked for."""
+    earlier = blank("r", 20, "260101")
+    assert earlier == continued(blank("r", 20), earlier, any_date=True)
+    for new in (blank("r", 20, "260102"), blank("r", 21, "260101"), blank("s", 20, "260101")):
+        assert new == continued(new, earlier, any_date=False)
 
 
 def test_date_is_today_in_utc() -> None:

@@ -4,6 +4,7 @@ Runs this program's own `find` in processes of their own, as a person would type
 Ctrl-C in it is a real one.
 """
 
+import os
 import shlex
 import signal
 import subprocess
@@ -14,7 +15,10 @@ from dataclasses import dataclass
 
 from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.groups import words_of
-from hashfinder_cli.options.search import Connection
+from hashfinder_cli.options.search import SearchConnection
+from hashfinder_cli.private_server import connected
+from hashfinder_cli.view.explanations import no_private_server
+from hashfinder_client.local_server import LocalServerError
 
 _SHOWN_LINES = 6
 _LONGEST_SECONDS = 120.0
@@ -56,26 +60,34 @@ STOPS = (
 )
 
 
-def tour(connection: Connection) -> ExitCode:
+def tour(connection: SearchConnection) -> ExitCode:
     """Show every stop against the server of `connection`.
 
     Returns:
-        FOUND if each ended as it should, else FAULT.
+        FOUND if each ended as it should, FAULT if not, UNAVAILABLE without a private server.
     """
-    words = words_of(connection)
-    wrong = [stop.title for stop in STOPS if not _visit(stop, words)]
+    try:
+        with connected(connection) as reached:
+            words = ["--server", reached.server] if reached.local else words_of(reached)
+            wrong = [stop.title for stop in STOPS if not _run(stop, words)]
+    except LocalServerError as error:
+        ending = no_private_server(error)
+        print(ending.sentence, file=sys.stderr)
+        return ending.code
     for title in wrong:
         print(f"Not as it should be: {title}", file=sys.stderr)
     return ExitCode.FAULT if wrong else ExitCode.FOUND
 
 
-def _visit(stop: Stop, connection: list[str]) -> bool:
+def _run(stop: Stop, connection: list[str]) -> bool:
     command = ["find", *stop.arguments]
     print(f"\n# {stop.title}\n$ hashfinder {shlex.join(command)}", flush=True)
     program = [sys.executable, "-m", "hashfinder_cli", *command, *connection]
+    # Variables have done their part: they are in `connection`, or meant for another server.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("HASHFINDER_")}
     began = time.monotonic()
     with subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own
     ) as process:
         try:
             text, took = _wait(process, stop.interrupt_after)

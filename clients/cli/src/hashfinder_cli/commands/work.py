@@ -7,7 +7,13 @@ import typer
 
 from hashfinder_cli.commands.find import find_match
 from hashfinder_cli.exit_codes import ExitCode
-from hashfinder_cli.jobs.hashcash import InvalidStampError, blank, counter_query
+from hashfinder_cli.jobs.hashcash import (
+    InvalidStampError,
+    Stamp,
+    blank,
+    continued,
+    counter_query,
+)
 from hashfinder_cli.jobs.nostr import Event, InvalidEventError
 from hashfinder_cli.jobs.zero_bits import count_zero_bits, zero_bits
 from hashfinder_cli.options.files import STDIN, read_bounded
@@ -18,7 +24,7 @@ from hashfinder_cli.options.pattern import Pattern
 from hashfinder_cli.options.search import JobConnection, Kept, Limits
 from hashfinder_cli.options.work import Answers, Bits, Challenge, Hashcash
 from hashfinder_cli.search import JobSearch
-from hashfinder_client.events import Match
+from hashfinder_cli.state.keeper import kept_stamp
 from hashfinder_rules.query import Query
 
 LARGEST_EVENT = 64 * 1024
@@ -31,7 +37,12 @@ _FLAGS = FLAGS | {
 
 
 def hashcash(
-    wanted: Hashcash, bits: Bits, connection: JobConnection, limits: Limits, shown: JobShown
+    wanted: Hashcash,
+    bits: Bits,
+    connection: JobConnection,
+    limits: Limits,
+    kept: Kept,
+    shown: JobShown,
 ) -> ExitCode:
     """Print a stamp; return the exit code.
 
@@ -40,11 +51,14 @@ def hashcash(
     """
     try:
         stamp = blank(wanted.resource, bits.bits, wanted.date, wanted.extension)
+        if (text := kept_stamp(kept.state)) is not None:
+            stamp = continued(stamp, Stamp.parse(text), any_date=wanted.date is None)
     except InvalidStampError as error:
         raise typer.BadParameter(str(error)) from None
     query = counter_query(stamp)
-    # Another run makes another stamp, with a random part of its own: it cannot go on.
-    code, match = _search(query, bits.bits, connection, limits, Kept(), shown)
+    # No words: without a state file, another run makes another stamp.
+    search = _search(query, bits.bits, connection, limits, kept, shown)
+    code, match = find_match(replace(search, stamp=str(stamp)))
     if match is not None:
         text = query.message(match.secret).decode()
         print(json.dumps({"type": "stamp", "stamp": text}) if shown.as_json else text)
@@ -62,7 +76,8 @@ def nostr(
     event = read_event(path)
     query = event.nonce_query(bits.bits)
     words = () if path == STDIN else ("hashfinder", "pow", "nostr", path, *words_of(bits, shown))
-    code, match = _search(query, bits.bits, connection, limits, kept, shown, words)
+    search = _search(query, bits.bits, connection, limits, kept, shown, words)
+    code, match = find_match(search)
     if match is not None:
         print(event.with_nonce(match.secret.decode(), bits.bits).to_json())
     return code
@@ -93,7 +108,8 @@ def answer(
     if limits.start_position is None and answers.length is None:
         limits = replace(limits, start_position=1)  # The secret at 0 is empty: it looks like none.
     words = ("hashfinder", "pow", "bits", *words_of(challenge, answers, shown))
-    code, match = _search(query, challenge.zero_bits, connection, limits, kept, shown, words)
+    search = _search(query, challenge.zero_bits, connection, limits, kept, shown, words)
+    code, match = find_match(search)
     if match is not None:
         text = match.secret.decode()
         digest = challenge.hash_algorithm.digest(challenge.message(text))
@@ -129,8 +145,8 @@ def _search(
     kept: Kept,
     shown: JobShown,
     words: tuple[str, ...] = (),
-) -> tuple[ExitCode, Match | None]:
-    search = JobSearch(
+) -> JobSearch:
+    return JobSearch(
         Pattern(name=f"{bits} zero bits"),
         connection,
         limits,
@@ -139,4 +155,3 @@ def _search(
         job=query,
         words=words,
     )
-    return find_match(search)

@@ -6,7 +6,7 @@ its text has leading zeros.
 
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from string import ascii_letters, digits
 from typing import Self
@@ -107,6 +107,16 @@ def blank(resource: str, bits: int, date: str | None = None, extension: str = ""
         raise InvalidStampError(message)
     random = "".join(secrets.choice(_COUNTER.decode()) for _ in range(_RANDOM_LENGTH))
     return Stamp(bits, date, resource, extension, random, "")
+
+
+def continued(stamp: Stamp, earlier: Stamp, *, any_date: bool) -> Stamp:
+    """Return `earlier` if it differs from the new `stamp` only by its random part, else `stamp`.
+
+    With `any_date` it may be of another date as well.
+    """
+    date = earlier.date if any_date else stamp.date
+    same = replace(stamp, date=date, random=earlier.random) == earlier
+    return earlier if same else stamp
 
 
 def counter_query(stamp: Stamp) -> Query:

@@ -12,6 +12,7 @@ from hashfinder_cli.search import Search
 Identity: TypeAlias = Mapping[str, object]
 
 _NAMES = {
+    "stamp": "the stamp",
     "name": "the name",
     "ideal_distance": "--ideal-distance",
     "inferior_distance": "--show-inferior",
@@ -40,6 +41,7 @@ def identity(search: Search) -> Identity:
     query, division = search.query, search.division
     scheme, keyspace = query.scheme, query.keyspace
     return {
+        "stamp": search.stamp,
         "name": query.name,
         "ideal_distance": query.ideal_distance,
         "inferior_distance": query.inferior_distance,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import typer
 
@@ -77,6 +77,20 @@ class Keeper:
             return error if is_first else None
         self._has_failed = False
         return None
+
+
+def kept_stamp(path: str | None) -> str | None:
+    """Return the stamp of the search in a state file; None for other searches and without a file.
+
+    Errors are left to `kept`, which reports them before anything is searched.
+    """
+    if path is None:
+        return None
+    with suppress(OSError, ValueError, InUseError), closing(StateFile.open(path)) as file:
+        if content := file.read():
+            stamp = from_bytes(content)[0].get("stamp")
+            return stamp if isinstance(stamp, str) else None
+    return None
 
 
 @contextmanager
