@@ -1,14 +1,10 @@
-"""The parts of benchmarks.md, and the figures of the README, that come from the committed runs."""
+"""The parts of benchmarks.md that come from the committed runs."""
 
 import re
 from html import escape
 
 from docs.markdown_table import table
-from tests.bench.results import DEFAULT_JOB, JAIN, OVER, RATE, RESULTS, ROOT, digest, newest
-from tests.bench.rows import Report, number
-
-_NO_ANSWER_MS = 3000.0
-"""What the probe of health counts no answer as."""
+from tests.bench.results import RESULTS, ROOT, digest, newest
 
 
 def machine() -> str:
@@ -40,30 +36,6 @@ def figures(part: str) -> str:
     )
 
 
-def scale_table() -> str:
-    """Return what `make bench-scale` measured and simulated, a line for each number of servers."""
-    report = newest()[0]["scale"]
-    names = {
-        "efficiency: speed-up for each server": "measured efficiency",
-        "simulated: efficiency, servers alike": "simulated, servers alike",
-        "simulated: efficiency, servers that differ": "servers that differ",
-        "simulated: load on the one client": "client's load, % of a core",
-        "simulated: RPCs of the one client": "its RPCs a second",
-        "from the first match to all stopped": "match to all stopped, measured, ms",
-        "simulated: from the first match to all stopped, one client": "simulated, one client, ms",
-        "simulated: from the first match to all stopped, a tree of 32": "a tree of 32, ms",
-    }
-    whose = dict.fromkeys(row.subject for row in report.rows if "server" in row.subject)
-    rows = [
-        (
-            who,
-            *(number(row.value) if (row := report.named(name).get(who)) else "" for name in names),
-        )
-        for who in whose
-    ]
-    return table(("servers", *names.values()), rows)
-
-
 def plot(name: str, text: str) -> str:
     """Return a plot that has `text` for those who do not see it.
 
@@ -77,52 +49,6 @@ def plot(name: str, text: str) -> str:
         message = f"{file.relative_to(ROOT)} shows other figures: run make bench-page"
         raise SystemExit(message)
     return f'<img src="benchmarks/{name}.svg" alt="{escape(text)}">\n'
-
-
-def promises() -> str:
-    """Return the README's first table: 64 searches in three designs. Each row links its figures."""
-    report = newest()[0]["stops"]
-    rows = (
-        ("from a cancel until the CPU is free, p50 and p99", "cancel to free", " ms"),
-        ("share of each client (Jain's index, 1 is equal)", JAIN, ""),
-        ("health check, p50 and p99", "health check", " ms"),
-        ("hash rate for a CPU second, the bare kernel is 1", RATE, ""),
-    )
-    lines = []
-    for title, name, unit in rows:
-        names = [f"64 searches: {name}{which}" for which in ((", p50", ", p99") if unit else ("",))]
-        cells = []
-        for design in ("fair-chunks", "thread-per-rpc", "to-thread"):
-            values = [report.named(each)[design].value for each in names]
-            text = " and ".join(map(number, values)) + unit
-            cells.append("no answer in 3 s" if values[0] >= _NO_ANSWER_MS else text)
-        link = f"[figures]({_row(names[0])})"
-        lines.append((title, *cells, link))
-    head = ("", "HashFinder", "a thread per RPC", "`asyncio.to_thread`", "")
-    return f"{table(head, lines)}\n{_origin(report)}\n"
-
-
-def fastest() -> str:
-    """Return the README's sentence on the kernel of the machine of the newest run."""
-    report = newest()[0]["kernel"]
-    backend = report.machine["kernel"]
-    rate = report.named(DEFAULT_JOB)[backend].value
-    times = report.named(OVER)["OpenSSL"].value
-    return (
-        f"On the machine of the newest run (`{backend}`) it is [{rate:.0f} million]"
-        f"({_row(DEFAULT_JOB)}), [{times:.0f} times]({_row(OVER)}) OpenSSL.\n"
-    )
-
-
-def _row(name: str) -> str:
-    return f"docs/benchmarks.md#{anchor(name)}"
-
-
-def _origin(report: Report) -> str:
-    return (
-        f"(`make bench-{report.part}` on {report.machine['cpu']}, {report.machine['cores']} cores, "
-        f"at {report.at}; others used {report.others:.0%} of the machine.)"
-    )
 
 
 def anchor(name: str) -> str:

@@ -21,7 +21,19 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.certs import Authority
-from docs.benchmark_page import fastest, figures, machine, plot, promises, scale_table
+from docs.benchmark_page import figures, machine, plot
+from docs.benchmark_tables import (
+    budgets_table,
+    connections_table,
+    fastest,
+    hops_table,
+    promises,
+    scale_table,
+    security_table,
+    stops_table,
+    storm_table,
+    vanity_table,
+)
 from docs.client_reference import client_reference, rules_reference
 from docs.command_reference import command_reference
 from docs.contract_reference import contract_reference
@@ -31,11 +43,14 @@ from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
 
 __all__ = [
+    "budgets_table",
     "client_reference",
     "command_reference",
+    "connections_table",
     "contract_reference",
     "fastest",
     "figures",
+    "hops_table",
     "licences_table",
     "machine",
     "metrics_table",
@@ -44,8 +59,12 @@ __all__ = [
     "rooms_picture",
     "rules_reference",
     "scale_table",
+    "security_table",
     "settings_table",
     "source",
+    "stops_table",
+    "storm_table",
+    "vanity_table",
     "web_metrics_table",
 ]
 
