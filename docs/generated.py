@@ -38,7 +38,7 @@ from docs.client_reference import client_reference, rules_reference
 from docs.command_reference import command_reference
 from docs.contract_reference import contract_reference
 from docs.markdown_table import table
-from docs.rooms_picture import rooms_picture
+from docs.modules_picture import modules_picture
 from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
 
@@ -54,9 +54,9 @@ __all__ = [
     "licences_table",
     "machine",
     "metrics_table",
+    "modules_picture",
     "plot",
     "promises",
-    "rooms_picture",
     "rules_reference",
     "scale_table",
     "security_table",

@@ -30,9 +30,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     folder = item.config.cache.mkdir("turns")
     with ExitStack() as turn:
         # Others wait for this lock meanwhile; otherwise a test that runs alone might never start.
-        with locked(folder / "door", fcntl.LOCK_EX):
+        with locked(folder / "queue", fcntl.LOCK_EX):
             mode = fcntl.LOCK_EX if runs_alone(item) else fcntl.LOCK_SH
-            turn.enter_context(locked(folder / "room", mode))
+            turn.enter_context(locked(folder / "machine", mode))
         return (yield)
 
 

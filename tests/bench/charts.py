@@ -1,4 +1,4 @@
-"""The look of the plots: panels, spans, bars, and SVG that follows the reader's colour scheme.
+"""The style of the plots: panels, spans, bars, and SVG that follows the reader's colour scheme.
 
 Text stays text, and the same figures give the same file.
 """
@@ -11,8 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 INK, FAINT, CARD, GRID = "#1f2328", "#656d76", "#ffffff", "#d8dee4"
-DARK = {INK: "#e6edf3", FAINT: "#9198a1", CARD: "#0d1117", GRID: "#30363d"}
-OURS, OTHER, THIRD = "#1a8f6f", "#c2703d", "#6f7fc9"
+OURS, OTHER, THIRD, FOURTH = "#157a5e", "#a8521f", "#5363b5", "#9c3f8b"
+DARK = {
+    INK: "#e6edf3",
+    FAINT: "#9198a1",
+    CARD: "#0d1117",
+    GRID: "#30363d",
+    OURS: "#3cb890",
+    OTHER: "#e08a52",
+    THIRD: "#8f9de6",
+    FOURTH: "#d27cc2",
+}
+"""What replaces each colour in dark mode: text in either has a contrast of 4.5 or more."""
 WIDTH = 8.6
 """Inches of 72 points."""
 STYLE = {
@@ -36,7 +46,7 @@ STYLE = {
 
 
 def panel(axes: Axes, title: str, unit: str, labels: list[str], *, log: bool = False) -> None:
-    """Prepare a panel with a line for each label, the first one on top; or with an axis."""
+    """Prepare a panel with a line per label, the first on top; without labels, a y axis."""
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=18)
     axes.text(0, 1.01, unit, transform=axes.transAxes, color=FAINT, fontsize=9, va="bottom")
     if labels:
@@ -51,7 +61,7 @@ def panel(axes: Axes, title: str, unit: str, labels: list[str], *, log: bool = F
 
 
 def span(axes: Axes, line: float, low: float, high: float, colour: str, text: str = "") -> None:
-    """Draw a median and a 99th percentile as a line with two ends, and its text beside it."""
+    """Draw a median and a 99th percentile as a line with two ends, with text beside it."""
     axes.plot([low, high], [line, line], color=colour, linewidth=2.2, solid_capstyle="round")
     axes.plot([low], [line], "o", color=colour, markersize=5.5)
     axes.plot([high], [line], "|", color=colour, markersize=8, markeredgewidth=2)
@@ -68,6 +78,11 @@ def span(axes: Axes, line: float, low: float, high: float, colour: str, text: st
         )
 
 
+def apart(index: int, count: int) -> float:
+    """Return how far from its line the `index`th of `count` dots is drawn, so that all are seen."""
+    return 0.55 * ((index + 0.5) / count - 0.5)
+
+
 def bar(axes: Axes, line: float, value: float, colour: str, text: str) -> None:
     """Draw a bar with its text behind it."""
     axes.barh([line], [value], height=0.62, color=colour)
@@ -75,7 +90,7 @@ def bar(axes: Axes, line: float, value: float, colour: str, text: str) -> None:
 
 
 def as_svg(figure: Figure, mark: str) -> str:
-    """Return a figure as SVG that follows the reader's scheme and is the same for the same data."""
+    """Return a figure as SVG that follows the reader's scheme; same data, same file."""
     output = io.StringIO()
     figure.savefig(
         output, format="svg", bbox_inches="tight", pad_inches=0.15,

@@ -1,7 +1,8 @@
-"""Draws docs/benchmarks/*.svg from the newest run: `make bench-page`.
+"""Draw docs/benchmarks/*.svg from the newest run: `make bench-page`.
 
-Runs in the environment of requirements/bench.txt. Each file names the digest of what it was made
-of, which `make docs-check` compares without any of this.
+Runs in the environment of requirements/bench.txt. Each file has the digest of its figures and of
+this code, which `make docs-check` compares without that environment. A function for each plot makes
+it longer than 250 lines.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tests.bench.charts import (
     FAINT,
+    FOURTH,
     GRID,
     INK,
     OTHER,
@@ -20,6 +22,7 @@ from tests.bench.charts import (
     STYLE,
     THIRD,
     WIDTH,
+    apart,
     as_svg,
     bar,
     panel,
@@ -41,7 +44,7 @@ def kernel(report: Report) -> Figure:
     names = list(dict.fromkeys(row.name for row in report.rows if row.unit == "M/s"))
     first, last = (names.index(name) for name in (DEFAULT_JOB, SHORT))
     jobs = names[first:last]
-    figure = Figure((WIDTH, 1.6 + 0.36 * len(jobs)))
+    figure = Figure((WIDTH, 1.6 + 0.42 * len(jobs)))
     axes = figure.subplots()
     panel(
         axes,
@@ -50,15 +53,18 @@ def kernel(report: Report) -> Figure:
         [job.replace("default: ", "the default: ") for job in jobs],
     )
     backends = [each for each in report.named(jobs[0]) if each != "python"]
-    colours = dict(zip(backends, (OURS, THIRD, OTHER, FAINT, INK, "#b0529e"), strict=False))
+    colours = dict(zip(backends, (OURS, THIRD, OTHER, FAINT, INK, FOURTH), strict=False))
     for line, job in enumerate(jobs):
-        for backend, row in report.named(job).items():
-            if backend in colours:
-                axes.plot([row.value], [line], "o", color=colours[backend], markersize=7, alpha=0.9)
-    for number_, (backend, colour) in enumerate(colours.items()):
+        rows = report.named(job)
+        for n, (backend, colour) in enumerate(colours.items()):
+            if backend in rows:
+                at = line + apart(n, len(colours))
+                axes.plot([rows[backend].value], [at], "o", color=colour, markersize=5)
+        axes.axhline(line + 0.5, color=GRID, linewidth=0.5)
+    for n, (backend, colour) in enumerate(colours.items()):
         axes.text(
             0.99,
-            0.05 + 0.065 * number_,
+            0.38 - 0.065 * n,
             f"● {backend.removeprefix('native-')}",
             transform=axes.transAxes,
             color=colour,
@@ -89,10 +95,9 @@ def vanity(report: Report) -> Figure:
     return figure
 
 
-def _by_design(figure: Figure, report: Report, titles: list[str], labels: list[str]) -> None:
-    """Draw cancels and health checks, of each design under each load."""
+def _by_design(figure: Figure, report: Report, titles: list[str], lines: list[str]) -> None:
+    """Draw cancels and health checks, of each design under each load, a line each."""
     for axes, what in zip(figure.subplots(1, 2, sharey=True), WHAT, strict=True):
-        lines = [label if n == 1 else "" for label in labels for n in range(len(DESIGNS))]
         panel(axes, WHAT[what], "milliseconds, median ● and 99th percentile |", lines, log=True)
         for level, title in enumerate(titles):
             low, high = (report.named(f"{title}: {what}, {which}") for which in ("p50", "p99"))
@@ -100,7 +105,7 @@ def _by_design(figure: Figure, report: Report, titles: list[str], labels: list[s
                 if design in low and design in high:
                     least, most = max(0.1, low[design].value), high[design].value
                     text = "no answer in 3 s" if least >= 3000 else ""
-                    if level == 0 and not text:
+                    if level == 0 and len(titles) > 1:
                         text = TITLES[design]
                     span(axes, len(DESIGNS) * level + n, least, max(least, most), colour, text)
             if level:
@@ -115,19 +120,21 @@ WHAT = {
 
 
 def stops(report: Report) -> Figure:
-    """Each load, each design."""
+    """Cancels and health checks of each design under each load."""
     levels = [row.name for row in report.rows if row.name.endswith("cancel to free, p50")]
     titles = list(dict.fromkeys(each.split(":")[0] for each in levels if "opened" not in each))
     figure = Figure((WIDTH, 1.4 + 0.62 * len(titles)))
-    _by_design(figure, report, titles, titles)
+    lines = [title if n == 1 else "" for title in titles for n in range(len(DESIGNS))]
+    _by_design(figure, report, titles, lines)
     return figure
 
 
 def storm(report: Report) -> Figure:
-    """Thousands at once."""
+    """Cancels and health checks of each design in a storm."""
     title = next(row.name for row in report.rows if "then all cancelled" in row.name).split(":")[0]
-    figure = Figure((WIDTH, 2.4))
-    _by_design(figure, report, [title], [title.replace(", then", ",\nthen")])
+    figure = Figure((WIDTH, 2.2))
+    figure.suptitle(f"{title} at once", x=0.125, y=1.16, ha="left", fontweight="bold")
+    _by_design(figure, report, [title], [TITLES[design] for design in DESIGNS])
     return figure
 
 
@@ -137,30 +144,33 @@ def shares(report: Report) -> Figure:
         JAIN: "How equal the clients' shares are",
         RATE: "Hash rate for a CPU second",
     }
-    units = ("Jain's index: 1 is equal, ¼ is one of four has all", "the bare kernel is 1")
+    units = ("Jain's index: 1 is equal, ¼: one of four has all", "the bare kernel is 1")
     titles = list(
         dict.fromkeys(row.name.split(":")[0] for row in report.rows if row.name.endswith(JAIN))
     )
-    figure = Figure((WIDTH, 1.4 + 0.36 * len(titles)))
+    figure = Figure((WIDTH, 1.4 + 0.42 * len(titles)))
     for axes, (what, title), unit in zip(
         figure.subplots(1, 2, sharey=True), wanted.items(), units, strict=True
     ):
         panel(axes, title, unit, titles)
         for line, level in enumerate(titles):
-            for design, row in report.named(f"{level}: {what}").items():
-                axes.plot([row.value], [line], "o", color=DESIGNS[design], markersize=8, alpha=0.9)
+            rows = report.named(f"{level}: {what}")
+            for n, (design, colour) in enumerate(DESIGNS.items()):
+                if design in rows:
+                    at = line + apart(n, len(DESIGNS))
+                    axes.plot([rows[design].value], [at], "o", color=colour, markersize=6.5)
         axes.set_xlim(0.2, 1.1)
-    for n, (design, colour) in enumerate(DESIGNS.items()):
-        figure.axes[0].text(0.22, n * 0.55 - 0.1, f"● {TITLES[design]}", color=colour)
+    for n, (design, colour) in enumerate(DESIGNS.items()):  # where no rate is
+        figure.axes[1].text(0.23, n * 0.5 - 0.2, f"● {TITLES[design]}", color=colour)
     return figure
 
 
 def hops(report: Report) -> Figure:
-    """Each way to leave."""
+    """The end of a search after each kind of disconnect."""
     ways = [row.name for row in report.rows if row.subject == "went on"]
     figure = Figure((WIDTH, 1.3 + 0.32 * len(ways)))
     axes = figure.subplots()
-    title = "From the client gone until its search has ended"
+    title = "From a client's disconnect to the end of its search"
     panel(axes, title, "milliseconds, median ● and 99th percentile |; less is better", ways)
     most = max(row.value for row in report.rows if row.subject == "p99")
     for line, way in enumerate(ways):
@@ -170,17 +180,16 @@ def hops(report: Report) -> Figure:
             low, high = rows["p50"].value, rows["p99"].value
             span(axes, line, low, high, colour, f"{number(low)}, {number(high)}")
         else:
-            axes.text(
-                most * 0.02, line, "never: the RPC runs on for nobody", color=colour, va="center"
-            )
+            text = "never: the RPC keeps running"
+            axes.text(most * 0.02, line, text, color=colour, va="center")
     axes.set_xlim(0, 1.2 * most)
     return figure
 
 
 def small(report: Report) -> Figure:
-    """Small searches beside an empty handler, alone and beside a crowd."""
+    """Small searches beside an empty handler, and one at a time beside other streams."""
     panels = (
-        ("small searches", "Small searches a second", "more is better"),
+        ("small searches", "Small searches, 32 at once", "searches per second; more is better"),
         ("one small search at a time", "One at a time", "milliseconds; less is better"),
     )
     figure = Figure((WIDTH, 1.75))
@@ -193,11 +202,12 @@ def small(report: Report) -> Figure:
             colour = FAINT if who in {"bare grpc.aio", "idle server"} else OURS
             bar(axes, line, row.value, colour, number(row.value))
         axes.set_xlim(right=1.2 * max(row.value for row in rows.values()))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     return figure
 
 
 def server(report: Report) -> Figure:
-    """What a server takes, as parts of its budgets."""
+    """The resources of a server, as parts of its budgets."""
     pairs = [
         (name, rows["server"], rows["budget"])
         for name in dict.fromkeys(row.name for row in report.rows)
@@ -205,18 +215,19 @@ def server(report: Report) -> Figure:
     ]
     figure = Figure((WIDTH, 1.3 + 0.32 * len(pairs)))
     axes = figure.subplots()
-    title = "What a server takes, as a part of its budget"
+    title = "The resources of a server, as a part of their budgets"
     panel(axes, title, "per cent; less is better", [name for name, *_ in pairs])
     for line, (_, row, budget) in enumerate(pairs):
+        bar(axes, line, 100 * row.value / budget.value, OURS, "")
         text = f"{number(row.value)} of {number(budget.value)} {row.unit}"
-        bar(axes, line, 100 * row.value / budget.value, OURS, text)
+        axes.text(102, line, text, va="center")  # behind the line of 100 %
     axes.axvline(100, color=INK, linewidth=1)
     axes.set_xlim(0, 130)
     return figure
 
 
 def security(report: Report) -> Figure:
-    """What each way to speak costs, beside plain text."""
+    """What TLS, tokens and a policy cost, beside plain text."""
     names = [row.name for row in report.rows if row.name.endswith("times plain")]
     names = list(dict.fromkeys(names))
     cases = list(report.named(names[0]))
@@ -240,18 +251,23 @@ def security(report: Report) -> Figure:
 def scale(report: Report) -> Figure:
     """Efficiency, time to stop all, load on the client: measured, and simulated."""
     figure = Figure((WIDTH, 3.1))
-    names = ("Efficiency", "First match to all stopped", "Load on the one client")
-    units = ("of as many machines' time", "milliseconds", "per cent of a core")
+    figure.subplots_adjust(wspace=0.42)
+    names = ("Efficiency", "From match to all stopped", "Load on the client")
+    units = ("speed-up per server; 1 is ideal", "milliseconds", "per cent of a core")
     series: tuple[list[tuple[str, str, str]], ...] = (
         [
             ("efficiency: speed-up for each server", INK, "measured"),
-            ("simulated: efficiency, servers alike", OURS, "simulated, alike"),
-            ("simulated: efficiency, servers that differ", OTHER, "… that differ"),
+            ("simulated: efficiency, servers alike", OURS, "simulated, equal servers"),
+            ("simulated: efficiency, servers that differ", OTHER, "of different speeds"),
         ],
         [
             ("from the first match to all stopped", INK, "measured"),
             ("simulated: from the first match to all stopped, one client", OURS, "one client"),
-            ("simulated: from the first match to all stopped, a tree of 32", THIRD, "a tree of 32"),
+            (
+                "simulated: from the first match to all stopped, a tree of 32",
+                THIRD,
+                "a tree of 32",
+            ),
         ],
         [("simulated: load on the one client", OURS, "one client")],
     )
@@ -301,7 +317,7 @@ PLOTS: dict[str, tuple[str, Callable[[Report], Figure]]] = {
 
 
 def main() -> None:
-    """Draw all, and remove what is no longer drawn."""
+    """Draw all plots, and remove files of plots that no longer exist."""
     run, path = newest()
     mark = digest(path)
     drawn: set[Path] = set()

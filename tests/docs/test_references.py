@@ -53,9 +53,9 @@ def test_client_has_signatures_and_docstrings_and_no_code() -> None:
 @pytest.mark.parametrize("package", ["", "_client", "_cli", "_web", "_rules"])
 def test_picture_has_every_module(package: str) -> None:
     """Each module and folder of a package is in it."""
-    picture = (DOCS / "pictures/rooms.svg").read_text(encoding="utf-8")
+    picture = (DOCS / "pictures/modules.svg").read_text(encoding="utf-8")
     panel = picture.partition(f">hashfinder{package}</text>")[2].partition('"name"')[0]
-    rooms = {
+    modules = {
         each.name for each in pkgutil.iter_modules(import_module(f"hashfinder{package}").__path__)
     }
-    assert rooms <= set(re.findall(r">(\w+)</text>", panel))
+    assert modules <= set(re.findall(r">(\w+)</text>", panel))

@@ -1,1 +1,1 @@
-"""Plain values and rules of the search. Standard library only; imports no other room."""
+"""Plain values and rules of the search. Imports the standard library alone."""

@@ -1,4 +1,4 @@
-"""Scans one range of positions. The only room that computes hashes in bulk."""
+"""Scans one range of positions. The only package that computes hashes in bulk."""
 
 from hashfinder.kernel.interface import Kernel, Scan, Scanner
 from hashfinder.kernel.selection import available_backends, load_kernel

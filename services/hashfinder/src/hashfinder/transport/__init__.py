@@ -1,1 +1,1 @@
-"""The only room that knows gRPC: from wire to search and back."""
+"""The only package, beside observability, that knows gRPC: from requests to searches and back."""

@@ -1,4 +1,4 @@
-"""The picture of the architecture: the rooms of each package, as the import rules have them.
+"""The picture of the architecture: the modules of each package, as the import rules have them.
 
 Layers come from the contracts of import-linter in `pyproject.toml`, arrows between packages from
 the imports themselves, which import-linter's own library finds.
@@ -17,8 +17,8 @@ from typing import TypeAlias
 import grimp
 
 _PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
-_CHARACTER, _SMALL, _ROOM, _GAP, _MARGIN, _HEAD = 7.3, 6.3, 26, 8, 14, 64
-"""Pixels: a character of a name and of a sentence, the height of a room, what is between them."""
+_CHARACTER, _SMALL, _BOX, _GAP, _MARGIN, _HEAD = 7.3, 6.3, 26, 8, 14, 64
+"""Pixels: a character of a name and of a sentence, the height of a box, what is between them."""
 _Arrow: TypeAlias = tuple[str, str]
 
 
@@ -50,8 +50,8 @@ _WIDTH, _HEIGHT = 1180, 1024
 _BUS = 806
 """The height at which arrows turn."""
 _LEGEND = (
-    "Inside a package, a room imports only",
-    "rooms below it, and rooms on one line",
+    "Inside a package, a module imports only",
+    "modules below it, and modules on one line",
     "do not import each other.",
     "",
     "Solid arrows are imports. One that follows",
@@ -62,12 +62,12 @@ _LEGEND = (
 )
 
 
-def rooms_picture() -> str:
+def modules_picture() -> str:
     """Return the picture as SVG.
 
     Raises:
         KeyError: a package has no place in it.
-        ValueError: a line of rooms is wider than its panel, or a panel is too low for its lines.
+        ValueError: a line of modules is wider than its panel, or a panel is too low for its lines.
     """
     layers = _layers()
     lines = chain(
@@ -82,7 +82,7 @@ def rooms_picture() -> str:
 
 
 def _layers() -> dict[str, list[list[str]]]:
-    """Return the rooms of each package: its lines from the top, each with its siblings."""
+    """Return the modules of each package: its lines from the top, each with its siblings."""
     tools = tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["tool"]
     return {
         contract["containers"][0]: [line.split(" | ") for line in contract["layers"]]
@@ -115,16 +115,16 @@ def _panel(name: str, layers: list[list[str]]) -> Iterator[str]:
         yield _text(panel.x + _MARGIN, panel.y + 42 + 15 * line, text)
     y = panel.y + _HEAD + _GAP
     for siblings in layers:
-        widths = [_CHARACTER * len(room) + 12 for room in siblings]
+        widths = [_CHARACTER * len(module) + 12 for module in siblings]
         if sum(widths) + _GAP * (len(widths) + 1) > panel.width:
             message = f"{name}: no place for {' | '.join(siblings)} in one line"
             raise ValueError(message)
         x = panel.x + (panel.width - sum(widths) - _GAP * (len(widths) - 1)) / 2
-        for room, width in zip(siblings, widths, strict=True):
-            yield f'<rect class="room" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_ROOM}"/>'
-            yield f'<text class="room" x="{x + width / 2:.1f}" y="{y + 17}">{room}</text>'
+        for module, width in zip(siblings, widths, strict=True):
+            yield f'<rect class="module" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BOX}"/>'
+            yield f'<text class="module" x="{x + width / 2:.1f}" y="{y + 17}">{module}</text>'
             x += width + _GAP
-        y += _ROOM + _GAP
+        y += _BOX + _GAP
     if y > panel.bottom:
         message = f"{name}: {len(layers)} lines are higher than its panel"
         raise ValueError(message)
@@ -161,12 +161,12 @@ def _text(x: float, y: float, text: str) -> str:
 
 _START = f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">
-<title>The packages of HashFinder and their rooms</title>
+<title>The packages of HashFinder and their modules</title>
 <style>
 text {{ font: 11.5px system-ui, "DejaVu Sans", sans-serif; fill: #333; }}
 text.name {{ font: bold 14px ui-monospace, "DejaVu Sans Mono", monospace; fill: #111; }}
-text.room {{ font: 12px ui-monospace, "DejaVu Sans Mono", monospace; text-anchor: middle; }}
-rect.room {{ fill: #fff; stroke: #8a8f98; rx: 4px; }}
+text.module {{ font: 12px ui-monospace, "DejaVu Sans Mono", monospace; text-anchor: middle; }}
+rect.module {{ fill: #fff; stroke: #8a8f98; rx: 4px; }}
 path {{ fill: none; stroke: #444; stroke-width: 1.6; marker-end: url(#tip); }}
 path.call {{ stroke-dasharray: 6 4; }}
 </style>
