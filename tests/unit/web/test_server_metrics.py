@@ -1,6 +1,6 @@
-"""The copy of the server's metrics: filtered, summed over servers, and cached briefly."""
+"""The copy of the server's metrics: filtered, and summed over servers."""
 
-from hashfinder_web.upstream.metrics import ServerMetrics, fetch_all, summed
+from hashfinder_web.upstream.metrics import fetch_all, summed
 
 ONE = """\
 # HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
@@ -25,19 +25,6 @@ def test_metrics_are_summed_over_the_servers() -> None:
         'hashfinder_cancellations_total{cause="deadline",method="Find"} 2.0\n'
         'hashfinder_cancellations_total{cause="budget",method="Find"} 2.0\n'
     ) == summed([ONE, OTHER])
-
-
-async def test_the_copy_is_not_older_than_half_a_second() -> None:
-    """However often it is requested, the server is scraped at most twice a second."""
-    now, texts = [0.0], [[ONE], [OTHER]]
-    metrics = ServerMetrics("http://x/", lambda _: texts.pop(0), lambda: now[0])
-
-    first = await metrics.copy()
-    now[0] = 0.49
-    assert first == await metrics.copy()
-    now[0] = 0.5
-    assert first != await metrics.copy()
-    assert [] == texts
 
 
 def test_unreachable_servers_are_left_out() -> None:

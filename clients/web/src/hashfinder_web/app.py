@@ -1,6 +1,7 @@
 """The composition root: builds every part from the settings, owns the order of start and stop."""
 
 import asyncio
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,18 @@ from hashfinder_proto import hash_name_pb2
 from hashfinder_web.calls import Calls
 from hashfinder_web.config import Settings
 from hashfinder_web.connect.routes import ConnectRoutes
+from hashfinder_web.exposition import Exposition
 from hashfinder_web.files import load_files
 from hashfinder_web.find.route import FindRoute
 from hashfinder_web.gateway import Gateway
 from hashfinder_web.guard import Guard
 from hashfinder_web.http_server import HttpServer
 from hashfinder_web.listener import listen
-from hashfinder_web.metrics import CONTENT_TYPE, Metrics
+from hashfinder_web.metrics import Metrics
 from hashfinder_web.site import Site
 from hashfinder_web.upstream.channels import ChannelPool
 from hashfinder_web.upstream.health import ServerHealth
-from hashfinder_web.upstream.metrics import ServerMetrics
+from hashfinder_web.upstream.metrics import server_metrics
 from hashfinder_web.upstream.rpc import Upstream
 
 if TYPE_CHECKING:
@@ -52,8 +54,7 @@ class Application:
         """Where it is served, as HOST:PORT."""
         self._pool = ChannelPool(settings.server, settings.security)
         self._calls = calls = Calls(settings.maximum_searches)
-        self._metrics = metrics = Metrics()
-        self._server_metrics = ServerMetrics(settings.metrics_url)
+        metrics = Metrics()
         self._health = ServerHealth(self._pool, _SERVICE.full_name)
         self._tracing = _tracing() if settings.tracing else None
         gateway = Gateway(
@@ -69,7 +70,7 @@ class Application:
             [ConnectRoutes(_SERVICE, gateway), FindRoute(_SERVICE, gateway)],
             load_files(),
             self._is_ready,
-            self._exposition,
+            Exposition(partial(server_metrics, settings.metrics_url), metrics.exposition),
         )
         self._http = HttpServer(site, settings.maximum_connections, settings.peer_seconds)
         self._asked = asyncio.Event()
@@ -117,9 +118,6 @@ class Application:
 
     async def _is_ready(self) -> bool:
         return not self._calls.draining and await self._health.serves()
-
-    async def _exposition(self) -> tuple[str, str]:
-        return CONTENT_TYPE, await self._server_metrics.copy() + self._metrics.exposition()
 
 
 def _tracing() -> "Tracing":

@@ -17,8 +17,6 @@ from hashfinder_web.connect.codes import name_of
 
 _BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200)
 _LABELS = ("protocol", "method")
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Of Prometheus' text format."""
 
 
 class Metrics:

@@ -6,11 +6,14 @@ from typing import Protocol
 import structlog
 
 from hashfinder_web.asgi import Receive, Scope, Send
+from hashfinder_web.exposition import Exposition
 from hashfinder_web.files import File
 from hashfinder_web.guard import Guard
 from hashfinder_web.http import ClientGoneError, HttpError, Request, refuse, respond
 
 _TEXT = "text/plain; charset=utf-8"
+_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -33,7 +36,7 @@ class Site:
         searches: list[Route],
         files: dict[bytes, File],
         ready: Callable[[], Awaitable[bool]],
-        metrics: Callable[[], Awaitable[tuple[str, str]]],
+        metrics: Exposition,
     ) -> None:
         """Take what is served.
 
@@ -42,7 +45,7 @@ class Site:
             searches: the routes that start searches.
             files: the page.
             ready: says whether searches can be served.
-            metrics: returns the content type and the text of the metrics.
+            metrics: of server and gateway.
         """
         self._guard = guard
         self._searches = searches
@@ -86,8 +89,7 @@ class Site:
                 return
         if path == b"/metrics":
             _check_read(request)
-            content_type, text = await self._metrics()
-            await respond(send, 200, content_type, text.encode())
+            await respond(send, 200, _METRICS, await self._metrics.body())
             return
         file = self._files.get(path)
         if file is None:

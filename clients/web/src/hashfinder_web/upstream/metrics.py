@@ -1,14 +1,11 @@
-"""A copy of the server's metrics: those that a page shows, not older than half a second."""
+"""The server's metrics that a page shows."""
 
-import asyncio
 import socket
-import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 _SECONDS = 2.0
-_FRESH_SECONDS = 0.5
 _LARGEST = 1024 * 1024
 _SHOWN = (
     "hashfinder_build_info",
@@ -26,33 +23,12 @@ _SHOWN = (
 """How the names begin. The others are for the operator of the server."""
 
 
-class ServerMetrics:
-    """Fetches and filters; one fetch at a time, whoever asks."""
+def server_metrics(url: str) -> str:
+    """Return them in Prometheus' text format, summed over the servers at all addresses of `url`.
 
-    def __init__(
-        self,
-        url: str,
-        fetch: Callable[[str], list[str]] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Take where they are, and what returns the texts of all servers that are there."""
-        self._url = url
-        self._fetch = fetch or fetch_all
-        self._clock = clock
-        self._fetching = asyncio.Lock()
-        self._fetched_at = -_FRESH_SECONDS
-        self._copy = ""
-
-    async def copy(self) -> str:
-        """Return the metrics in Prometheus' text format, summed over the servers.
-
-        Nothing of a server that cannot be asked.
-        """
-        async with self._fetching:
-            if self._clock() - self._fetched_at >= _FRESH_SECONDS:
-                self._copy = summed(await asyncio.to_thread(self._fetch, self._url))
-                self._fetched_at = self._clock()
-            return self._copy
+    Nothing of a server that cannot be asked. It blocks, for seconds where a server is silent.
+    """
+    return summed(fetch_all(url))
 
 
 def summed(texts: Iterable[str]) -> str:
