@@ -125,25 +125,28 @@ class Settings(BaseSettings):
         Raises:
             SettingsInvalidError: one cannot be used.
         """
-        _ = self.security, self.token
+        security, _ = self.security, self.token
+        try:
+            if security is not None:
+                security.credentials()
+        except ValueError as error:
+            raise _unusable(error) from None
 
     @property
     def security(self) -> Tls | None:
-        """How to speak TLS to the server; None for plain text.
+        """How to speak TLS to the server; None for plain text. Reads no file.
 
         Raises:
-            SettingsInvalidError: a file cannot be used.
+            SettingsInvalidError: a certificate is given without its key, or a key alone.
         """
         if not (self.tls or self.ca or self.certificate or self.key):
             return None
         try:
-            tls = Tls(
+            return Tls(
                 ca=self.ca or None, certificate=self.certificate or None, key=self.key or None
             )
-            tls.credentials()
         except ValueError as error:
             raise _unusable(error) from None
-        return tls
 
     @property
     def token(self) -> TokenFile | None:
