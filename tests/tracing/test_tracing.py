@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.integration.gateway_process import GatewayProcess, run_gateway, search
+from tests.integration.gateway_process import CURL, GatewayProcess, run_gateway, search
 from tests.integration.server_process import ServerProcess, eventually, run_server
 from tests.tracing.receiver import ReceivedSpan, Receiver, run_receiver, silent_receiver
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.tracing
 
 FIND = "hash_name.HashFinder/Find"
 FIND_RANGE = "hash_name.HashFinder/FindRange"
+ESTIMATE = "hash_name.HashFinder/Estimate"
+GATEWAY_AND_SERVER = ("hashfinder-web", "hashfinder")
 HOPELESS = HashNameRequest(desired_name="hopelesshopeless")
 
 
@@ -81,13 +83,33 @@ def test_a_search_has_a_span_below_its_client(server: ServerProcess, receiver: R
 
 
 def test_a_trace_goes_through_the_gateway(gateway: GatewayProcess, receiver: Receiver) -> None:
-    """Each span is the parent of the next: browser, gateway, server."""
+    """Each span is the parent of the next: browser, gateway, the RPC of the gateway, server."""
     parent, trace, span = parent_of_a_new_trace()
     response, _ = gateway.call("Find", {"desiredName": "doc"}, traceparent=parent)
     assert 200 == response.status
-    hop, end = receiver.wait_for("hashfinder-web connect/Find", f"hashfinder {FIND}", trace=trace)
-    assert (span, hop.span) == (hop.parent, end.parent)
-    assert hop.seconds >= end.seconds
+    hop, rpc, end = receiver.wait_for(
+        "hashfinder-web connect/Find", f"hashfinder-web {FIND}", f"hashfinder {FIND}", trace=trace
+    )
+    assert (span, hop.span, rpc.span) == (hop.parent, rpc.parent, end.parent)
+    assert hop.seconds >= rpc.seconds >= end.seconds
+    assert not any(each.is_error for each in (hop, rpc, end))
+
+
+def test_all_rpcs_of_a_call_are_below_its_span(gateway: GatewayProcess, receiver: Receiver) -> None:
+    """Those of curl are an estimate and a search; none gets into the trace of another call."""
+    for _ in range(2):
+        parent, trace, span = parent_of_a_new_trace()
+        words = [CURL, "--silent", "--show-error", "--fail", "-H", f"traceparent: {parent}"]
+        subprocess.run([*words, f"{gateway.url}/find/doc"], check=True, timeout=40)
+        hop, *spans = receiver.wait_for(
+            "hashfinder-web find/FindRange",
+            *(f"{who} {name}" for name in (ESTIMATE, FIND_RANGE) for who in GATEWAY_AND_SERVER),
+            trace=trace,
+        )
+        asking, estimated, finding, found = spans
+        assert span == hop.parent
+        assert {hop.span} == {asking.parent, finding.parent}
+        assert (asking.span, finding.span) == (estimated.parent, found.parent)
 
 
 def test_a_disconnect_from_the_gateway_is_in_each_span(
@@ -97,9 +119,12 @@ def test_a_disconnect_from_the_gateway_is_in_each_span(
     with gateway.connection() as connection:
         connection.sendall(f"GET {search()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         server.wait_for_searches(1)  # the estimate before it is a separate RPC
-    hop, end = receiver.wait_for("hashfinder-web find/FindRange", f"hashfinder {FIND_RANGE}")
-    assert hop.span == end.parent
+    hop, rpc, end = receiver.wait_for(
+        "hashfinder-web find/FindRange", f"hashfinder-web {FIND_RANGE}", f"hashfinder {FIND_RANGE}"
+    )
+    assert (hop.span, rpc.span) == (rpc.parent, end.parent)
     assert hop.attributes["hashfinder.client_gone"]
+    assert grpc.StatusCode.CANCELLED.value[0] == rpc.attributes["rpc.grpc.status_code"]
     assert "client_cancel" == end.attributes["hashfinder.cause"]
     assert end.attributes["hashfinder.hashes"] > 0
 
@@ -172,23 +197,39 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 import asyncio
-from hashfinder_client import AsyncFinder, Finder
+from contextlib import suppress
+from hashfinder_client import AsyncFinder, Finder, StoppedError
 
 trace.set_tracer_provider(TracerProvider())
 trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
 
-async def search():
-    async with AsyncFinder(sys.argv[1]) as finder:
-        await finder.find("doc", timeout=20)
+async def search(target, name):
+    async with AsyncFinder(target, timeout=20) as finder:
+        for ask in (finder.estimate, finder.find):
+            with suppress(StoppedError):
+                await ask(name)
 
+_, target, name, kind = sys.argv
 with trace.get_tracer("test").start_as_current_span("the program"):
-    if sys.argv[2] == "asyncio":
-        asyncio.run(search())
+    if kind == "asyncio":
+        asyncio.run(search(target, name))
     else:
-        with Finder(sys.argv[1]) as finder:
-            finder.find("doc", timeout=20)
+        with Finder(target, timeout=20) as finder:
+            for ask in (finder.estimate, finder.find):
+                with suppress(StoppedError):
+                    ask(name)
 trace.get_tracer_provider().shutdown()
 """
+
+
+def run_client(server: ServerProcess, name: str, kind: str) -> None:
+    """Run a program that traces, named "program", and that asks for an estimate and a search."""
+    subprocess.run(
+        [sys.executable, "-c", CLIENT, server.address, name, kind],
+        check=True,
+        timeout=40,
+        env={**os.environ, "OTEL_SERVICE_NAME": "program"},
+    )
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
@@ -196,18 +237,31 @@ def test_a_program_that_traces_has_spans_of_its_rpcs(
     server: ServerProcess, receiver: Receiver, kind: str
 ) -> None:
     """Each span is the parent of the next: program, client library, server."""
-    subprocess.run(
-        [sys.executable, "-c", CLIENT, server.address, kind],
-        check=True,
-        timeout=40,
-        env={**os.environ, "OTEL_SERVICE_NAME": "program"},
+    run_client(server, "doc", kind)
+    program, *rpcs = receiver.wait_for(
+        "program the program",
+        *(f"{who} {name}" for name in (ESTIMATE, FIND_RANGE) for who in ("program", "hashfinder")),
     )
-    program, rpc, end = receiver.wait_for(
-        "program the program", f"program {FIND_RANGE}", f"hashfinder {FIND_RANGE}"
+    assert {program.trace} == {each.trace for each in rpcs}
+    asking, estimated, finding, found = rpcs
+    assert {program.span} == {asking.parent, finding.parent}
+    assert (asking.span, finding.span) == (estimated.parent, found.parent)
+    assert not any(each.is_error for each in rpcs)
+    assert server.kernel == finding.attributes["hashfinder.kernel"]
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "threads"])
+def test_the_span_of_a_refused_rpc_says_why(
+    server: ServerProcess, receiver: Receiver, kind: str
+) -> None:
+    """An error of its client, and none of the server."""
+    run_client(server, "no name!", kind)
+    names = (
+        f"{who} {name}" for who in ("program", "hashfinder") for name in (ESTIMATE, FIND_RANGE)
     )
-    assert program.trace == rpc.trace == end.trace
-    assert (program.span, rpc.span) == (rpc.parent, end.parent)
-    assert server.kernel == rpc.attributes["hashfinder.kernel"]
+    spans = receiver.wait_for(*names)
+    assert [True, True, False, False] == [each.is_error for each in spans]
+    assert {"INVALID_REQUEST"} == {each.attributes["hashfinder.reason"] for each in spans}
 
 
 def test_nothing_is_sent_where_the_sdk_is_disabled(

@@ -17,6 +17,7 @@ from hashfinder_client.query import Query
 from hashfinder_client.renewable_channel import RenewableChannel
 from hashfinder_client.retry import rpc_timeout
 from hashfinder_client.status import RpcStatus
+from hashfinder_client.tracing import RpcSpan
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, SearchEstimate
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 
@@ -35,22 +36,27 @@ def estimate(
         FinderClosedError: the channel is closed.
     """
     used = channel.acquire()
-    ended = RpcStatus(grpc.StatusCode.OK)
+    span, ended, renew = RpcSpan.begin("Estimate"), _GIVEN_UP, False
     try:
         # A stub registers its methods, and that crashes on a channel that was closed meanwhile.
         ask = used.unary_unary(
             _ESTIMATE, HashNameRequest.SerializeToString, SearchEstimate.FromString
         )
-        return ask(query.message(), timeout=rpc_timeout(timeout), metadata=channel.metadata)
+        metadata = (*channel.metadata, *span.metadata)
+        answer = ask(query.message(), timeout=rpc_timeout(timeout), metadata=metadata)
+        ended = RpcStatus(grpc.StatusCode.OK)
     except grpc.RpcError as error:
         # It has all that is asked for.
         ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))
+        renew = ended.calls_for_another_channel
         raise _error(ended) from error
     except ValueError as error:
         raise FinderClosedError from error
     finally:
-        if left := channel.release(used, renew=ended.calls_for_another_channel):
+        span.end(ended)
+        if left := channel.release(used, renew=renew):
             left.close()
+    return answer
 
 
 async def estimate_async(
@@ -60,19 +66,24 @@ async def estimate_async(
 ) -> SearchEstimate:
     """Return the server's estimate, as `estimate` does."""
     used = channel.acquire()
-    ended = RpcStatus(grpc.StatusCode.OK)
+    span, ended, renew = RpcSpan.begin("Estimate"), _GIVEN_UP, False
     try:
-        return await HashFinderStub(used).Estimate(
-            query.message(), timeout=rpc_timeout(timeout), metadata=channel.metadata
+        metadata = (*channel.metadata, *span.metadata)
+        answer = await HashFinderStub(used).Estimate(
+            query.message(), timeout=rpc_timeout(timeout), metadata=metadata
         )
+        ended = RpcStatus(grpc.StatusCode.OK)
     except grpc.aio.AioRpcError as error:
         ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))  # Likewise.
+        renew = ended.calls_for_another_channel
         raise _error(ended) from error
     except grpc.aio.UsageError as error:
         raise FinderClosedError from error
     finally:
-        if left := channel.release(used, renew=ended.calls_for_another_channel):
+        span.end(ended)
+        if left := channel.release(used, renew=renew):
             await left.close()
+    return answer
 
 
 def check_server(channel: RenewableChannel[grpc.Channel], query: Query, timeout: float) -> None:
@@ -108,6 +119,8 @@ async def check_server_async(
 
 
 _ESTIMATE = "/hash_name.HashFinder/Estimate"
+_GIVEN_UP = RpcStatus(grpc.StatusCode.CANCELLED)
+"""Of an RPC whose caller left, or that was never made since the channel is closed."""
 
 
 def _error(ended: RpcStatus) -> StoppedError:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
@@ -37,10 +37,6 @@ class CallReporter(Protocol):
 class CallSpan(Protocol):
     """The span of one call."""
 
-    @property
-    def trace(self) -> Trace:
-        """The headers with which the server's spans are children of this one."""
-
     def end(self, name: str, code: grpc.StatusCode, reason: str, *, gone: bool) -> None:
         """End it: with the name of the call, and the code and reason of its status."""
 
@@ -48,16 +44,17 @@ class CallSpan(Protocol):
 class CallTracer(Protocol):
     """Makes a span of each call."""
 
-    def begin(self, trace: Trace, request_id: str) -> CallSpan:
-        """Begin the span of a call whose client sent these headers."""
+    def begin(self, headers: Trace, request_id: str) -> CallSpan:
+        """Begin the span of a call whose client sent these headers: the parent of its RPCs' spans.
+
+        It must be ended by the same task.
+        """
 
 
 @dataclass(slots=True)
 class Call:
     """One call under way."""
 
-    caller: Caller
-    span: CallSpan | None = None
     code: grpc.StatusCode = grpc.StatusCode.OK
     reason: str = ""
     gone: bool = False
@@ -101,23 +98,19 @@ class Gateway:
     @asynccontextmanager
     async def call(
         self, request: Request, caller: Caller, protocol: str, method: str
-    ) -> AsyncIterator[Caller]:
+    ) -> AsyncIterator[None]:
         """Run the RPCs of a request in the block, which is left when its client is gone.
-
-        It gives for whom they are made: in the trace of the call, where there is one.
 
         Raises:
             ClientGoneError: the connection was lost.
             RpcFailedError: an RPC failed; or the gateway goes away, or has too many calls.
         """
-        call = Call(caller)
-        if self._tracer is not None:
-            call.span = self._tracer.begin(caller.trace, caller.request_id)
-            call.caller = replace(caller, trace=call.span.trace)
+        call = Call()
+        span = self._tracer and self._tracer.begin(caller.trace, caller.request_id)
         began = self._clock()
         try:
             async with self._calls.watched(request.receive):
-                yield call.caller
+                yield
         except ClientGoneError:
             call.code, call.gone = grpc.StatusCode.CANCELLED, True
             raise
@@ -134,8 +127,8 @@ class Gateway:
         finally:
             seconds = self._clock() - began
             self._reporter.ended(protocol, method, call.code, seconds, gone=call.gone)
-            if call.span is not None:
-                call.span.end(f"{protocol}/{method}", call.code, call.reason, gone=call.gone)
+            if span is not None:
+                span.end(f"{protocol}/{method}", call.code, call.reason, gone=call.gone)
             _log.info(
                 "call ended",
                 protocol=protocol,

@@ -6,6 +6,7 @@ OpenTelemetry's own variables say where spans go and how many, as for the server
 import threading
 
 import grpc
+from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -31,18 +32,13 @@ class CallSpan:
     """The span of one call."""
 
     def __init__(self, span: Span) -> None:
-        """Take the span, which has begun."""
+        """Take the span, which has begun: the RPCs of the task are its children until `end`."""
         self._span = span
-
-    @property
-    def trace(self) -> Trace:
-        """The headers with which the server's spans are children of this one."""
-        carrier: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(carrier, set_span_in_context(self._span))
-        return tuple(carrier.items())
+        self._token = context.attach(set_span_in_context(span))
 
     def end(self, name: str, code: grpc.StatusCode, reason: str, *, gone: bool) -> None:
         """End it: with the name of the call, and the code and reason of its status."""
+        context.detach(self._token)
         self._span.update_name(name)
         self._span.set_attributes(
             {"rpc.grpc.status_code": code.value[0], "hashfinder.client_gone": gone}
@@ -64,11 +60,15 @@ class Tracing:
             resource = resource.merge(Resource({SERVICE_NAME: "hashfinder-web"}))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        trace.set_tracer_provider(self._provider)  # the client library has its spans there
         self._tracer = self._provider.get_tracer("hashfinder_web")
 
-    def begin(self, trace: Trace, request_id: str) -> CallSpan:
-        """Begin the span of a call whose client sent these headers."""
-        parent = TraceContextTextMapPropagator().extract(dict(trace))
+    def begin(self, headers: Trace, request_id: str) -> CallSpan:
+        """Begin the span of a call whose client sent these headers: the parent of its RPCs' spans.
+
+        It must be ended by the same task.
+        """
+        parent = TraceContextTextMapPropagator().extract(dict(headers))
         attributes = {"hashfinder.request_id": request_id}
         return CallSpan(
             self._tracer.start_span("call", parent, SpanKind.SERVER, attributes=attributes)

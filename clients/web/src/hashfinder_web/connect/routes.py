@@ -79,8 +79,8 @@ class ConnectRoutes:
                 data, as_json = await request.body(_LARGEST_BODY), _UNARY[request.content_type]
             message = _decoded(method, data, as_json=as_json)
             seconds = self._seconds(request)
-            async with self._gateway.call(request, caller, "connect", method.name) as traced:
-                answer, reply = await self._gateway.upstream.unary(method, message, traced, seconds)
+            async with self._gateway.call(request, caller, "connect", method.name):
+                answer, reply = await self._gateway.upstream.unary(method, message, caller, seconds)
         except RpcFailedError as error:
             body = json.dumps(error_json(error.failure)).encode()
             await respond(send, http_status(error.failure.code), _JSON, body, headers)
@@ -100,8 +100,8 @@ class ConnectRoutes:
             _check(request, "connect-content-encoding")
             message = _decoded(method, _opened(body), as_json=as_json)
             seconds = self._seconds(request)
-            async with self._gateway.call(request, caller, "connect", method.name) as traced:
-                messages = self._gateway.upstream.stream(method, message, traced, seconds, reply)
+            async with self._gateway.call(request, caller, "connect", method.name):
+                messages = self._gateway.upstream.stream(method, message, caller, seconds, reply)
                 async with aclosing(messages):
                     async for each in messages:
                         await write(send, codec.enveloped(codec.encode(each, as_json=as_json)))

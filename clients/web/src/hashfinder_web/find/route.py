@@ -60,14 +60,14 @@ class FindRoute:
         begun = False
         try:
             parameters = _parameters(request, self._gateway.maximum_seconds)
-            async with self._gateway.call(request, caller, "find", self._find.name) as traced:
-                first = await self._estimated(parameters, traced)
+            async with self._gateway.call(request, caller, "find", self._find.name):
+                first = await self._estimated(parameters, caller)
                 await start(send, 200, _LINES, headers)
                 begun = True
                 if first:
                     await write(send, first)
                 messages = self._gateway.upstream.stream(
-                    self._find, parameters.message, traced, parameters.seconds, reply
+                    self._find, parameters.message, caller, parameters.seconds, reply
                 )
                 async with aclosing(messages):
                     async for each in messages:

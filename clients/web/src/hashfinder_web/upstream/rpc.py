@@ -13,7 +13,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from hashfinder_client.status import RpcStatus
 from hashfinder_client.token_file import Metadata, TokenFile
+from hashfinder_client.tracing import RpcSpan
 from hashfinder_web.http import Request
 from hashfinder_web.upstream.channels import ChannelPool
 from hashfinder_web.upstream.failure import UNREACHABLE, RpcFailedError, failure_of
@@ -66,9 +68,9 @@ class Caller:
 
     @property
     def metadata(self) -> Metadata:
-        """What goes along with the RPC."""
+        """What goes along with the RPC, beside the trace."""
         named = ((_ON_BEHALF_OF_KEY, self.user),) if self.user else ()
-        return (("x-request-id", self.request_id), *self.trace, *named)
+        return (("x-request-id", self.request_id), *named)
 
 
 @dataclass(slots=True)
@@ -95,13 +97,13 @@ class Upstream:
         Raises:
             RpcFailedError: there is none.
         """
-        async with self._channel(caller) as channel:
+        async with self._rpc(method, caller) as (channel, metadata):
             begin = channel.unary_unary(
                 _path(method),
                 request_serializer=type(message).SerializeToString,
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
-            call = begin(message, timeout=seconds, metadata=self._metadata(caller))
+            call = begin(message, timeout=seconds, metadata=metadata)
             try:
                 answer = await call
                 return answer, Reply(_kernel(await call.trailing_metadata()))
@@ -124,13 +126,13 @@ class Upstream:
         Raises:
             RpcFailedError: it did not end with OK.
         """
-        async with self._channel(caller) as channel:
+        async with self._rpc(method, caller) as (channel, metadata):
             begin = channel.unary_stream(
                 _path(method),
                 request_serializer=type(message).SerializeToString,
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
-            call = begin(message, timeout=seconds, metadata=self._metadata(caller))
+            call = begin(message, timeout=seconds, metadata=metadata)
             try:
                 async for each in call:
                     yield each
@@ -138,24 +140,30 @@ class Upstream:
             finally:
                 call.cancel()  # a call that is merely dropped continues
 
-    def _metadata(self, caller: Caller) -> Metadata:
-        return caller.metadata if self._token is None else caller.metadata + self._token.metadata()
-
     @asynccontextmanager
-    async def _channel(self, caller: Caller) -> AsyncIterator[grpc.aio.Channel]:
+    async def _rpc(
+        self, method: MethodDescriptor, caller: Caller
+    ) -> AsyncIterator[tuple[grpc.aio.Channel, Metadata]]:
+        """Give the channel and the metadata of one RPC, which is made in the block."""
         try:
             lease = self._pool.acquire(caller.client)
         except ValueError as error:
             _log.error("cannot speak TLS", reason=str(error), request_id=caller.request_id)
             raise RpcFailedError(UNREACHABLE) from None
-        renew = False
+        span = RpcSpan.begin(method.name)
+        ended, renew = RpcStatus(grpc.StatusCode.CANCELLED), False  # where the block is left
+        token = () if self._token is None else self._token.metadata()
+        # Without a span of ours, what the client sent leads to the server's.
+        trace = span.metadata or caller.trace
         try:
-            yield lease.channel
+            yield lease.channel, (*caller.metadata, *trace, *token)
+            ended = RpcStatus(grpc.StatusCode.OK)
         except grpc.aio.AioRpcError as error:
             failure = failure_of(error)
-            renew = failure.needs_another_channel
+            ended, renew = failure.status, failure.needs_another_channel
             raise RpcFailedError(failure) from None
         finally:
+            span.end(ended)
             self._pool.release(lease, renew=renew)
 
 
