@@ -78,6 +78,9 @@ def test_unary_call_by_get(gateway: GatewayProcess, query: str) -> None:
         "connect=v2&encoding=json&message={}",
         "encoding=json&base64=1&message=a",
         "encoding=json&base64=1&message=%FF%FF",
+        "encoding=json&base64=1&message=%FFeyJkZXNpcmVkTmFtZSI6ImRhZCJ9",
+        "encoding=json&base64=yes&message={}",
+        "encoding=json&message={}&message={}",
         "&".join(["a=1"] * 20),
     ],
 )
@@ -163,6 +166,7 @@ def test_timeout_is_the_deadline(gateway: GatewayProcess) -> None:
         ({"connect-timeout-ms": "\u0661"}, 400, "invalid_argument"),
         ({"connect-protocol-version": "2"}, 400, "invalid_argument"),
         ({"content-encoding": "gzip"}, 501, "unimplemented"),
+        ({"connect-content-encoding": "gzip"}, 501, "unimplemented"),
     ],
 )
 def test_invalid_headers(
@@ -197,6 +201,12 @@ def test_invalid_headers(
         b'{"hashAlgorithm":"MD5"}',
         b'{"desiredName":"a","desiredName":"b"}',
         b'{"secretPrefix":"a"}',
+        b'{"secretPrefix":"****"}',
+        b'{"secret_alphabet":"YW Jj"}',
+        b'{"desiredName":"\\ud800"}',
+        b'{"progressInterval":"1e9s"}',
+        b'{"maximumHashes":NaN}',
+        b'{"maximumHashes":1e400}',
         b'{"startPosition":' + b"9" * 5000 + b"}",
         b"[" * 100_000,
         b'{"a":' * 20_000,
@@ -238,6 +248,19 @@ def test_streams_whose_request_is_not_one_envelope(gateway: GatewayProcess, body
 
     ((flags, end),) = envelopes(answer)
     assert (200, 2, "invalid_argument") == (response.status, flags, end["error"]["code"])
+
+
+@pytest.mark.parametrize("name", ["content-encoding", "connect-content-encoding"])
+def test_compressed_streams(gateway: GatewayProcess, name: str) -> None:
+    """Refused, by whichever header: the error names the one encoding that is supported."""
+    headers = {**_STREAM_JSON, name: "gzip"}
+    _, answer = gateway.request("POST", _STREAM, envelope(b'{"desiredName":"dad"}'), headers)
+
+    ((_, end),) = envelopes(answer)
+    assert ("unimplemented", "the one compression supported is identity") == (
+        end["error"]["code"],
+        end["error"]["message"],
+    )
 
 
 def test_undecodable_protobuf(gateway: GatewayProcess) -> None:

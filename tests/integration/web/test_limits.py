@@ -28,6 +28,8 @@ _JSON = {"content-type": "application/json"}
         ({"host": "localhost.attacker.example"}, 421),
         ({"host": "127.0.0.1.attacker.example"}, 421),
         ({"host": ""}, 421),
+        ({"host": "[::1].attacker.example"}, 421),
+        ({"host": "127.0.0.1:80.attacker.example"}, 421),
         ({"sec-fetch-site": "same-origin"}, 200),
         ({"sec-fetch-site": "none", "user-agent": "Mozilla/5.0"}, 200),
         ({"sec-fetch-site": "cross-site"}, 403),

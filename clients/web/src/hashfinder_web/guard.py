@@ -7,10 +7,12 @@ as localhost does, and in `Origin` for every POST.
 """
 
 import ipaddress
+import re
 from contextlib import suppress
 
 from hashfinder_web.http import HttpError, Request
 
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::\d*)?", re.ASCII)
 _OWN = {"same-origin", "none"}
 """Values of Sec-Fetch-Site: our page, and a person who typed the address."""
 
@@ -58,10 +60,9 @@ class Guard:
 
 
 def _name_of(host: str) -> str:
-    """Return a Host header without its port, in lower case."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
+    """Return a Host header without its port, in lower case; nothing of what is none."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2] or "").lower() if found else ""
 
 
 def _is_address(host: str) -> bool:

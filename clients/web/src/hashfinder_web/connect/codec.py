@@ -1,11 +1,12 @@
 """Messages as bytes: the two codecs of the protocol, and the envelopes of a stream."""
 
 import json
+import re
 import struct
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -13,6 +14,7 @@ _HEAD = struct.Struct(">BI")
 _COMPRESSED = 0x01
 _END = 0x02
 _LONGEST_REASON = 300
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 
 
 class CodecError(Exception):
@@ -50,6 +52,15 @@ def _parse_json(text: str, message: Message) -> None:
         reason = "it is no object"
         raise json_format.ParseError(reason)
     json_format.Parse(text, message)
+    given = json.loads(text)
+    for field in message.DESCRIPTOR.fields:
+        if field.type != FieldDescriptor.TYPE_BYTES:
+            continue
+        for name in (field.json_name, field.name):
+            # protobuf skips what is no base64: the search would be for something else.
+            if not _BASE64.fullmatch(given.get(name) or ""):
+                reason = f"{name} is no base64"
+                raise json_format.ParseError(reason)
 
 
 def encode(message: Message, *, as_json: bool) -> bytes:

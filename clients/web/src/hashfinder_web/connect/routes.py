@@ -3,7 +3,7 @@
 import binascii
 import json
 import re
-from base64 import urlsafe_b64decode
+from base64 import b64decode
 from contextlib import aclosing
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from hashfinder_web.upstream.rpc import Reply
 
 _LARGEST_BODY = 128 * 1024
 """The server takes 64 KiB of protobuf, and bytes in JSON are base64."""
+_ENCODINGS = ("content-encoding", "connect-content-encoding")
 _TIMEOUT = re.compile(r"[0-9]{1,10}", re.ASCII)
 _MOST_PARAMETERS = 16
 _VERSION = "1"
@@ -75,7 +76,7 @@ class ConnectRoutes:
             if request.method == "GET":
                 data, as_json = _from_query(request)
             else:
-                _check(request, "content-encoding")
+                _check(request)
                 data, as_json = await request.body(_LARGEST_BODY), _UNARY[request.content_type]
             message = _decoded(method, data, as_json=as_json)
             seconds = self._seconds(request)
@@ -97,7 +98,7 @@ class ConnectRoutes:
         body = await request.body(_LARGEST_BODY)
         await start(send, 200, request.content_type, [("x-request-id", caller.request_id)])
         try:
-            _check(request, "connect-content-encoding")
+            _check(request)
             message = _decoded(method, _opened(body), as_json=as_json)
             seconds = self._seconds(request)
             async with self._gateway.call(request, caller, "connect", method.name):
@@ -132,16 +133,20 @@ def _is_safe(method: MethodDescriptor) -> bool:
     return level == MethodOptions.NO_SIDE_EFFECTS and not method.server_streaming
 
 
-def _check(request: Request, encoding_header: str) -> None:
+def _check(request: Request) -> None:
     """Refuse versions of the protocol other than 1, and compression."""
     version = request.headers.get("connect-protocol-version", _VERSION)
     if version != _VERSION:
         message = f"Connect-Protocol-Version must be {_VERSION}"
         raise _invalid(message)
-    if request.headers.get(encoding_header, "identity") != "identity":
-        raise RpcFailedError(
-            Failure(grpc.StatusCode.UNIMPLEMENTED, "the one compression supported is identity")
-        )
+    for name in _ENCODINGS:
+        _check_compression(request.headers.get(name, "identity"))
+
+
+def _check_compression(name: str) -> None:
+    if name.lower() not in {"", "identity"}:
+        message = "the one compression supported is identity"
+        raise RpcFailedError(Failure(grpc.StatusCode.UNIMPLEMENTED, message))
 
 
 def _from_query(request: Request) -> tuple[bytes, bool]:
@@ -157,20 +162,23 @@ def _from_query(request: Request) -> tuple[bytes, bool]:
         message = f"the query has more than {_MOST_PARAMETERS} parameters"
         raise _invalid(message) from None
     query = dict(pairs)
+    if len(query) < len(pairs):
+        message = "each parameter must be given once"
+        raise _invalid(message)
     if query.get("connect", "v1") != "v1":
         message = "connect must be v1"
         raise _invalid(message)
     if query.get("encoding") not in {"json", "proto"} or "message" not in query:
         message = "a GET needs encoding, json or proto, and message"
         raise _invalid(message)
-    if query.get("compression", "identity") not in {"", "identity"}:
-        raise RpcFailedError(
-            Failure(grpc.StatusCode.UNIMPLEMENTED, "the one compression supported is identity")
-        )
+    _check_compression(query.get("compression", ""))
     data = query["message"].encode("latin-1")
-    if query.get("base64") == "1":
+    if "base64" in query:
+        if query["base64"] != "1":
+            message = "base64 must be 1"
+            raise _invalid(message)
         try:
-            data = urlsafe_b64decode(data + b"=" * (-len(data) % 4))
+            data = b64decode(data + b"=" * (-len(data) % 4), b"-_", validate=True)
         except binascii.Error:
             message = "message is no base64 in the alphabet for URLs"
             raise _invalid(message) from None

@@ -16,6 +16,7 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 
 _MOST_PARAMETERS = 32
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s?", re.ASCII)
+_BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _WHOLE = re.compile(r"\d{1,20}", re.ASCII)
 _Violations = list[tuple[str, str]]
 
@@ -70,6 +71,10 @@ def parse(path: bytes, query: bytes, maximum_seconds: float) -> Parameters:
         name = ""
         violations.append(("name", "must be UTF-8"))
     message.desired_name = name
+    for part, value in (("name", path), ("query", query)):
+        if _BROKEN.search(value):
+            reason = "must have two hexadecimal digits after each %; a percent sign itself is %25"
+            violations.append((part, reason))
     given = dict(_pairs(query, violations))
     for key, value in given.items():
         try:
@@ -101,7 +106,9 @@ def _pairs(query: bytes, violations: _Violations) -> Iterator[tuple[str, str]]:
     seen = set()
     for given, value in pairs:
         key = _BY_FIELD.get(given, given)
-        if key != "timeout" and key not in _PARAMETERS:
+        if not key:
+            violations.append(("query", "has a parameter without a name"))
+        elif key != "timeout" and key not in _PARAMETERS:
             known = ", ".join([*_PARAMETERS, "timeout"])
             violations.append((key[:64], f"is no parameter; there are {known}"))
         elif key in seen:
