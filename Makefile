@@ -66,7 +66,7 @@ BUILT_KERNEL := services/hashfinder/src/hashfinder/kernel/_native*.so
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist test-python coverage mutants fuzz bench bench-page bench-attacks bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-vanity chaos soak \
+.PHONY: help setup demo web test test-tools test-web test-tracing test-container test-k8s test-kernel test-network test-netns test-security test-dist test-python coverage mutants fuzz bench bench-page bench-attacks bench-kernel bench-stops bench-small bench-security bench-scale bench-hops bench-tracing bench-vanity chaos soak \
 	lint format types certs image up down logs k8s-demo dist version sbom proto proto-check rules docs docs-check recording lock tools clean
 
 help: ## List the targets
@@ -158,8 +158,10 @@ bench-security: setup ## Measure what TLS and identities cost, and how exact wei
 bench-hops: setup $(if $(shell command -v chromium),$(BROWSER_STAMP)) ## Measure how soon a search ends behind a gateway whose client left, beside gRPC and a plain route (BENCH_ARGS)
 bench-scale: setup ## Measure one search over 1, 2, 4 and 8 servers, and simulate it over thousands (BENCH_ARGS)
 bench-vanity: setup $(if $(shell command -v cargo),$(LUCKY_COMMIT)) ## Measure vanity commits, beside lucky-commit (needs cargo for it)
+bench-tracing: setup $(TRACING)/.requirements ## Measure what tracing costs a server, off and on (BENCH_ARGS)
+bench-tracing: export PYTHONPATH = $(CURDIR)/$(TRACING)
 bench-attacks: setup ## Measure what each hostile peer does to a server and those beside it (BENCH_ARGS)
-bench-attacks bench-kernel bench-stops bench-small bench-security bench-hops bench-scale bench-vanity:
+bench-attacks bench-kernel bench-stops bench-small bench-security bench-hops bench-scale bench-tracing bench-vanity:
 	@$(BENCH)$(@:bench-%=_%) $(BENCH_ARGS)
 
 chaos: setup ## Break servers, network, files and clocks at random for MINUTES=2 under resuming clients, then check the accounts (whole only as root)
