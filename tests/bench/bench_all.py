@@ -28,7 +28,7 @@ PARTS = {
     "stops": (360,),
     "small": (240,),
     "security": (240,),
-    "hops": (240, "--rounds", "60"),
+    "hops": (300, "--rounds", "60"),
     "scale": (300, "--turns", "2"),
     "vanity": (240, "--turns", "3", "--runs", "15"),
 }

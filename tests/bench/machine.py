@@ -87,3 +87,12 @@ def cpu_seconds(pid: int) -> float:
     seconds = sum(int(word) for word in fields[11:15]) / _TICK
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return seconds + sum(cpu_seconds(int(child)) for child in children)
+
+
+def worker_seconds(pid: int) -> float:
+    """Return the CPU seconds of a server's workers: its threads that yield to its main one."""
+    stats = Path(f"/proc/{pid}/task").glob("*/stat")
+    threads = [each.read_text().rpartition(")")[2].split() for each in stats]
+    nice = min(int(fields[16]) for fields in threads)
+    ticks = [fields[11:13] for fields in threads if int(fields[16]) > nice]
+    return sum(int(word) for words in ticks for word in words) / _TICK
