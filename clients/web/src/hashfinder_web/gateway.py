@@ -106,7 +106,8 @@ class Gateway:
             RpcFailedError: an RPC failed; or the gateway goes away, or has too many calls.
         """
         call = Call()
-        span = self._tracer and self._tracer.begin(caller.trace, caller.request_id)
+        tracer = self._tracer
+        span = None if tracer is None else tracer.begin(caller.trace, caller.request_id)
         began = self._clock()
         try:
             async with self._calls.watched(request.receive):

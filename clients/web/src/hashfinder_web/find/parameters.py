@@ -71,8 +71,8 @@ def parse(path: bytes, query: bytes, maximum_seconds: float) -> Parameters:
         name = ""
         violations.append(("name", "must be UTF-8"))
     message.desired_name = name
-    for part, value in (("name", path), ("query", query)):
-        if _BROKEN.search(value):
+    for part, raw in (("name", path), ("query", query)):
+        if _BROKEN.search(raw):
             reason = "must have two hexadecimal digits after each %; a percent sign itself is %25"
             violations.append((part, reason))
     given = dict(_pairs(query, violations))
