@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -300,6 +302,100 @@ def test_branch_that_cannot_be_moved_is_kept(
     done = vanity("ab", "--apply")
     assert (1, "", old) == (done.returncode, done.stdout, head(folder))
     assert "Nothing was changed" in done.stderr
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository that Git may read but not write.
+
+    Root could write it all the same, so Git then runs as another user, except in its own folder of
+    new objects.
+    """
+    with TemporaryDirectory(prefix="vanity-") as made:
+        parent = Path(made)
+        folder = parent / "repository"
+        git(parent, "init", "--quiet", "-b", "main", str(folder))
+        git(folder, "commit", "--quiet", "--allow-empty", "--message=first")
+        if os.geteuid() == 0:
+            program, other = shutil.which("git"), "setpriv --reuid 65534 --regid 65534"
+            (parent / "git").write_text(
+                f'#!/bin/sh\nif [ "$GIT_OBJECT_DIRECTORY" ]; then exec {program} "$@"; fi\n'
+                f'exec {other} --clear-groups {program} -c safe.directory=* "$@"\n'
+            )
+            (parent / "git").chmod(0o755)
+            monkeypatch.setenv("PATH", f"{parent}:{os.environ['PATH']}")
+        parent.chmod(0o755)
+        paths = [folder, *folder.rglob("*")]
+        modes = [each.stat().st_mode for each in paths]
+        for each, mode in zip(paths, modes, strict=True):
+            each.chmod((mode | 0o055 if each.is_dir() else mode | 0o044) & 0o555)
+        yield folder
+        for each, mode in zip(paths, modes, strict=True):
+            each.chmod(mode)
+
+
+def test_read_only_repository_is_kept(
+    call: Run, module_server: ServerProcess, read_only: Path
+) -> None:
+    """A dry run works; with --apply the error is Git's own."""
+    where = ("--repo", str(read_only), "--server", module_server.address)
+    before = {str(each) for each in read_only.rglob("*")}, git(read_only, "for-each-ref")
+    assert 0 == call("git-vanity", "ab", *where).returncode
+    done = call("git-vanity", "ab", *where, "--apply")
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "insufficient permission" in done.stderr
+    assert "Nothing was changed" in done.stderr
+    assert before == ({str(each) for each in read_only.rglob("*")}, git(read_only, "for-each-ref"))
+
+
+def bare(folder: Path, parent: Path) -> Path:
+    """Return a bare clone."""
+    git(parent, "clone", "--quiet", "--bare", str(folder), "bare.git")
+    return parent / "bare.git"
+
+
+def worktree(folder: Path, parent: Path) -> Path:
+    """Return a linked worktree on a branch of its own, with staged and unstaged changes."""
+    git(folder, "worktree", "add", "--quiet", "-b", "linked", str(parent / "linked"))
+    for name in ("staged", "unstaged"):
+        (parent / "linked" / name).write_text(name)
+    git(parent / "linked", "add", "staged")
+    return parent / "linked"
+
+
+@pytest.mark.parametrize("make", [bare, worktree])
+def test_bare_repository_and_worktree_get_their_id(
+    call: Run,
+    module_server: ServerProcess,
+    folder: Path,
+    tmp_path: Path,
+    make: Callable[[Path, Path], Path],
+) -> None:
+    """Other branches and the worktree's changes are kept."""
+    where = make(folder, tmp_path)
+    others, status = git(folder, "rev-parse", "side"), head(folder)
+    before = git(where, "status", "--porcelain") if make is worktree else b""
+    done = call(
+        "git-vanity", "ab", "--apply", "--repo", str(where), "--server", module_server.address
+    )
+    assert 0 == done.returncode
+    assert head(where).startswith("ab")
+    assert (others, status) == (git(folder, "rev-parse", "side"), head(folder))
+    assert before == (git(where, "status", "--porcelain") if make is worktree else b"")
+    git(where, "fsck", "--strict")
+
+
+@pytest.mark.parametrize("name", ["shallow", "info/grafts"])
+def test_unreadable_file_of_git_is_an_error(vanity: Run, folder: Path, name: str) -> None:
+    """Here it is a folder; without the file it is not known whether the commit may change."""
+    old = head(folder)
+    (folder / ".git" / name).mkdir(parents=True)
+    done = vanity("ab", "--apply")
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "Nothing was changed" in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder / ".git" / name).rmdir()
+    assert old == head(folder)
 
 
 def test_pattern_longer_than_every_id_is_refused(vanity: Run, folder: Path) -> None:

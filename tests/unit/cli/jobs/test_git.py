@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,17 @@ def test_object_that_git_refuses_is_never_stored(folder: Path) -> None:
     with pytest.raises(GitError):
         repository.verify(content)
     assert not run(folder, "fsck", "--strict")
+
+
+def test_missing_folder_for_temporary_files_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container without a writable file system."""
+    repository = Repository.open(folder)
+    content = some_content(repository, repository.tip())
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    with pytest.raises(GitError, match="no folder for temporary files: No such file"):
+        repository.verify(content)
 
 
 def test_notes_are_seen(folder: Path) -> None:

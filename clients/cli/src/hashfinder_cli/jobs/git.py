@@ -92,7 +92,11 @@ class Repository:
         return self._git("cat-file", "commit", commit)
 
     def objections(self, tip: Tip) -> list[str]:
-        """Return why the tip must keep its id, a sentence each."""
+        """Return why the tip must keep its id, a sentence each.
+
+        Raises:
+            GitError: a file of the repository cannot be read.
+        """
         found: list[str] = []
         if self._text("for-each-ref", f"refs/replace/{tip.commit}"):
             found.append(
@@ -116,13 +120,18 @@ class Repository:
         The object is written into a folder of its own, so that the repository stays as it is.
 
         Raises:
-            GitError: Git does not accept it.
+            GitError: Git does not accept it, or no temporary folder can be made.
         """
         objects = self._text("rev-parse", "--path-format=absolute", "--git-path", "objects")
         alternates = os.pathsep.join(
             filter(None, [objects, os.environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", "")])
         )
-        with TemporaryDirectory(prefix="hashfinder-") as quarantine:
+        try:
+            folder = TemporaryDirectory(prefix="hashfinder-")
+        except OSError as error:
+            message = f"there is no folder for temporary files: {error.strerror}"
+            raise GitError(message) from error
+        with folder as quarantine:
             variables = {
                 "GIT_OBJECT_DIRECTORY": quarantine,
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates,
@@ -180,6 +189,9 @@ class Repository:
             return path.read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
             return ""
+        except OSError as error:
+            message = f"{path} cannot be read: {error.strerror}"
+            raise GitError(message) from error
 
     def _try(self, *arguments: str) -> str | None:
         """Return the output; None where Git exits with another code than 0."""
