@@ -74,6 +74,19 @@ def test_body_that_waits_to_be_asked_for(gateway: GatewayProcess) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("request_", [_POST, "GET /find/dad HTTP/1.1"])
+def test_a_client_that_leaves_within_its_body_starts_nothing(
+    gateway: GatewayProcess, module_server: ServerProcess, request_: str
+) -> None:
+    """It is no fault either: nothing is in the log of gateway or server."""
+    with gateway.connection() as connection:
+        connection.sendall(_request(request_, *_JSON, "Content-Length: 20", body="{"))
+    assert b"ok\n" in _answer(gateway, _request("GET /healthz HTTP/1.1", _HOST))
+
+    assert not [line for line in gateway.logs() if line["level"] != "info"]
+    assert 0 == module_server.metric("hashfinder_searches_active")
+
+
 def test_requests_that_come_together_are_answered_in_turn(gateway: GatewayProcess) -> None:
     """A client need not wait for an answer, where all it sends is there at once."""
     last = _request("GET /find/dad HTTP/1.1", _HOST)
