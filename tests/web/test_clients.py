@@ -62,3 +62,26 @@ def test_each_tab_has_its_own_clients(open_lab: Callable[[], Lab], server: Serve
         is_searching(lab.start())
 
     assert 2 == server.metric("hashfinder_clients")
+
+
+def test_a_page_in_the_background_reads_no_metrics(lab: Lab) -> None:
+    """It reads them at once when it can be seen again."""
+    page = lab.page
+    hide = """hidden => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    with page.expect_request("**/metrics"):  # the page reads now and then
+        pass
+    page.evaluate(hide, arg=True)
+    page.wait_for_timeout(500)  # for a reading that is under way
+    before = _readings(lab)
+    page.wait_for_timeout(3000)
+    assert before == _readings(lab)
+
+    with page.expect_request("**/metrics", timeout=900):  # before the next regular one
+        page.evaluate(hide, arg=False)
+
+
+def _readings(lab: Lab) -> int:
+    return sum(url.endswith("/metrics") for url in lab.requested)
