@@ -8,16 +8,24 @@ The servers and clients run in their own network and mount namespaces, where pac
 and a small disk can be filled. Where no namespace can be made, these two faults are left out and
 reported.
 
+It ends at most `END_SECONDS` after the minutes asked for, typically one minute after. If it has not
+ended by then, it reports where each thread is, and fails.
+
 Exit codes: 0; 1 where anything is wrong.
 """
 
 import argparse
+import faulthandler
+import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,6 +43,8 @@ LULL_SECONDS = 2.0
 LOG_DISK_BYTES = 8 * 2**20
 EXPECTED_FAULTS = ("not reloaded", "accept loop ended")
 """What a server may log as an error: files were corrupted, and descriptors exhausted."""
+END_SECONDS = 240.0
+"""For the warm-up, the last searches and the checks, in addition to the time of the faults."""
 _INSIDE = "--inside"
 
 
@@ -56,14 +66,18 @@ def main() -> int:
             _run("ip", "link", "set", "lo", "up")
             _run("mount", "-t", "tmpfs", "-o", f"size={LOG_DISK_BYTES}", "tmpfs", str(logs))
         try:
-            with World.running(Path(folder), logs, arguments.seed) as world:
+            with (
+                World.running(Path(folder), logs, arguments.seed) as world,
+                _bounded(world, 60 * arguments.minutes + END_SECONDS),
+            ):
                 _run_chaos(world, arguments.seed, 60 * arguments.minutes, inside=arguments.inside)
         finally:
             if arguments.inside:
                 _run("umount", "--lazy", str(logs))
-    print(
-        "failed" if world.violations else "All results once, nothing leaked, counters consistent."
-    )
+    if world.violations:
+        print(f"failed; the same choices: CHAOS_ARGS='--seed {arguments.seed}'")
+    else:
+        print("All results once, nothing leaked, counters consistent.")
     return 1 if world.violations else 0
 
 
@@ -81,6 +95,26 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, timeout=20)
 
 
+@contextmanager
+def _bounded(world: World, seconds: float) -> Iterator[None]:
+    """End the process and the servers if this takes longer than `seconds`."""
+
+    def give_up() -> None:
+        print(f"VIOLATION: not ended within {seconds:g} s. Where each thread is:", flush=True)
+        faulthandler.dump_traceback(sys.stdout)
+        for server in world.servers:
+            server.process.process.kill()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _run_chaos(world: World, seed: int, seconds: float, *, inside: bool) -> None:
     reference = Reference(load_kernel())
     reference.scan()
@@ -94,10 +128,12 @@ def _run_chaos(world: World, seed: int, seconds: float, *, inside: bool) -> None
     print(f"warm:  {warm}", flush=True)
 
     world.is_over.clear()
+    world.files.renew_policy()
     searchers = Searchers(world, reference, seed + 1000)
     searchers.start()
     faults = _possible(world, inside=inside)
     made = _FaultInjector(world, faults, seed).for_seconds(seconds)
+    print("all faults are reverted: waiting for the last searches", flush=True)
     recovered(world)
     world.files.renew_policy(is_calm=True)
     searchers.finish()
@@ -108,16 +144,16 @@ def _run_chaos(world: World, seed: int, seconds: float, *, inside: bool) -> None
 
     after = settled(world.steady.process, warm)
     print(f"after: {after}")
-    world.violations += leaks(world.steady.process, warm, after)
+    violations = leaks(world.steady.process, warm, after)
     restarted = world.restarted.process
     restarted.wait_until_idle(30)
     for server, since in ((world.steady, before), (world.restarted, type(before)())):
         counts = SearchCounts.between(since, server.process.samples())
         print(f"{server.target}: {counts}")
-        world.violations += [f"{server.target}: {text}" for text in counts.violations()]
-        world.violations += _logged(server.process.logs())
-    for violation in world.violations:
-        print(f"VIOLATION: {violation}")
+        violations += [f"{server.target}: {text}" for text in counts.violations()]
+        violations += _logged(server.process.logs())
+    for violation in violations:
+        world.violate(violation)
 
 
 def _logged(lines: list[dict[str, object]]) -> list[str]:
@@ -131,6 +167,8 @@ def _possible(world: World, *, inside: bool) -> list[Fault]:
     left_out: dict[Apply, str] = (
         {} if inside else {partition: "no namespace", fill_disk: "no namespace"}
     )
+    if inside and shutil.which("iptables") is None:
+        left_out[partition] = "no iptables"
     if not world.clock.environment:
         left_out[step_clock] = "no C compiler"
     for fault in FAULTS:
@@ -175,7 +213,7 @@ class _FaultInjector:
                 fault.apply(self._world, chance)
                 self._made[fault.name] += 1
             except Exception as error:  # noqa: BLE001  # the other faults continue
-                self._world.violations.append(f"{fault.name}: {type(error).__name__}: {error}")
+                self._world.violate(f"{fault.name}: {type(error).__name__}: {error}")
             finally:
                 lock.release()
             time.sleep(chance.uniform(0, LULL_SECONDS))

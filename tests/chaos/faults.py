@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+from hashfinder_client import Finder, StoppedError, Tls
 from hashfinder_client.operators import OperatorError, operators
 from hashfinder_proto.hash_name_admin_pb2 import (
     DrainRequest,
@@ -22,6 +25,8 @@ from tests.integration.server_process import eventually
 DRAIN_SECONDS = 30.0
 """The limit of a drain with half a second of grace, in a process that may be paused meanwhile."""
 _OPERATOR_SECONDS = 2.0
+_KNOWN_SECONDS = 60.0
+"""For a server to take its new tokens; it may be paused, partitioned or restarted meanwhile."""
 
 Apply = Callable[[World, random.Random], None]
 
@@ -107,8 +112,27 @@ def _corrupt_sometimes(world: World, chance: random.Random, name: str) -> None:
 
 
 def renew_tokens(world: World, _chance: random.Random) -> None:
-    """Give each client a new token, which it sends from its next RPC on."""
-    world.files.renew_tokens()
+    """Give each client a new token, which it sends from its next RPC on, once the servers know it.
+
+    They look at their file every second, but not while they are paused or away.
+    """
+    announced = world.files.announce_tokens()
+    for server in world.servers:
+        what = f"{server.target} knows the new tokens"
+        eventually(partial(_knows, server, world.files.tls, announced), what, _KNOWN_SECONDS)
+    world.files.hand_out_tokens()
+
+
+def _knows(server: Server, tls: Tls, token_file: Path) -> bool:
+    # A server cannot be reached at times, and a certificate may be exchanged for another just now.
+    with (
+        suppress(StoppedError, ValueError),
+        Finder(server.target, tls=tls, token_file=token_file) as finder,
+    ):
+        finder.estimate("a", timeout=2)
+        return True
+    time.sleep(0.2)
+    return False
 
 
 def fill_disk(world: World, chance: random.Random) -> None:
@@ -187,7 +211,7 @@ FAULTS = (
 def recovered(world: World) -> None:
     """Return when the servers answer again."""
     for server in world.servers:
-        eventually(lambda server=server: _answers(server), f"{server.target} answers", 30)  # type: ignore[misc]
+        eventually(partial(_answers, server), f"{server.target} answers", 30)
 
 
 def _answers(server: Server) -> bool:

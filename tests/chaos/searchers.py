@@ -75,7 +75,7 @@ class Searchers:
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
                 task = self._tasks[thread.name]
-                self._violation(f"{thread.name}: a search does not end: {task}")
+                self._world.violate(f"{thread.name}: a search does not end: {task}")
                 faulthandler.dump_traceback()
 
     def _repeat(self, kind: str, search: Callable[[random.Random], None], seed: int) -> None:
@@ -84,18 +84,13 @@ class Searchers:
             try:
                 search(chance)
             except Exception as error:  # noqa: BLE001  # no client may see an unexpected error
-                self._violation(f"{kind}: {type(error).__name__}: {error}")
+                self._world.violate(f"{kind}: {type(error).__name__}: {error}")
             else:
                 self._count(kind)
 
     def _count(self, kind: str) -> None:
         with self._lock:
             self.done[kind] += 1
-
-    def _violation(self, text: str) -> None:
-        with self._lock:
-            self._world.violations.append(text)
-        print(f"VIOLATION: {text}", flush=True)
 
     def _draw(self, chance: random.Random) -> SearchTask:
         task = self._tasks[threading.current_thread().name] = self._reference.draw(chance)

@@ -5,6 +5,7 @@ is killed and drained, and starts again at the same address.
 """
 
 import hashlib
+import math
 import random
 import secrets
 import shutil
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.certs import Authority
@@ -25,6 +27,9 @@ from tests.integration.server_process import ServerProcess, start_process
 
 USERS = ("alice", "bob", "carol", "dave")
 KEEPALIVE_SECONDS = 2.0
+TOKEN_SECONDS = 60.0
+"""How long the servers know a token after the next one was handed out. An RPC has the token that
+counted when it began, and can be on its way for long over a network that is broken."""
 _CLOCK = Path(__file__).with_name("clock.c")
 _SETTINGS = {
     "--keepalive-seconds": KEEPALIVE_SECONDS,
@@ -38,6 +43,15 @@ _SETTINGS = {
 }
 
 
+@dataclass
+class _Generation:
+    """Tokens of all users, as the servers know them."""
+
+    lines: str
+    since: float = math.inf
+    """When the clients got them."""
+
+
 class Files:
     """Certificates, tokens and the policy, which change while they are in use."""
 
@@ -47,11 +61,12 @@ class Files:
         self._chance = chance
         self._authority = Authority()
         self._rate = int(bare_rate(load_kernel(), 1, 0.3))
-        self._lines: list[list[str]] = []
+        self._generations: list[_Generation] = []
         (folder / "ca.pem").write_bytes(self._authority.pem)
         self.renew_certificates()
-        self.renew_policy()
-        self.renew_tokens()
+        self.renew_policy(is_calm=True)
+        self.announce_tokens()
+        self.hand_out_tokens()
 
     @property
     def flags(self) -> list[str]:
@@ -94,17 +109,27 @@ class Files:
         )
         self._replace("policy.toml", text)
 
-    def renew_tokens(self) -> None:
-        """Issue new tokens. The previous two of each user remain valid."""
+    def announce_tokens(self) -> Path:
+        """Tell the servers new tokens, beside those in use; return a file that has one of them."""
+        now = time.monotonic()
+        while len(self._generations) > 1 and now > self._generations[1].since + TOKEN_SECONDS:
+            self._generations.pop(0)
         tokens = {user: secrets.token_urlsafe(32) for user in USERS}
-        self._lines.append(
-            [f"{u} {hashlib.sha256(t.encode()).hexdigest()}\n" for u, t in tokens.items()]
-        )
-        self._lines = self._lines[-3:]
-        self._replace("tokens", "".join(line for lines in self._lines for line in lines))
-        time.sleep(3)  # until a server has read them
+        hashes = {
+            user: hashlib.sha256(token.encode()).hexdigest() for user, token in tokens.items()
+        }
+        lines = "".join(f"{user} {digest}\n" for user, digest in hashes.items())
+        self._generations.append(_Generation(lines))
+        self._replace("tokens", "".join(each.lines for each in self._generations))
         for user, token in tokens.items():
-            self._replace(f"{user}.token", token)
+            self._replace(f"{user}.announced", token)
+        return self.folder / f"{USERS[0]}.announced"
+
+    def hand_out_tokens(self) -> None:
+        """Give each client the token that was announced last."""
+        for user in USERS:
+            (self.folder / f"{user}.announced").rename(self.token_file(user))
+        self._generations[-1].since = time.monotonic()
 
     @contextmanager
     def corrupted(self, name: str) -> Iterator[None]:
@@ -207,12 +232,18 @@ class World:
         self.is_over = threading.Event()
         """Set when no new search may begin."""
         self.violations: list[str] = []
+        """What is wrong, in words; `violate` adds to it."""
         self.steady = Server(self, "127.0.0.1", logs)
         self.restarted = Server(self, "127.0.0.2", folder)
         self.servers = (self.steady, self.restarted)
         names.addresses = [server.host for server in self.servers]
         self.both = f"dns://127.0.0.1:{names.port}/{NAME}:{self.port}"
         """The target that leads to both servers."""
+
+    def violate(self, text: str) -> None:
+        """Note, and say, what is wrong. From any thread."""
+        self.violations.append(text)
+        print(f"VIOLATION: {text}", flush=True)
 
     @classmethod
     @contextmanager

@@ -14,6 +14,8 @@ import grpc
 
 _Path: TypeAlias = str | os.PathLike[str]
 _SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_TRIES = 3
+"""To read files that are replaced meanwhile: a new certificate and an old key do not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,19 @@ class Tls:
         Raises:
             ValueError: a file cannot be read or used; names the field.
         """
+        for _ in range(_TRIES):
+            stamps = self.stamps()
+            try:
+                found = self._load()
+            except ValueError:
+                if stamps == self.stamps():
+                    raise
+            else:
+                if stamps == self.stamps():
+                    return found
+        return self._load()
+
+    def _load(self) -> grpc.ChannelCredentials:
         roots = _system_roots() if self.ca is None else _read("ca", self.ca)
         if self.ca is not None:
             try:
