@@ -60,7 +60,7 @@ class Context:
         auth: Mapping[str, list[bytes]] = TLS,
     ) -> None:
         """Store the client's metadata, address and certificate."""
-        self._metadata = metadata
+        self.metadata = metadata
         self._peer = peer
         self._auth = auth
 
@@ -71,10 +71,6 @@ class Context:
     def auth_context(self) -> Mapping[str, list[bytes]]:
         """Return the core's properties of the connection."""
         return self._auth
-
-    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return the metadata that the client sent."""
-        return self._metadata
 
 
 def control(policy: str = POLICY, *, tokens: bool = True) -> AccessControl:

@@ -38,7 +38,7 @@ class Context:
         self, *metadata: tuple[str, str | bytes], remaining: tuple[float, ...] = ()
     ) -> None:
         """Store the client's metadata, and the successive answers to `time_remaining`."""
-        self._metadata = metadata
+        self.metadata = metadata
         self._remaining = list(remaining)
         self.trailer: dict[str, str | bytes] = {}
         self.written: list[object] = []
@@ -46,10 +46,6 @@ class Context:
         self.incoming: list[Callable[[], object]] = []
         self.gone = False
         self.blocked = False
-
-    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Return the client's metadata."""
-        return self._metadata
 
     def set_trailing_metadata(self, trailer: tuple[tuple[str, str | bytes], ...]) -> None:
         """Store the trailing metadata."""
@@ -159,7 +155,12 @@ class Intercepted:
         )
 
     async def handler(
-        self, handle: Handle, method: str = FIND, *, streaming: bool = False
+        self,
+        handle: Handle,
+        method: str = FIND,
+        metadata: tuple[tuple[str, str | bytes], ...] = (),
+        *,
+        streaming: bool = False,
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         """Return the intercepted handler."""
         make = (
@@ -172,7 +173,7 @@ class Intercepted:
         async def find(_details: object) -> Any:  # noqa: ANN401  # as gRPC types it
             return original
 
-        details: Any = SimpleNamespace(method=method, invocation_metadata=())
+        details: Any = SimpleNamespace(method=method, invocation_metadata=metadata)
         intercepted = await self.interceptor.intercept_service(find, details)
         assert intercepted is not None
         return intercepted
@@ -187,7 +188,7 @@ class Intercepted:
         request: bytes = b"",
     ) -> object:
         """Call the intercepted handler; return once its end was reported."""
-        handler = await self.handler(handle, method, streaming=streaming)
+        handler = await self.handler(handle, method, context.metadata, streaming=streaming)
         deserialize = handler.request_deserializer
         assert deserialize is not None
         behaviour: Any = handler.stream_stream if streaming else handler.stream_unary
@@ -373,7 +374,7 @@ def test_unknown_method_is_left_to_grpc() -> None:
         return None
 
     interceptor = RpcInterceptor(Recorder(), SERVICE, "native-test", Access())
-    details: Any = SimpleNamespace(method="/a/b")
+    details: Any = SimpleNamespace(method="/a/b", invocation_metadata=())
     assert run(interceptor.intercept_service(find, details)) is None
 
 

@@ -136,7 +136,7 @@ class OpenAccess:
 
 def _sent(context: RpcContext) -> dict[str, list[str | bytes]]:
     sent: dict[str, list[str | bytes]] = {}
-    for key, value in context.invocation_metadata() or ():
+    for key, value in context.metadata:
         if key in {"authorization", ON_BEHALF_OF_KEY}:
             sent.setdefault(key, []).append(value)
     return sent

@@ -1,7 +1,7 @@
 """Handlers of every shape as one: a coroutine that gets its message and writes to a context."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +21,9 @@ GrpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Behaviour: TypeAlias = Callable[["RpcContext"], Awaitable[Any]]
 
 
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+
+
 class Rpc(NamedTuple):
     """What is called, in the words of go-grpc-middleware's metrics."""
 
@@ -34,9 +37,15 @@ class RpcContext:
     """A servicer context that reports its messages, and takes how the RPC's search ended."""
 
     def __init__(
-        self, context: GrpcContext, received: Callable[[], None], sent: Callable[[], None]
+        self,
+        context: GrpcContext,
+        metadata: Metadata,
+        received: Callable[[], None],
+        sent: Callable[[], None],
     ) -> None:
         """Wrap gRPC's context; `received` and `sent` are called for each message."""
+        self.metadata = metadata
+        """What the client sent with the RPC. It may be large: not kept once it is read."""
         self.outcome = Outcome()
         self.client = ""
         """Who asks, once that is known."""

@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeAlias
@@ -24,6 +25,7 @@ from hashfinder.transport.adapt import (
     Behaviour,
     GrpcContext,
     Handler,
+    Metadata,
     Rpc,
     RpcContext,
     rebuild,
@@ -36,6 +38,11 @@ from hashfinder.transport.status import is_expected, reason_of, to_status
 REQUEST_ID_KEY = "x-request-id"
 KERNEL_KEY = "x-hashfinder-kernel"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_metadata: ContextVar[Metadata] = ContextVar("metadata", default=())
+"""Of the RPC of this task, from its interception to its handler: gRPC would make it anew each time
+that it is asked, and a hostile client's has thousands of entries.
+"""
 
 _MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
@@ -99,6 +106,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     ) -> _MaybeHandler:
         """Return the method's handler, surrounded; None for an unknown method."""
         path = handler_call_details.method
+        _metadata.set(handler_call_details.invocation_metadata or ())
         enter_background(self._group(path.removeprefix("/").partition("/")[0]))
         if path not in self._surrounded:
             handler = await continuation(handler_call_details)
@@ -116,16 +124,18 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self, rpc: Rpc, behaviour: Behaviour, _messages: object, grpc_context: GrpcContext
     ) -> Any:
         deadline = Deadline(self._clock(), grpc_context.time_remaining())
+        reports, metadata = self._reports, _metadata.get()
+        _metadata.set(())
         peer = grpc_context.peer()
         client = self._access.identify(peer)  # until it says who it is
-        call = Call(rpc, self._request_id(grpc_context), peer, client, deadline)
+        call = Call(rpc, self._request_id(metadata), peer, client, deadline)
         grpc_context.set_trailing_metadata(self._trailer(call))
-        reports = self._reports
         context = RpcContext(
-            grpc_context, partial(reports.received, rpc), partial(reports.sent, rpc)
+            grpc_context, metadata, partial(reports.received, rpc), partial(reports.sent, rpc)
         )
         reports.started(rpc)
-        reports.trace(call, grpc_context.invocation_metadata)
+        reports.trace(call, metadata)
+        del metadata
         try:
             answer = await self._translate(call, behaviour, context)
         except BaseException as error:
@@ -166,6 +176,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         try:
             call.client = context.client = self._access.client_of(call.rpc, context)
         finally:  # one that is refused has the share of its address
+            context.metadata = ()
             enter_background(self._group(call.rpc.service), call.client)
 
     async def _abort(self, call: Call, context: RpcContext, reason: Exception) -> None:
@@ -204,9 +215,9 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """Return the group in the background of the loop: each has a share of its own."""
         return "searches" if service == self._searching else "administration"
 
-    def _request_id(self, context: GrpcContext) -> str:
+    def _request_id(self, metadata: Metadata) -> str:
         """Return the id that the client gave, where it is fit for a log, or a new one."""
-        for key, value in context.invocation_metadata() or ():
+        for key, value in metadata:
             if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
                 return value
         return f"{self._process}{next(self._numbers):016x}"

@@ -10,7 +10,7 @@ import structlog
 
 from hashfinder.domain.errors import Cause
 from hashfinder.domain.outcome import Outcome
-from hashfinder.transport.adapt import Rpc
+from hashfinder.transport.adapt import Metadata, Rpc
 from hashfinder.transport.classify import Deadline, Ending
 
 EndSpan: TypeAlias = Callable[[grpc.StatusCode, float, Mapping[str, str | int | float]], None]
@@ -89,12 +89,10 @@ class Reports:
         self._reporter.started(rpc)
         self._count(rpc, 1)
 
-    def trace(
-        self, call: Call, metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None]
-    ) -> None:
-        """Begin the span of a search's RPC, where spans are made: then `metadata` is asked for."""
+    def trace(self, call: Call, metadata: Metadata) -> None:
+        """Begin the span of a search's RPC with this metadata, where spans are made."""
         if self._tracer is not None and call.rpc.service == self._searching:
-            call.end_span = self._tracer.begin(call.rpc, metadata() or ())
+            call.end_span = self._tracer.begin(call.rpc, metadata)
 
     def received(self, rpc: Rpc) -> None:
         """Report a message from the client."""
