@@ -1,10 +1,13 @@
 """A network namespace for a test, in which packets can be dropped. Needs root."""
 
+import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
+
+from tests.integration.rough_link import rough_link
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,6 @@ class Network:
     server_address: str
     """The address of this side of the link, outside the namespace."""
     address: str
-    """Of the namespace's side."""
-    device: str
     """The address of the namespace's side of the link."""
 
     @property
@@ -41,14 +42,6 @@ class Network:
         for chain in ("INPUT", "OUTPUT"):
             self._iptables("-A", chain, *at_random, "-j", "DROP")
 
-    def disturb(self, *how: str) -> None:
-        """Disturb packets that leave the namespace with netem, if the kernel has it.
-
-        Raises:
-            AssertionError: the kernel does not have it.
-        """
-        _run(*self.inside, "tc", "qdisc", "add", "dev", self.device, "root", "netem", *how)
-
     def _iptables(self, *words: str) -> None:
         _run(*self.inside, "iptables", "--wait", *words)
 
@@ -72,20 +65,32 @@ def _run(*command: str) -> None:
 
 
 @contextmanager
-def open_network() -> Iterator[Network]:
-    """Create a namespace and a link to it; remove both afterwards."""
+def open_network(rough: random.Random | None = None) -> Iterator[Network]:
+    """Create a namespace and a link to it; remove both afterwards.
+
+    With `rough` the link is a `rough_link` that takes its random numbers from it.
+    """
     unique = token_hex(4)
     name, outer, inner = f"hf-{unique}", f"hfo{unique}", f"hfi{unique}"
     subnet = f"198.18.{int(unique[:2], 16)}"  # the range reserved for such tests
     _run("ip", "netns", "add", name)
     try:
-        _run("ip", "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
-        _run("ip", "address", "add", f"{subnet}.1/24", "dev", outer)
-        _run("ip", "link", "set", outer, "up")
-        _run("ip", "-n", name, "address", "add", f"{subnet}.2/24", "dev", inner)
-        _run("ip", "-n", name, "link", "set", inner, "up")
-        _run("ip", "-n", name, "link", "set", "lo", "up")
-        yield Network(name, f"{subnet}.1", f"{subnet}.2", inner)
+        with _pair(outer, inner) if rough is None else rough_link(outer, inner, rough):
+            _run("ip", "link", "set", inner, "netns", name)
+            _run("ip", "address", "add", f"{subnet}.1/24", "dev", outer)
+            _run("ip", "link", "set", outer, "up")
+            _run("ip", "-n", name, "address", "add", f"{subnet}.2/24", "dev", inner)
+            _run("ip", "-n", name, "link", "set", inner, "up")
+            _run("ip", "-n", name, "link", "set", "lo", "up")
+            yield Network(name, f"{subnet}.1", f"{subnet}.2")
     finally:
-        _run("ip", "link", "delete", outer)  # removes both ends
         _run("ip", "netns", "delete", name)
+
+
+@contextmanager
+def _pair(one: str, other: str) -> Iterator[None]:
+    _run("ip", "link", "add", one, "type", "veth", "peer", "name", other)
+    try:
+        yield
+    finally:
+        _run("ip", "link", "delete", one)  # both ends

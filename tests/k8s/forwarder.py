@@ -1,11 +1,8 @@
-"""One address for many servers: forwards each connection, like kube-proxy for a Service.
-
-It can also act as a slow line, which delivers data in small pieces with a delay.
-"""
+"""One address for many servers: forwards each connection, like kube-proxy for a Service."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 Address = tuple[str, int]
@@ -17,12 +14,8 @@ class Forwarder:
     Changed targets apply to new connections. A connection ends when either side closes it.
     """
 
-    def __init__(self, delay: Callable[[], float] | None = None) -> None:
-        """Start without a target and without an address.
-
-        `delay` gives the seconds before each half of the received data; None for no delay.
-        """
-        self._delay = delay
+    def __init__(self) -> None:
+        """Start without a target and without an address."""
         self.targets: tuple[Address, ...] = ()
         self.address = ""
         self._accepted = 0
@@ -75,8 +68,8 @@ class Forwarder:
         try:
             await asyncio.wait(
                 (
-                    asyncio.create_task(self._pump(reader, back_writer)),
-                    asyncio.create_task(self._pump(back_reader, writer)),
+                    asyncio.create_task(_pump(reader, back_writer)),
+                    asyncio.create_task(_pump(back_reader, writer)),
                 ),
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -84,12 +77,9 @@ class Forwarder:
             writer.close()
             back_writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                half = len(data) // 2 if self._delay else 0
-                for piece in (data[:half], data[half:]):
-                    if self._delay:
-                        await asyncio.sleep(self._delay())
-                    writer.write(piece)
-                    await writer.drain()
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
