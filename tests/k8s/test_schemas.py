@@ -130,6 +130,24 @@ def test_monitor_scrapes_the_servers_under_the_name_that_the_rules_know() -> Non
     assert {job} == set(re.findall(r'job="(\w+)"', alerts))
 
 
+def test_monitor_shows_a_certificate_to_servers_with_tls() -> None:
+    """They serve metrics to those with a certificate alone; it knows them by a name of theirs."""
+    certificates = {
+        each["spec"]["secretName"]: each["spec"]
+        for each in rendered(WITH_TLS)
+        if each["kind"] == "Certificate"
+    }
+    [endpoint] = one_of(WITH_TLS, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    tls = endpoint["tlsConfig"]
+    own = tls["cert"]["secret"]
+    assert "https" == endpoint["scheme"]
+    assert tls["serverName"] in certificates[tls["ca"]["secret"]["name"]]["dnsNames"]
+    assert "client auth" in certificates[own["name"]]["usages"]
+    assert {"name": own["name"], "key": "tls.key"} == tls["keySecret"]
+    [settings] = [each for each in rendered(WITH_TLS) if each["kind"] == "ConfigMap"]
+    assert "/etc/hashfinder/tls/ca.crt" == settings["data"]["HASHFINDER_METRICS_CLIENT_CA"]
+
+
 def test_custom_resources_are_in_production_alone() -> None:
     """Production has them, with the certificate for TLS."""
     found = {name: {each["kind"] for each in rendered(name)} & CUSTOM for name in KUSTOMIZATIONS}

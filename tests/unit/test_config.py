@@ -36,7 +36,7 @@ CHOICES: dict[str, list[str]] = {
     "log_level": ["debug", "info", "warning", "error"],
 }
 TEXTS = {"host", "kernel"}
-FILES = {"tls_certificate", "tls_key", "tls_client_ca", "tokens", "policy"}
+FILES = {"tls_certificate", "tls_key", "tls_client_ca", "metrics_client_ca", "tokens", "policy"}
 ADDRESSES = {"listen"}
 SIDES = {"health_listen", "admin_listen"}
 SWITCHES = {"metrics", "exit_with_stdin", "plain_text"}
@@ -268,6 +268,7 @@ def test_switch_is_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--tls-key", "k"], "--tls-key (HASHFINDER_TLS_KEY) need each other"),
         (["--tls-certificate", "c"], "--tls-key (HASHFINDER_TLS_KEY) need each other"),
         (["--tls-client-ca", "c"], "needs --tls-certificate (HASHFINDER_TLS_CERTIFICATE)"),
+        (["--metrics-client-ca", "c"], "needs --tls-certificate (HASHFINDER_TLS_CERTIFICATE)"),
         ([*TLS, "--listen", "unix:/s"], "is for a port: a unix socket is plain text"),
     ],
 )

@@ -7,6 +7,7 @@ import subprocess
 import warnings
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -39,15 +40,22 @@ def refused(server: ServerProcess, offered: grpc.ChannelCredentials) -> bool:
     return caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def connect(server: ServerProcess) -> socket.socket:
+def connect(address: str) -> socket.socket:
     """Return a connection on which nothing was sent."""
-    host, _, port = server.address.rpartition(":")
+    host, _, port = address.rpartition(":")
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-def negotiated(server: ServerProcess, version: ssl.TLSVersion) -> str | None:
-    """Return the TLS version negotiated with a client that supports only `version`."""
+def negotiated(
+    address: str, version: ssl.TLSVersion, own: tuple[Path, Path] | None = None
+) -> str | None:
+    """Return the TLS version negotiated with a client that supports only `version`.
+
+    `own` is the certificate and key that the client shows, if any.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if own is not None:
+        context.load_cert_chain(*own)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")  # otherwise this side refuses the old versions
@@ -55,7 +63,7 @@ def negotiated(server: ServerProcess, version: ssl.TLSVersion) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the test is about old versions
         context.minimum_version = context.maximum_version = version
-    with context.wrap_socket(connect(server)) as connection:
+    with context.wrap_socket(connect(address)) as connection:
         return connection.version()
 
 
@@ -66,14 +74,14 @@ def test_current_versions_are_spoken(
     tls_server: ServerProcess, version: ssl.TLSVersion, name: str
 ) -> None:
     """TLS 1.2 and 1.3."""
-    assert name == negotiated(tls_server, version)
+    assert name == negotiated(tls_server.address, version)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_versions_are_refused(tls_server: ServerProcess, version: ssl.TLSVersion) -> None:
     """The server closes the connection."""
     with pytest.raises((ssl.SSLError, ConnectionResetError), match=r"EOF|alert|reset"):
-        negotiated(tls_server, version)
+        negotiated(tls_server.address, version)
 
 
 def test_clients_need_no_certificate_unless_asked(
@@ -119,7 +127,7 @@ def test_plain_text_is_refused(tls_server: ServerProcess) -> None:
 def test_silent_handshakes_are_closed(tls_server: ServerProcess, authority: Authority) -> None:
     """200 connections never finish their handshake; others can search meanwhile."""
     with ExitStack() as stack:
-        silent = [stack.enter_context(connect(tls_server)) for _ in range(_SILENT)]
+        silent = [stack.enter_context(connect(tls_server.address)) for _ in range(_SILENT)]
         for number, connection in enumerate(silent):
             if number % 2:  # an incomplete ClientHello
                 connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")

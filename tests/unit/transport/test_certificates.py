@@ -1,7 +1,8 @@
 """Certificate files: valid ones, and what is wrong with invalid ones."""
 
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,11 +24,14 @@ class Written:
         self.certificate, self.key = self.authority.server().write(self.folder, "server")
         self.ca = self.folder / "ca.pem"
         self.ca.write_bytes(self.authority.pem)
+        self.metrics_ca = self.folder / "metrics.pem"
+        self.metrics_ca.write_bytes(self.authority.pem)
 
     @property
     def files(self) -> TlsFiles:
         """The paths of the files."""
-        return TlsFiles(str(self.certificate), str(self.key), str(self.ca))
+        names = (self.certificate, self.key, self.ca, self.metrics_ca)
+        return TlsFiles(*map(str, names))
 
     def put(self, pair: Pair) -> None:
         """Replace the certificate and the key."""
@@ -58,10 +62,20 @@ def test_set_has_the_contents_of_the_files(written: Written) -> None:
     assert ends.timestamp() == found.expires
 
 
-def test_client_ca_is_optional(written: Written) -> None:
-    """Without it, clients need no certificate."""
-    files = TlsFiles(str(written.certificate), str(written.key))
-    assert load_certificates(files).client_ca is None
+def test_client_cas_are_optional(written: Written) -> None:
+    """Then no client needs a certificate, and metrics are plain text."""
+    found = load_certificates(TlsFiles(str(written.certificate), str(written.key)))
+    assert found.client_ca is None
+    assert found.metrics is None
+
+
+def test_scrapers_need_a_certificate(written: Written) -> None:
+    """Of one of the CAs of the bundle."""
+    written.metrics_ca.write_bytes(written.authority.pem + Authority("other").pem)
+    found = load_certificates(written.files).metrics
+    assert found is not None
+    assert ssl.CERT_REQUIRED is found.verify_mode
+    assert 2 == len(found.get_ca_certs())
 
 
 def test_chain_and_bundle_may_have_several_certificates(written: Written) -> None:
@@ -89,12 +103,19 @@ def _corrupted(path: Path) -> None:
 CERTIFICATE = "--tls-certificate (HASHFINDER_TLS_CERTIFICATE): "
 KEY = "--tls-key (HASHFINDER_TLS_KEY): "
 CLIENT_CA = "--tls-client-ca (HASHFINDER_TLS_CLIENT_CA): "
+METRICS_CA = "--metrics-client-ca (HASHFINDER_METRICS_CLIENT_CA): "
 PAST = datetime.now(UTC) - timedelta(seconds=5)
 
 BREAKS: dict[str, tuple[Callable[[Written], object], str, str]] = {
     "no certificate": (lambda w: w.certificate.unlink(), CERTIFICATE, "No such file"),
     "no key": (lambda w: w.key.unlink(), KEY, "No such file"),
     "no CA": (lambda w: w.ca.unlink(), CLIENT_CA, "No such file"),
+    "no CA of scrapers": (lambda w: w.metrics_ca.unlink(), METRICS_CA, "No such file"),
+    "corrupted CA of scrapers": (
+        lambda w: _corrupted(w.metrics_ca),
+        METRICS_CA,
+        "certificate 1 of",
+    ),
     "folder": (lambda w: _folder(w.ca), CLIENT_CA, "Is a directory"),
     "empty certificate": (lambda w: w.certificate.write_bytes(b""), CERTIFICATE, "no certificate"),
     "empty key": (lambda w: w.key.write_bytes(b""), KEY, "no private key"),
@@ -150,9 +171,9 @@ def test_stamps_change_with_every_file(written: Written) -> None:
     """It changes as well when a symbolic link changes, as Kubernetes updates a Secret."""
     link = written.folder / "link.pem"
     link.symlink_to(written.ca)
-    files = TlsFiles(str(written.certificate), str(written.key), str(link))
+    files = replace(written.files, client_ca=str(link))
     seen = {files.stamps()}
-    for path in (written.certificate, written.key, written.ca):
+    for path in (written.certificate, written.key, written.ca, written.metrics_ca):
         path.write_bytes(path.read_bytes() + b"\n")
         seen.add(files.stamps())
     other = written.folder / "other.pem"
@@ -162,5 +183,5 @@ def test_stamps_change_with_every_file(written: Written) -> None:
     seen.add(files.stamps())
     written.key.unlink()
     seen.add(files.stamps())
-    assert 6 == len(seen)
+    assert 7 == len(seen)
     assert files.stamps() in seen

@@ -52,7 +52,8 @@ class Application:
         bracketed = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.address = f"{bracketed}:{self._listeners[0].getsockname()[1]}"
         """Where it is served, as HOST:PORT."""
-        self._pool = ChannelPool(settings.server, settings.security)
+        security = settings.security
+        self._pool = ChannelPool(settings.server, security)
         self._calls = calls = Calls(settings.maximum_searches)
         metrics = Metrics()
         self._health = ServerHealth(self._pool, _SERVICE.full_name)
@@ -70,7 +71,7 @@ class Application:
             [ConnectRoutes(_SERVICE, gateway), FindRoute(_SERVICE, gateway)],
             load_files(),
             self._is_ready,
-            Exposition(partial(server_metrics, settings.metrics_url), metrics.exposition),
+            Exposition(partial(server_metrics, settings.metrics_url, security), metrics.exposition),
         )
         self._http = HttpServer(site, settings.maximum_connections, settings.peer_seconds)
         self._asked = asyncio.Event()

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     on_behalf_of: CliImplicitFlag[bool] = False
     """Whether to name each client to the server, by its address. The server must trust that."""
     server_metrics: str = ""
-    """The URL of the server's metrics; empty for port 9464 of the server's host."""
+    """The URL of the server's metrics, with the TLS above for https; empty for its port 9464."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080

@@ -182,8 +182,7 @@ def _announce(application: Application) -> None:
     """Print the addresses for people. Nothing waits for stdout, which may have no reader."""
     from hashfinder.observability.sink import write_to  # noqa: PLC0415
 
-    where = application.metrics_address
-    metrics = f"metrics http://{where}/metrics, " if where else ""
+    metrics = f"metrics {application.metrics_url}, " if application.metrics_url else ""
     text = (
         f"hashfinder-server: grpc {application.address}, {metrics}"
         f"kernel {application.backend}, workers {application.workers}\n"

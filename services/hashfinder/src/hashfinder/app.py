@@ -134,7 +134,12 @@ class Application:
             metrics.describe_tls(credentials)
         self._endpoint: MetricsEndpoint | None = None
         if settings.metrics:
-            self._endpoint = MetricsEndpoint(settings.host, settings.metrics_port, registry)
+            self._endpoint = MetricsEndpoint(
+                settings.host,
+                settings.metrics_port,
+                registry,
+                None if credentials is None else credentials.metrics_context,
+            )
         self._tracing = _tracing(kernel.backend) if settings.tracing else None
         # Last of all that can fail: a socket has a file.
         self._server = Server(
@@ -168,6 +173,11 @@ class Application:
     def metrics_address(self) -> str | None:
         """Where metrics are served, as HOST:PORT; None where they are not."""
         return None if self._endpoint is None else self._endpoint.address
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where the page of metrics is; None where there is none."""
+        return None if self._endpoint is None else self._endpoint.url
 
     @property
     def backend(self) -> str:
@@ -292,7 +302,12 @@ def _credentials(settings: Settings) -> TlsCredentials | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
     return TlsCredentials(
-        TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        TlsFiles(
+            settings.tls_certificate,
+            settings.tls_key,
+            settings.tls_client_ca,
+            settings.metrics_client_ca,
+        )
     )
 
 

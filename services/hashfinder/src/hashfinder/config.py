@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     """The certificate's private key, a PEM file without a passphrase."""
     tls_client_ca: Annotated[str, Field(min_length=1)] | None = None
     """The CAs that sign clients' certificates, a PEM file: every client then needs one."""
+    metrics_client_ca: Annotated[str, Field(min_length=1)] | None = None
+    """The CAs that sign scrapers' certificates, a PEM file: metrics then are HTTPS, for these."""
     health_listen: KnownAddress | None = None
     """Where to serve health alone as well, in plain text: for probes, beside a port with TLS."""
     admin_listen: LocalAddress | None = None
@@ -180,9 +182,10 @@ class Settings(BaseSettings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             message = f"{_named('tls_certificate')} and {_named('tls_key')} need each other"
             raise ValueError(message)
-        if self.tls_client_ca is not None and self.tls_certificate is None:
-            message = f"{_named('tls_client_ca')} needs {_named('tls_certificate')}"
-            raise ValueError(message)
+        for name in ("tls_client_ca", "metrics_client_ca"):
+            if getattr(self, name) is not None and self.tls_certificate is None:
+                message = f"{_named(name)} needs {_named('tls_certificate')}"
+                raise ValueError(message)
         if self.tls_certificate is not None and not isinstance(self.address, TcpAddress):
             message = f"{_named('tls_certificate')} is for a port: a unix socket is plain text"
             raise ValueError(message)

@@ -1,9 +1,12 @@
 """The server's metrics that a page shows."""
 
 import socket
+import ssl
 import urllib.request
 from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+from hashfinder_client import Tls
 
 _SECONDS = 2.0
 _LARGEST = 1024 * 1024
@@ -23,12 +26,13 @@ _SHOWN = (
 """How the names begin. The others are for the operator of the server."""
 
 
-def server_metrics(url: str) -> str:
+def server_metrics(url: str, tls: Tls | None) -> str:
     """Return them in Prometheus' text format, summed over the servers at all addresses of `url`.
 
     Nothing of a server that cannot be asked. It blocks, for seconds where a server is silent.
+    `tls` is whom to trust and what to show where the URL is one of HTTPS; None for the defaults.
     """
-    return summed(fetch_all(url))
+    return summed(fetch_all(url, tls))
 
 
 def summed(texts: Iterable[str]) -> str:
@@ -49,12 +53,12 @@ def summed(texts: Iterable[str]) -> str:
     )
 
 
-def fetch_all(url: str) -> list[str]:
+def fetch_all(url: str, tls: Tls | None = None) -> list[str]:
     """Return what `url` answers, at every address that its host has."""
     texts = []
     for each in _addresses(url):
         try:
-            texts.append(_fetch(each))
+            texts.append(_fetch(each, tls or Tls()))
         except (OSError, ValueError):
             continue
     return texts
@@ -79,9 +83,15 @@ def _addresses(url: str) -> list[str]:
     return [parts._replace(netloc=netloc).geturl() for netloc in netlocs]
 
 
-def _fetch(url: str) -> str:
+def _fetch(url: str, tls: Tls) -> str:
+    handlers: list[urllib.request.BaseHandler] = []
+    if url.startswith("https:"):
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+        handlers.append(urllib.request.HTTPSHandler(context=context))
     # Whatever proxy the environment names: metrics are near.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
     with opener.open(url, timeout=_SECONDS) as response:
         data: bytes = response.read(_LARGEST)
     return data.decode()

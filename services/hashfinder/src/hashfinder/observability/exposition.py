@@ -1,4 +1,4 @@
-"""Serves the metrics over HTTP, for Prometheus to scrape, on one thread.
+"""Serves the metrics over HTTP or HTTPS, for Prometheus to scrape, on one thread.
 
 Connections are many, silent, slow or reset at times; each costs a bounded time and no thread. The
 standard library parses requests and prometheus-client answers them, once they are complete.
@@ -7,9 +7,11 @@ standard library parses requests and prometheus-client answers them, once they a
 import asyncio
 import io
 import socket
+import ssl
 import threading
 import time
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
@@ -39,8 +41,16 @@ class MetricsBindError(HashFinderError):
 class MetricsEndpoint:
     """``/metrics`` on a port of its own."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        tls: Callable[[], ssl.SSLContext | None] | None = None,
+    ) -> None:
         """Serve from now on, on all addresses of `host`; port 0 takes any free one.
+
+        `tls` returns how the next connection speaks TLS; without it, or with None, in plain text.
 
         Raises:
             MetricsBindError: an address is in use, or not ours, or no thread can start.
@@ -53,10 +63,12 @@ class MetricsEndpoint:
             raise MetricsBindError(message) from error
         self.port: int = self._listeners[0].getsockname()[1]
         self.address = f"{bracketed}:{self.port}"
+        self.url = f"http{'s' if tls and tls() else ''}://{self.address}/metrics"
         self._site = SimpleNamespace(
             get_app=lambda: make_wsgi_app(registry),
             base_environ={"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": ""},
         )
+        self._tls = tls
         self._connections: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
         self._is_closing = False
         self._begin()
@@ -125,23 +137,43 @@ class MetricsEndpoint:
 
     async def _answer(self, connection: socket.socket, client: str) -> None:
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_CONNECTION_SECONDS):
-                request = await self._receive(connection)
+            async with (
+                asyncio.timeout(_CONNECTION_SECONDS),
+                self._streams(connection) as (reader, writer),
+            ):
+                request = await _receive(reader)
                 if request:
                     exchange = _Exchange(request)
                     _Handler(exchange, (client, 0), self._site)  # type: ignore[arg-type]  # in memory
                     if fault := exchange.faults.getvalue():
                         _log.error("scrape failed", fault=fault)
-                    await self._loop.sock_sendall(connection, exchange.answer)
+                    writer.write(exchange.answer)
+                    writer.close()
+                    await writer.wait_closed()
 
-    async def _receive(self, connection: socket.socket) -> bytes:
-        request = b""
-        while b"\r\n\r\n" not in request and len(request) < _LONGEST_REQUEST:
-            received = await self._loop.sock_recv(connection, _LONGEST_REQUEST)
-            if not received:
-                break
-            request += received
-        return request
+    @asynccontextmanager
+    async def _streams(
+        self, connection: socket.socket
+    ) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Give a connection's two directions, after the handshake of TLS if there is one."""
+        reader = asyncio.StreamReader(_LONGEST_REQUEST)
+        transport, protocol = await self._loop.connect_accepted_socket(
+            lambda: asyncio.StreamReaderProtocol(reader), connection, ssl=self._tls and self._tls()
+        )
+        try:
+            yield reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        finally:
+            transport.abort()
+
+
+async def _receive(reader: asyncio.StreamReader) -> bytes:
+    request = b""
+    while b"\r\n\r\n" not in request and len(request) < _LONGEST_REQUEST:
+        received = await reader.read(_LONGEST_REQUEST)
+        if not received:
+            break
+        request += received
+    return request
 
 
 class _Exchange:

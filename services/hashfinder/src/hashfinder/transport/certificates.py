@@ -15,6 +15,7 @@ from hashfinder.domain.errors import HashFinderError
 CERTIFICATE = "--tls-certificate (HASHFINDER_TLS_CERTIFICATE)"
 KEY = "--tls-key (HASHFINDER_TLS_KEY)"
 CLIENT_CA = "--tls-client-ca (HASHFINDER_TLS_CLIENT_CA)"
+METRICS_CLIENT_CA = "--metrics-client-ca (HASHFINDER_METRICS_CLIENT_CA)"
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
 _LARGEST_BYTES = 1024 * 1024
@@ -35,10 +36,13 @@ class TlsFiles:
     """The certificate's private key, without a passphrase."""
     client_ca: str | None = None
     """The CAs of the clients' certificates; None to ask for none."""
+    metrics_client_ca: str | None = None
+    """The CAs of the certificates of those who may scrape; None for metrics in plain text."""
 
     def stamps(self) -> tuple[object, ...]:
         """Return a value that differs once a file was changed or replaced; links are followed."""
-        return tuple(map(_stamp, filter(None, (self.certificate, self.key, self.client_ca))))
+        paths = (self.certificate, self.key, self.client_ca, self.metrics_client_ca)
+        return tuple(map(_stamp, filter(None, paths)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class CertificateSet:
     client_ca: bytes | None
     expires: float
     """When the server's certificate expires, in seconds since 1970."""
+    metrics: ssl.SSLContext | None
+    """How metrics are served, to those with a certificate; None for plain text."""
 
 
 def load_certificates(files: TlsFiles) -> CertificateSet:
@@ -72,10 +78,17 @@ def load_certificates(files: TlsFiles) -> CertificateSet:
         client_ca = _read(CLIENT_CA, files.client_ca)
         _certificates(CLIENT_CA, files.client_ca, client_ca)
     expires = _expiry(files, server, leaf)
+    metrics = None
+    if files.metrics_client_ca is not None:
+        metrics = server
+        content = _read(METRICS_CLIENT_CA, files.metrics_client_ca)
+        trusted = _certificates(METRICS_CLIENT_CA, files.metrics_client_ca, content)
+        metrics.load_verify_locations(cadata="\n".join(trusted))
+        metrics.verify_mode = ssl.CERT_REQUIRED
     if before != files.stamps():
         message = f"{CERTIFICATE}: {files.certificate} and its key changed while they were read"
         raise CertificateError(message)
-    return CertificateSet(chain, key, client_ca, expires)
+    return CertificateSet(chain, key, client_ca, expires, metrics)
 
 
 def _stamp(path: str) -> object:

@@ -6,6 +6,7 @@ stay as they are. A set that does not work is reported, and the former one remai
 """
 
 import asyncio
+import ssl
 import time
 from datetime import UTC, datetime
 
@@ -49,6 +50,10 @@ class TlsCredentials:
     def expires(self) -> float:
         """When the certificate in use expires, in seconds since 1970."""
         return self._set.expires
+
+    def metrics_context(self) -> ssl.SSLContext | None:
+        """Return how the next connection to the metrics speaks TLS; None for plain text."""
+        return self._set.metrics
 
     def create(self) -> grpc.ServerCredentials:
         """Return credentials for one gRPC server, which take each newer set by themselves."""
