@@ -1,7 +1,7 @@
 """``hashfinder-web``: from arguments and environment to an exit code.
 
-Exit codes: 0 drained on a signal; 1 the gateway cannot start, or fails a --check; 2 invalid
-settings; 130 and 143 a second SIGINT or SIGTERM.
+Exit codes: 0 drained on a signal; 1 the gateway cannot start or does not stop in time, or fails a
+--check; 2 invalid settings; 130 and 143 a second SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,17 +11,25 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hashfinder_web.config import Settings
+    from hashfinder_web.logs import LogWriter
 
 _SAME_SIGNAL_SECONDS = 0.2
 """A terminal signals the whole process group, and a wrapper forwards what it gets."""
+_STDOUT = 1
+_END_SECONDS = 8.0
+"""After its grace, how long a drain may take before the process ends whatever hangs."""
+_FLUSH_SECONDS = 0.5
+"""How long the end of the process waits for the last log lines to be written."""
 
 
 def main() -> int:
@@ -34,6 +42,7 @@ def main() -> int:
     # The imports take a second, in which PID 1 of a container would ignore a signal.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: os._exit(0))
+    _open_streams()
     from hashfinder_web.config import (  # noqa: PLC0415
         SettingsInvalidError,
         discard_foreign_variables,
@@ -60,19 +69,31 @@ def main() -> int:
 
     is_terminal = sys.stderr.isatty()
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal)
-    writer = configure_logging(as_json=as_json, level=settings.log_level)
     try:
-        return _serve(settings, announces=not as_json)
+        writer = configure_logging(as_json=as_json, level=settings.log_level)
+    except RuntimeError as error:  # no thread can be started
+        _complain(f"cannot start: {error}")
+        return 1
+    try:
+        return _serve(settings, writer, announces=not as_json)
     finally:
-        writer.stop()
+        writer.close(_FLUSH_SECONDS)
 
 
-def _serve(settings: Settings, *, announces: bool) -> int:
+def _open_streams() -> None:
+    """Put /dev/null where the parent closed a stream: else a socket or file gets its number."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this
+            setattr(sys, name, open(opened, "w" if descriptor else "r", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
     from hashfinder_web.listener import BindError  # noqa: PLC0415
 
     log = logging.getLogger(__name__)
     try:
-        asyncio.run(_live(settings, announces=announces))
+        asyncio.run(_live(settings, writer, announces=announces))
     except BindError as error:
         log.error("failed", extra={"reason": str(error)})  # noqa: TRY400
         return 1
@@ -82,27 +103,53 @@ def _serve(settings: Settings, *, announces: bool) -> int:
     return 0
 
 
-async def _live(settings: Settings, *, announces: bool) -> None:
+async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> None:
     from hashfinder_web.app import Application  # noqa: PLC0415
 
-    application = Application(settings)
+    application = Application(settings, lambda: writer.dropped)
+
+    def give_up(seconds: float) -> None:
+        reason = f"the drain did not end within {seconds:g} s"
+        logging.getLogger(__name__).error("failed", extra={"reason": reason})
+        writer.close(_FLUSH_SECONDS)
+        os._exit(1)
+
+    _take_signals(application.ask_to_stop, settings.drain_grace + _END_SECONDS, give_up)
+    if announces:
+        text = f"hashfinder-web: http://{application.address}/\n".encode()
+        # On a thread, since stdout may have no reader. Nothing waits for it.
+        threading.Thread(target=_announce, args=(text,), daemon=True).start()
+    await application.run()
+
+
+def _announce(text: bytes) -> None:
+    with suppress(OSError):
+        os.write(_STDOUT, text)
+
+
+def _take_signals(
+    stop: Callable[[], None], seconds: float, give_up: Callable[[float], None]
+) -> None:
+    """Call `stop` on the event loop at the first signal; end the process at a later one.
+
+    If it lives for `seconds` after the first, `give_up` ends it: no handler here needs the loop,
+    which may hang.
+    """
+    loop = asyncio.get_running_loop()
     signalled_at: list[float] = []
 
-    def handle(signum: int) -> None:
+    def handle(signum: int, _frame: object) -> None:
         now = time.monotonic()
         if not signalled_at:
             signalled_at.append(now)
-            application.ask_to_stop()
+            signal.signal(signal.SIGALRM, lambda *_: give_up(seconds))
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            loop.call_soon_threadsafe(stop)
         elif now - signalled_at[0] > _SAME_SIGNAL_SECONDS:
             os._exit(128 + signum)
 
-    loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, partial(handle, signum))
-    if announces:
-        with suppress(OSError):
-            print(f"hashfinder-web: http://{application.address}/", flush=True)
-    await application.run()
+        signal.signal(signum, handle)
 
 
 def _complain(text: str) -> None:

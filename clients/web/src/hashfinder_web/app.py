@@ -1,6 +1,7 @@
 """The composition root: builds every part from the settings, owns the order of start and stop."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -40,7 +41,9 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class Application:
     """The whole gateway, from its settings. Create it on the event loop that runs it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, log_lines_dropped: Callable[[], int] = lambda: 0
+    ) -> None:
         """Build all parts and bind the port; nothing is served before `run`.
 
         Raises:
@@ -80,6 +83,7 @@ class Application:
         metrics.watch("calls_active", "Calls under way.", lambda: len(calls))
         metrics.watch("connections", "Connections of clients.", lambda: self._http.connections)
         metrics.watch("channels", "Channels to the server.", lambda: len(self._pool))
+        metrics.watch("log_lines_dropped", "Log lines lost so far.", log_lines_dropped)
 
     def ask_to_stop(self) -> None:
         """Let `run` drain and return."""

@@ -1,0 +1,170 @@
+"""The gateway serves and drains in any state of its standard streams, and if its loop hangs."""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.gateway_process import get
+from tests.integration.server_process import (
+    Samples,
+    ServerProcess,
+    eventually,
+    listening_ports,
+    scrape,
+    server_environment,
+)
+
+DROPPED = "hashfinder_web_log_lines_dropped"
+MAIN = "import sys\nfrom hashfinder_web.__main__ import main\nsys.exit(main())"
+HANG = f"""
+import time
+from hashfinder_web import __main__, app
+async def hang(_):
+    time.sleep(3600)
+app.Application._is_ready = hang
+__main__._END_SECONDS = 1.0
+{MAIN}
+"""
+NO_THREADS = f"""
+import threading
+def refuse(_):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+{MAIN}
+"""
+
+
+def command(*flags: str, code: str = MAIN, redirection: str = "") -> list[str]:
+    """Return what runs a gateway on a free port, in a shell that redirects its streams."""
+    words = [sys.executable, "-c", code, "--port=0", "--drain-grace=0", *flags]
+    return ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *words]
+
+
+class Gateway:
+    """A gateway of which only its process is known."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Get its port from the operating system."""
+        self.process = process
+        eventually(lambda: bool(listening_ports(process.pid)), "it listens", 30)
+        [self.port] = listening_ports(process.pid)
+
+    def find(self) -> int:
+        """Return the HTTP status of a search."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", "/find/dad")
+        with connection.getresponse() as response:
+            response.read()
+        connection.close()
+        return response.status
+
+    def samples(self) -> Samples:
+        """Return what its /metrics says now."""
+        return scrape(f"http://127.0.0.1:{self.port}/metrics")
+
+    def end(self, seconds: float = 10.0) -> int:
+        """Stop it; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def started(words: list[str], **streams: Any) -> Iterator[Gateway]:  # noqa: ANN401  # as for Popen
+    """Run a gateway with the streams of the test, the others on /dev/null."""
+    chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
+    process = subprocess.Popen(words, env=server_environment(), **chosen)
+    try:
+        yield Gateway(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_stream_in_trouble(module_server: ServerProcess, redirection: str, log_format: str) -> None:
+    """The gateway serves and exits 0, whatever its parent closed."""
+    flags = (f"--server={module_server.address}", f"--log-format={log_format}")
+    with started(command(*flags, redirection=redirection)) as gateway:
+        assert 200 == gateway.find()
+        assert 0 == gateway.end()
+
+
+def test_log_that_cannot_be_written_is_counted(module_server: ServerProcess) -> None:
+    """Each lost line, on a full disk; calls are answered."""
+    flags = (f"--server={module_server.address}",)
+    with started(command(*flags, redirection="2>/dev/full")) as gateway:
+        assert [200] * 3 == [gateway.find() for _ in range(3)]
+        eventually(lambda: gateway.samples().value(DROPPED) >= 4, "lines are counted")
+        assert 0 == gateway.end()
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_reader_that_does_not_read_keeps_neither_calls_nor_the_end(
+    module_server: ServerProcess, *, blocks: bool
+) -> None:
+    """With a full pipe as stdout and stderr, the gateway serves, and exits 0 in time."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    os.write(writer, bytes(4096))
+    os.set_blocking(writer, blocks)
+    flags = (f"--server={module_server.address}", "--log-format=console")
+    with started(command(*flags), stdout=writer, stderr=writer) as gateway:
+        os.close(writer)
+        assert [200] * 3 == [gateway.find() for _ in range(3)]
+        assert 0 == gateway.end()
+    os.close(reader)
+
+
+@contextmanager
+def hanging(code: str, log: Path) -> Iterator[Gateway]:
+    """Run a gateway that logs to a file, and let its event loop hang."""
+    with log.open("wb") as stderr, started(command(code=code), stderr=stderr) as gateway:
+        eventually(lambda: "serving" in log.read_text(), "it serves", 30)
+        with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+            connection.sendall(get("/readyz"))
+            time.sleep(1)
+            yield gateway
+
+
+def test_drain_ends_if_the_event_loop_hangs(tmp_path: Path) -> None:
+    """The process exits 1 soon after its grace, and the log says why."""
+    with hanging(HANG, tmp_path / "log") as gateway:
+        assert 1 == gateway.end(8)
+    assert "the drain did not end within 1 s" in (tmp_path / "log").read_text()
+
+
+def test_second_signal_ends_a_loop_that_hangs(tmp_path: Path) -> None:
+    """At once, with the signal's exit code."""
+    with hanging(HANG.replace("= 1.0", "= 60.0"), tmp_path / "log") as gateway:
+        gateway.process.send_signal(signal.SIGTERM)
+        time.sleep(0.4)
+        assert 143 == gateway.end(5)
+
+
+def test_threads_that_cannot_start_are_an_error() -> None:
+    """Exit code 1, and a sentence instead of a traceback."""
+    done = subprocess.run(
+        command(code=NO_THREADS),
+        env=server_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (1, "hashfinder-web: cannot start: can't start new thread\n") == (
+        done.returncode,
+        done.stderr,
+    )
