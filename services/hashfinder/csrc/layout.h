@@ -203,20 +203,19 @@ static void fill_table(struct kernel_plan *plan)
 {
     const struct kernel_query *query = plan->query;
     const struct hash *hash = plan->hash;
-    unsigned block = 16 * hash->word_bytes, begin = plan->begin + plan->length - plan->inner;
+    unsigned size = hash->word_bytes, block = 16 * size;
+    unsigned begin = plan->begin + plan->length - plan->inner - plan->outer_blocks * block;
 
+    for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
+        memset(plan->table + i * hash->table, 0, block * LANES);
     for (uint32_t i = 0; i < plan->units * LANES; i++) {
-        uint8_t head[2 * BLOCK] = {0};
         uint32_t rest = i < plan->combinations ? i : plan->combinations - 1;
-        for (unsigned place = plan->inner; place-- > 0; rest /= query->alphabet_size)
-            head[begin + place] = query->alphabet[rest % query->alphabet_size];
-        for (unsigned k = 0; k <= plan->straddles; k++) {
-            words *unit = plan->table + k * plan->table_size + i / LANES * hash->table;
-            const uint8_t *bytes = head + (plan->outer_blocks + k) * block;
-            if (hash->word_bytes == 4)
-                set_lane(4, unit, 1, i % LANES, bytes);
-            else
-                set_lane(8, unit + i % 2, 2, i % LANES / 2, bytes);
+        for (unsigned place = plan->inner; place-- > 0; rest /= query->alphabet_size) {
+            unsigned at = begin + place, t = at % block / size;
+            words *unit = plan->table + at / block * plan->table_size + i / LANES * hash->table;
+            uint8_t *word = size == 4 ? (uint8_t *)(unit + t) + i % LANES * 4
+                                      : (uint8_t *)(unit + 2 * t + i % 2) + i % LANES / 2 * 8;
+            word[size - 1 - at % size] = query->alphabet[rest % query->alphabet_size];
         }
     }
     if (hash->table == ROUNDS)  /* linear: the parts of a message can be expanded one by one */

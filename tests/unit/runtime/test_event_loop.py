@@ -17,6 +17,7 @@ from hashfinder.domain.outcome import Outcome
 from hashfinder.domain.request import SearchRequest
 from hashfinder.runtime.background import background, enter_background, foreground
 from hashfinder.runtime.event_loop import (
+    POLL_SECONDS,
     PromptEventLoop,
     is_prompt,
     new_event_loop,
@@ -72,8 +73,9 @@ class Scene:
         """Schedule such a callback, in the foreground without a context."""
         self.loop.call_soon(self.step(name, seconds), context=context)
 
-    def turn(self) -> None:
-        """Run one iteration of the loop."""
+    def turn(self, seconds: float = POLL_SECONDS) -> None:
+        """Run one iteration of the loop, so long after the one before."""
+        self.clock.now += seconds
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
 
@@ -341,6 +343,30 @@ def test_reader_loses_nothing(scene: Scene, wire: Wire) -> None:
     for _ in range(7):
         scene.turn()
     assert [bytes([n]) for n in range(7)] == wire.read
+
+
+def test_busy_loop_looks_for_events_now_and_then(scene: Scene, wire: Wire) -> None:
+    """Not at every turn, which would cost as much as the turn; but once the time has come."""
+    scene.turn()
+    assert [b"\0"] == wire.read
+    for _ in range(3):
+        scene.turn(seconds=POLL_SECONDS / 4)
+        assert [b"\0"] == wire.read
+    scene.turn(seconds=POLL_SECONDS / 4)
+    assert [b"\0", b"\1"] == wire.read
+
+
+def test_idle_loop_waits_for_events(scene: Scene, wire: Wire) -> None:
+    """However soon after it has last looked."""
+
+    def read_and_stop() -> None:
+        wire.read_byte()
+        scene.loop.stop()
+
+    scene.turn()
+    scene.loop.add_reader(wire.near, read_and_stop)
+    scene.loop.run_forever()
+    assert [b"\0", b"\1"] == wire.read
 
 
 def test_wake_ups_of_grpc_are_drained_in_one_turn(

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -46,6 +45,10 @@ class Context:
         self.incoming: list[Callable[[], object]] = []
         self.gone = False
         self.blocked = False
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """Return the client's metadata."""
+        return self.metadata
 
     def set_trailing_metadata(self, trailer: tuple[tuple[str, str | bytes], ...]) -> None:
         """Store the trailing metadata."""
@@ -154,13 +157,8 @@ class Intercepted:
             self.recorder, SERVICE, "native-test", self.access, self.clock
         )
 
-    async def handler(
-        self,
-        handle: Handle,
-        method: str = FIND,
-        metadata: tuple[tuple[str, str | bytes], ...] = (),
-        *,
-        streaming: bool = False,
+    def handler(
+        self, handle: Handle, method: str = FIND, *, streaming: bool = False
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         """Return the intercepted handler."""
         make = (
@@ -169,14 +167,8 @@ class Intercepted:
             else grpc.unary_unary_rpc_method_handler
         )
         original = make(handle, HashNameRequest.FromString, HashNameResponse.SerializeToString)
-
-        async def find(_details: object) -> Any:  # noqa: ANN401  # as gRPC types it
-            return original
-
-        details: Any = SimpleNamespace(method=method, invocation_metadata=metadata)
-        intercepted = await self.interceptor.intercept_service(find, details)
-        assert intercepted is not None
-        return intercepted
+        service, name = method[1:].split("/")
+        return self.interceptor.intercept(service, name, original)
 
     async def call(
         self,
@@ -188,7 +180,7 @@ class Intercepted:
         request: bytes = b"",
     ) -> object:
         """Call the intercepted handler; return once its end was reported."""
-        handler = await self.handler(handle, method, context.metadata, streaming=streaming)
+        handler = self.handler(handle, method, streaming=streaming)
         deserialize = handler.request_deserializer
         assert deserialize is not None
         behaviour: Any = handler.stream_stream if streaming else handler.stream_unary
@@ -367,17 +359,6 @@ def test_abort_of_the_handler_itself_passes_with_its_code() -> None:
     assert ("handled", "unary", Code.NOT_FOUND) == intercepted.recorder.events[-1]
 
 
-def test_unknown_method_is_left_to_grpc() -> None:
-    """Without a handler there is nothing to intercept."""
-
-    async def find(_details: object) -> None:
-        return None
-
-    interceptor = RpcInterceptor(Recorder(), SERVICE, "native-test", Access())
-    details: Any = SimpleNamespace(method="/a/b", invocation_metadata=())
-    assert run(interceptor.intercept_service(find, details)) is None
-
-
 async def cancelled(intercepted: Intercepted, work: Awaitable[object]) -> None:
     """Check that a call ends as cancelled."""
     with pytest.raises(asyncio.CancelledError):
@@ -529,7 +510,7 @@ def test_searches_have_ended_when_the_last_one_is_reported(
             return HashNameResponse()
 
         async def begin(name: str, method: str) -> asyncio.Task[object]:
-            handler = await intercepted.handler(wait, method)
+            handler = intercepted.handler(wait, method)
             behaviour: Any = handler.stream_unary
             context = Context()
             context.incoming.append(lambda: HashNameRequest(desired_name=name))

@@ -194,7 +194,7 @@ async def test_port_in_use_is_an_error() -> None:
 
 async def test_guarded_server_survives_invalid_requests() -> None:
     """This uses gRPC's private API: if it fails, gRPC has changed; see `transport.core`."""
-    served = Served(lambda: guarded_server((), OPTIONS))
+    served = Served(lambda: guarded_server(OPTIONS))
     await served.listener.start()
     served.service.released.set()
 
@@ -218,11 +218,11 @@ async def test_changed_grpc_gets_a_plain_server(
 ) -> None:
     """It serves, and `Listener` replaces it when necessary."""
 
-    def changed(_interceptors: Sequence[object], _options: Sequence[object]) -> None:
+    def changed(_options: Sequence[object]) -> None:
         raise error
 
     monkeypatch.setattr(core, "guarded_server", changed)
-    served = Served(lambda: create_server((), OPTIONS))
+    served = Served(lambda: create_server(OPTIONS))
     await served.listener.start()
     served.service.released.set()
     assert b"request" == await served.call()

@@ -1,16 +1,10 @@
-"""Prometheus metrics on a registry of our own: all of them, at over 250 lines.
-
-The ``grpc_server_*`` metrics have the names and labels of go-grpc-middleware, with codes in Go's
-spelling, so that dashboards made for Go services work.
-"""
+"""Prometheus metrics on a registry of our own: all of them. Those of RPCs are `RpcMetrics`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-import grpc
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -24,34 +18,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from hashfinder.domain.errors import Cause
+from hashfinder.observability.rpc_metrics import RpcLabels, RpcMetrics
 
-_RPC_LABELS = ("grpc_type", "grpc_service", "grpc_method")
-_RPC_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200)
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
-_Labelled = TypeVar("_Labelled", Counter, Histogram)
-_GO_NAMES = {"OK": "OK", "CANCELLED": "Canceled"}
 
 
 def create_registry() -> CollectorRegistry:
     """Return an empty registry. Metrics of this process have no ``_created`` series from now on."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
     return CollectorRegistry()
-
-
-class RpcLabels(Protocol):
-    """What names an RPC."""
-
-    @property
-    def type(self) -> str:
-        """``unary``, ``server_stream`` or ``bidi_stream``."""
-
-    @property
-    def service(self) -> str:
-        """The full name of its service."""
-
-    @property
-    def method(self) -> str:
-        """Its method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,38 +111,17 @@ class _TlsCollector(Collector):
 
 
 class Metrics:
-    """Counts what transport and scheduler report. Safe from any thread."""
+    """Counts what transport and scheduler report: RPCs on one thread, the rest on any."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register all metrics."""
         self._registry = registry
-        self._series: dict[object, Any] = {}
         ProcessCollector(registry=registry)
-        self._started = Counter(
-            "grpc_server_started", "RPCs started on the server.", _RPC_LABELS, registry=registry
-        )
-        self._handled = Counter(
-            "grpc_server_handled",
-            "RPCs completed on the server, whatever their outcome.",
-            (*_RPC_LABELS, "grpc_code"),
-            registry=registry,
-        )
-        self._received = Counter(
-            "grpc_server_msg_received",
-            "Messages received by the server.",
-            _RPC_LABELS,
-            registry=registry,
-        )
-        self._sent = Counter(
-            "grpc_server_msg_sent", "Messages sent by the server.", _RPC_LABELS, registry=registry
-        )
-        self._seconds = Histogram(
-            "grpc_server_handling_seconds",
-            "How long the server took for an RPC, from its start to its end.",
-            _RPC_LABELS,
-            buckets=_RPC_BUCKETS,
-            registry=registry,
-        )
+        self._rpcs = rpcs = RpcMetrics()
+        registry.register(rpcs)
+        # What every RPC calls, without a step between.
+        self.started, self.received, self.sent = rpcs.started, rpcs.received, rpcs.sent
+        self.handled = rpcs.handled
         self._cancellations = Counter(
             "hashfinder_cancellations",
             "Searches stopped before they were done, or refused, by cause.",
@@ -200,14 +154,9 @@ class Metrics:
             service: the service's full name.
             methods: the RPC type by method.
         """
-        for method, rpc_type in methods.items():
-            labels = (rpc_type, service, method)
-            for metric in (self._started, self._received, self._sent, self._seconds):
-                metric.labels(*labels)
-            for code in grpc.StatusCode:
-                self._handled.labels(*labels, _go_name(code))
-            for cause in Cause:
-                self._cancellations.labels(method, cause)
+        self._rpcs.announce(service, methods)
+        for method, cause in product(methods, Cause):
+            self._cancellations.labels(method, cause)
 
     def announce_access(self, reasons: Iterable[str], files: Iterable[str]) -> None:
         """Make the series of these reasons for a refusal, and of these files, exist."""
@@ -233,23 +182,6 @@ class Metrics:
         """Register the metrics of TLS, read on every scrape."""
         self._registry.register(_TlsCollector(readings))
 
-    def started(self, rpc: RpcLabels) -> None:
-        """Count an RPC's start."""
-        self._of(rpc, self._started).inc()
-
-    def received(self, rpc: RpcLabels) -> None:
-        """Count a message from the client."""
-        self._of(rpc, self._received).inc()
-
-    def sent(self, rpc: RpcLabels) -> None:
-        """Count a message to the client."""
-        self._of(rpc, self._sent).inc()
-
-    def handled(self, rpc: RpcLabels, code: grpc.StatusCode, seconds: float) -> None:
-        """Count an RPC's end with `code`, `seconds` after its start."""
-        self._of(rpc, self._handled, _go_name(code)).inc()
-        self._of(rpc, self._seconds).observe(seconds)
-
     def stopped(self, rpc: RpcLabels, cause: Cause) -> None:
         """Count a stopped search."""
         self._cancellations.labels(rpc.method, cause).inc()
@@ -265,18 +197,3 @@ class Metrics:
     def freed(self, seconds: float) -> None:
         """Observe how long a stopped search kept running."""
         self._cancel_latency.observe(seconds)
-
-    def _of(self, rpc: RpcLabels, metric: _Labelled, *labels: str) -> _Labelled:
-        """Return the series of `metric` for an RPC: to look labels up costs more than to count."""
-        key = (metric, rpc, *labels)
-        series: _Labelled | None = self._series.get(key)
-        if series is None:
-            series = metric.labels(rpc.type, rpc.service, rpc.method, *labels)
-            self._series[key] = series
-        return series
-
-
-@cache
-def _go_name(code: grpc.StatusCode) -> str:
-    """Return a status code as Go spells it: ``ResourceExhausted``."""
-    return _GO_NAMES.get(code.name) or code.name.title().replace("_", "")

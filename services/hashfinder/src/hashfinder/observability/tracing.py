@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from hashfinder.observability.metrics import RpcLabels
+from hashfinder.observability.rpc_metrics import RpcLabels
 
 _EndSpan: TypeAlias = Callable[[grpc.StatusCode, float, Mapping[str, str | int | float]], None]
 _CONTEXT = {"traceparent", "tracestate"}

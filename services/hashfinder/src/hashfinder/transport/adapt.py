@@ -10,9 +10,8 @@ from google.protobuf.message import DecodeError
 
 from hashfinder.domain.errors import IncompleteRequestError, UndecodableRequestError
 from hashfinder.domain.outcome import Outcome
+from hashfinder.transport.patience import Patience
 
-MESSAGE_SECONDS = 30.0
-"""How long a client may take to send a message."""
 _CANCEL_SECONDS = 0.05
 """How long gRPC may take to cancel an RPC whose client has left, after the end of its messages."""
 
@@ -42,8 +41,12 @@ class RpcContext:
         metadata: Metadata,
         received: Callable[[], None],
         sent: Callable[[], None],
+        patience: Patience,
     ) -> None:
-        """Wrap gRPC's context; `received` and `sent` are called for each message."""
+        """Wrap gRPC's context; `received` and `sent` are called for each message.
+
+        `patience` bounds how long the client may take to send one.
+        """
         self.metadata = metadata
         """What the client sent with the RPC. It may be large: not kept once it is read."""
         self.outcome = Outcome()
@@ -52,6 +55,7 @@ class RpcContext:
         self._context = context
         self._received = received
         self._sent = sent
+        self._patience = patience
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
@@ -64,13 +68,12 @@ class RpcContext:
             UndecodableRequestError: it is not of the method's request type.
         """
         try:
-            async with asyncio.timeout(MESSAGE_SECONDS):
-                message = await self._context.read()
+            message = await self._patience.wait(self._context.read())
         except DecodeError as error:
             text = "the request is not a message of the method's request type"
             raise UndecodableRequestError(text) from error
         except TimeoutError as error:
-            text = f"no request message came within {MESSAGE_SECONDS:g} s"
+            text = f"no request message came within {self._patience.seconds:g} s"
             raise IncompleteRequestError(text) from error
         if message is grpc.aio.EOF:
             await asyncio.sleep(_CANCEL_SECONDS)  # gRPC also says so when the client has left

@@ -3,7 +3,8 @@
 **The accept loop.** grpc.aio decodes the path of every request for an unregistered method as UTF-8,
 in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for all. Our
 methods are registered with the core, which compares bytes, so every other request is answered
-UNIMPLEMENTED here, before its path is decoded.
+UNIMPLEMENTED here, before its path is decoded. A task for each method accepts its RPCs: gRPC's loop
+makes a task for each RPC alone, and looks at those of all methods.
 
 **The open connections** are those of channelz, in pages of JSON: grpcio-channelz makes messages of
 them, which takes ten times as long.
@@ -16,7 +17,7 @@ its core still writes to when a plain server's loop ends, which can crash the pr
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, cast
@@ -36,9 +37,7 @@ _PAGE = 250
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-def create_server(
-    interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, object]]
-) -> grpc.aio.Server:
+def create_server(options: Sequence[tuple[str, object]]) -> grpc.aio.Server:
     """Return a server that serves only methods which are registered with the core.
 
     Every generated ``add_..._to_server`` registers its methods; see also
@@ -46,15 +45,13 @@ def create_server(
     """
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_worth_a_line)
     try:
-        return guarded_server(interceptors, options)
+        return guarded_server(options)
     except (ImportError, AttributeError, TypeError):
         _log.exception("gRPC has changed: a path that is not UTF-8 interrupts the server")
-        return grpc.aio.server(interceptors=interceptors, options=options)
+        return grpc.aio.server(options=options)
 
 
-def guarded_server(
-    interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, object]]
-) -> grpc.aio.Server:
+def guarded_server(options: Sequence[tuple[str, object]]) -> grpc.aio.Server:
     """Return such a server, made of gRPC's private parts.
 
     Raises:
@@ -65,14 +62,7 @@ def guarded_server(
 
     server = object.__new__(Server)  # its constructor would make an AioServer that guards nothing
     server._loop = cygrpc.get_working_loop()
-    server._server = _guarded_type(cygrpc)(
-        server._loop,
-        None,
-        (),
-        tuple(interceptors),
-        tuple(options),
-        None,
-    )
+    server._server = _guarded_type(cygrpc)(server._loop, None, (), (), tuple(options), None)
     return cast("grpc.aio.Server", server)
 
 
@@ -121,6 +111,14 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 @cache
 def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401  # a module without types
     request_call = cygrpc.AioServer._request_call  # noqa: SLF001
+    request_registered_call = cygrpc.AioServer._request_registered_call  # noqa: SLF001
+    schedule = cygrpc._schedule_rpc_coro  # noqa: SLF001
+    handlings = {  # by whether the requests and the responses are streams
+        (False, False): cygrpc._handle_unary_unary_rpc,  # noqa: SLF001
+        (False, True): cygrpc._handle_unary_stream_rpc,  # noqa: SLF001
+        (True, False): cygrpc._handle_stream_unary_rpc,  # noqa: SLF001
+        (True, True): cygrpc._handle_stream_stream_rpc,  # noqa: SLF001
+    }
     context_of = cygrpc._ServicerContext  # noqa: SLF001
     failures = (grpc.aio.AbortError, cygrpc.ExecuteBatchError)
 
@@ -130,10 +128,33 @@ def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401  # a module without types
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 
     class GuardedAioServer(cygrpc.AioServer):  # type: ignore[misc]
-        """Refuses what the core hands out as a call of an unregistered method."""
+        """Accepts calls of registered methods; refuses all others."""
 
-        async def _request_call(self) -> None:
-            """Return never: the accept loop would decode the path of the call."""
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            self._handlers: dict[str, Any] = {}
+            self._calls: set[asyncio.Task[None]] = set()
+
+        def add_registered_method_handlers(self, handlers: Mapping[str, object]) -> None:
+            super().add_registered_method_handlers(handlers)
+            self._handlers.update(handlers)
+
+        def _make_request_call_future(self, path: bytes | None) -> asyncio.Task[None]:
+            """Return what gRPC's loop waits for: it never ends by itself."""
+            return asyncio.ensure_future(self._refuse() if path is None else self._accept(path))
+
+        async def _accept(self, path: bytes) -> None:
+            loop, name = asyncio.get_running_loop(), path.decode()
+            handler = self._handlers[name]
+            handle = handlings[handler.request_streaming, handler.response_streaming]
+            while True:
+                state = await request_registered_call(self, path)
+                rpc = schedule(handle(handler, state, loop), state, loop, name)
+                call = loop.create_task(rpc)
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+
+        async def _refuse(self) -> None:
             refusals: set[asyncio.Task[None]] = set()
             while True:
                 refusal = asyncio.ensure_future(refuse(await request_call(self)))

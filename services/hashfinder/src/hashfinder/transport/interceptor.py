@@ -8,11 +8,10 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import grpc
 import structlog
@@ -32,19 +31,15 @@ from hashfinder.transport.adapt import (
     shape_of,
 )
 from hashfinder.transport.classify import Deadline, Ending, classify
+from hashfinder.transport.patience import Patience
 from hashfinder.transport.report import Call, Reports, RpcReporter, RpcTracer
 from hashfinder.transport.status import is_expected, reason_of, to_status
 
 REQUEST_ID_KEY = "x-request-id"
 KERNEL_KEY = "x-hashfinder-kernel"
+_MESSAGE_SECONDS = 30.0
+"""How long a client may take to send a message."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-_metadata: ContextVar[Metadata] = ContextVar("metadata", default=())
-"""Of the RPC of this task, from its interception to its handler: gRPC would make it anew each time
-that it is asked, and a hostile client's has thousands of entries.
-"""
-
-_MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -60,8 +55,8 @@ class RpcAccess(Protocol):
         """Return who asks; raise an AccessDeniedError if that client may not."""
 
 
-class RpcInterceptor(grpc.aio.ServerInterceptor):
-    """Surrounds every handler of the server."""
+class RpcInterceptor:
+    """Intercepts every RPC of the server."""
 
     def __init__(
         self,
@@ -83,7 +78,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self._backend = backend
         self._searching = searching
         self._connections = Connections()
-        self._surrounded: dict[str, Handler] = {}  # by the path of the method
+        self._patience = Patience(_MESSAGE_SECONDS)
         self._process = secrets.token_hex(8)
         self._numbers = count(1)
 
@@ -99,39 +94,29 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """Note that the server closes its connections from now on."""
         self._connections.hang_up()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_MaybeHandler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> _MaybeHandler:
-        """Return the method's handler, surrounded; None for an unknown method."""
-        path = handler_call_details.method
-        _metadata.set(handler_call_details.invocation_metadata or ())
-        enter_background(self._group(path.removeprefix("/").partition("/")[0]))
-        if path not in self._surrounded:
-            handler = await continuation(handler_call_details)
-            if handler is None:  # gRPC answers UNIMPLEMENTED
-                return None
-            self._surrounded[path] = self._surround(path, handler)
-        return self._surrounded[path]
-
-    def _surround(self, path: str, handler: Handler) -> Handler:
-        service, method = path.removeprefix("/").split("/")
+    def intercept(self, service: str, method: str, handler: Handler) -> Handler:
+        """Return the handler of a method, with all that happens around it."""
         kind, behaviour = shape_of(handler)
         return rebuild(handler, partial(self._observe, Rpc(kind, service, method), behaviour))
 
     async def _observe(
         self, rpc: Rpc, behaviour: Behaviour, _messages: object, grpc_context: GrpcContext
     ) -> Any:
+        enter_background(self._group(rpc.service))
         deadline = Deadline(self._clock(), grpc_context.time_remaining())
-        reports, metadata = self._reports, _metadata.get()
-        _metadata.set(())
+        # Once: gRPC makes it anew each time that it is asked, and a hostile client's has thousands
+        # of entries.
+        reports, metadata = self._reports, tuple(grpc_context.invocation_metadata() or ())
         peer = grpc_context.peer()
         client = self._access.identify(peer)  # until it says who it is
         call = Call(rpc, self._request_id(metadata), peer, client, deadline)
         grpc_context.set_trailing_metadata(self._trailer(call))
         context = RpcContext(
-            grpc_context, metadata, partial(reports.received, rpc), partial(reports.sent, rpc)
+            grpc_context,
+            metadata,
+            partial(reports.received, rpc),
+            partial(reports.sent, rpc),
+            self._patience,
         )
         reports.started(rpc)
         reports.trace(call, metadata)

@@ -1,7 +1,8 @@
 """The gRPC server: its services behind one address."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -9,6 +10,7 @@ from grpc_health.v1 import health_pb2_grpc
 from hashfinder.domain.address import ListenAddress
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport.access import AccessControl, OpenAccess
+from hashfinder.transport.adapt import Handler
 from hashfinder.transport.admin import ADMIN_SERVICE, AdminServicer
 from hashfinder.transport.core import create_server
 from hashfinder.transport.credentials import TlsCredentials
@@ -120,22 +122,43 @@ class Server:
         return str(self._listeners[-1].address)
 
     def _build(self) -> grpc.aio.Server:
-        server = create_server([self._interceptor], channel_arguments(self._options))
+        server = create_server(channel_arguments(self._options))
         self._interceptor.watch_servers()
-        add_HashFinderServicer_to_server(self._servicer, server)
-        add_HashFinderAdminServicer_to_server(self._admin, server)  # for a role that may
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        add_reflection(server, SERVICE, HEALTH_SERVICE)
+        methods: Any = _Methods(server, self._interceptor)
+        add_HashFinderServicer_to_server(self._servicer, methods)
+        add_HashFinderAdminServicer_to_server(self._admin, methods)  # for a role that may
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
+        add_reflection(methods, SERVICE, HEALTH_SERVICE)
         return server
 
     def _build_health(self) -> grpc.aio.Server:
-        options = channel_arguments(side_options(self._options))
-        server = create_server([self._side_interceptor], options)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        return server
+        return self._build_aside()[0]
 
     def _build_admin(self) -> grpc.aio.Server:
-        server = self._build_health()
-        add_HashFinderAdminServicer_to_server(self._admin, server)
-        add_reflection(server, ADMIN_SERVICE, HEALTH_SERVICE)
+        server, methods = self._build_aside()
+        add_HashFinderAdminServicer_to_server(self._admin, methods)
+        add_reflection(methods, ADMIN_SERVICE, HEALTH_SERVICE)
         return server
+
+    def _build_aside(self) -> tuple[grpc.aio.Server, Any]:
+        server = create_server(channel_arguments(side_options(self._options)))
+        methods: Any = _Methods(server, self._side_interceptor)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
+        return server, methods
+
+
+class _Methods:
+    """Registers the methods of services with a server, each one intercepted."""
+
+    def __init__(self, server: grpc.aio.Server, interceptor: RpcInterceptor) -> None:
+        self._to = server
+        self._interceptor = interceptor
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Take nothing: generated code also registers each method."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Register the methods of a service."""
+        intercept = self._interceptor.intercept
+        intercepted = {name: intercept(service, name, each) for name, each in handlers.items()}
+        self._to.add_registered_method_handlers(service, intercepted)
