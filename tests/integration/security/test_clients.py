@@ -265,7 +265,7 @@ def test_renewed_client_certificate_is_used_by_the_next_connection(
         successor.client("me").write(tmp_path, "client")
         finder.find("doc")  # over the existing connection
         deadline = time.monotonic() + 30
-        while not server.logs("certificate reloaded"):
+        while not server.logs("file reloaded"):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         finder.find("doc")

@@ -99,16 +99,14 @@ def test_renewed_files_count_for_the_next_scrape(
     server.faults_expected = True
     successor = Authority("HashFinder test CA 2")
     folder.client_ca.write_bytes(b"\n")
-    eventually(
-        lambda: bool(server.logs("certificate not reloaded: the former one remains")), "", 30
-    )
-    [refused] = server.logs("certificate not reloaded: the former one remains")
+    eventually(lambda: bool(server.logs("file not reloaded: the former one counts")), "", 30)
+    [refused] = server.logs("file not reloaded: the former one counts")
     setting = "--metrics-client-ca (HASHFINDER_METRICS_CLIENT_CA): "
     assert refused["reason"].startswith(f"{setting}{folder.client_ca} has no certificate")
     assert "hashfinder" in page(server, authority, authority.client("me"), tmp_path)
 
     folder.client_ca.write_bytes(successor.pem)
     folder.replace(successor.server())
-    eventually(lambda: bool(server.logs("certificate reloaded")), "it is reloaded", 30)
+    eventually(lambda: bool(server.logs("file reloaded")), "it is reloaded", 30)
     assert "hashfinder" in page(server, successor, successor.client("me"), tmp_path)
     assert is_refused(server, successor, authority.client("me"), tmp_path)

@@ -59,7 +59,7 @@ def test_renewed_certificate_is_loaded_and_open_streams_continue(
         # the next report may be from before a worker's turn
         assert any(message.progress.hashes_computed > first for message in stream)
         stream.cancel()
-    [reloaded] = server.logs("certificate reloaded")
+    _, reloaded = server.logs("certificate loaded")
     expires = server.metric("hashfinder_tls_certificate_expiry_timestamp_seconds")
     assert datetime.fromisoformat(reloaded["expires"]).timestamp() == expires
     assert 0 == server.metric(_RELOADS, result="failure")
@@ -114,7 +114,7 @@ def test_invalid_files_leave_the_last_valid_ones_in_use(
     server = start(*folder.mutual)
     server.faults_expected = True
     own = credentials(authority.pem, authority.client("me"))
-    event = "certificate not reloaded: the former one remains"
+    event = "file not reloaded: the former one counts"
     for count, spoil in enumerate((_mismatch, _half_written, _no_bundle), 1):
         before = shown(server)
         reason = spoil(folder, authority)

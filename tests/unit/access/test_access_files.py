@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from hashfinder.access import access_files
+from hashfinder.access import followed_files
 from hashfinder.access.access_files import AccessFiles
 from hashfinder.domain.allowance import Allowance
 
@@ -30,7 +30,7 @@ async def test_system_without_threads_is_looked_at_again(
         message = "can't start new thread"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(access_files, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(followed_files, "_LOOK_SECONDS", 0.01)
     with monkeypatch.context() as patched, capture_logs() as lines:
         patched.setattr(asyncio, "to_thread", refuse)
         following = asyncio.ensure_future(files.follow(lambda *what: taken.append(what)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.certs import Authority, Pair
+from hashfinder.access.followed_files import stamps_of
 from hashfinder.transport.certificates import CertificateError, TlsFiles, load_certificates
 
 
@@ -172,16 +173,16 @@ def test_stamps_change_with_every_file(written: Written) -> None:
     link = written.folder / "link.pem"
     link.symlink_to(written.ca)
     files = replace(written.files, client_ca=str(link))
-    seen = {files.stamps()}
+    seen = {stamps_of(files.paths)}
     for path in (written.certificate, written.key, written.ca, written.metrics_ca):
         path.write_bytes(path.read_bytes() + b"\n")
-        seen.add(files.stamps())
+        seen.add(stamps_of(files.paths))
     other = written.folder / "other.pem"
     other.write_bytes(written.ca.read_bytes())
     link.unlink()
     link.symlink_to(other)
-    seen.add(files.stamps())
+    seen.add(stamps_of(files.paths))
     written.key.unlink()
-    seen.add(files.stamps())
+    seen.add(stamps_of(files.paths))
     assert 7 == len(seen)
-    assert files.stamps() in seen
+    assert stamps_of(files.paths) in seen

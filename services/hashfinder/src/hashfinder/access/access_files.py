@@ -1,22 +1,13 @@
 """The tokens and the policy of a server, from its files."""
 
-import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import structlog
-
+from hashfinder.access.checked_file import load
+from hashfinder.access.followed_files import FollowedFiles, OnReload, follow
 from hashfinder.access.policy import Policy, Rule
 from hashfinder.access.policy_file import parse_policy
-from hashfinder.access.reloaded_file import ReloadedFile
 from hashfinder.access.token_file import Tokens, parse_tokens
 from hashfinder.domain.allowance import Allowance
-
-_LOOK_SECONDS = 1.0
-"""How often the files are looked at."""
-
-_log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class AccessFiles:
@@ -44,9 +35,14 @@ class AccessFiles:
         """
         anonymous_allowed = tokens is None and not certificates
         self._default = Policy(Rule(defaults, allowed=anonymous_allowed), unlisted=Rule(defaults))
-        self._tokens = None if tokens is None else ReloadedFile("tokens", tokens, parse_tokens)
-        parse = partial(parse_policy, defaults=defaults, anonymous_allowed=anonymous_allowed)
-        self._policy = None if policy is None else ReloadedFile("policy", policy, parse)
+        self._tokens: FollowedFiles[Tokens] | None = None
+        self._policy: FollowedFiles[Policy] | None = None
+        if tokens is not None:
+            read = partial(load, tokens, parse_tokens)
+            self._tokens = FollowedFiles("tokens", [tokens], read)
+        if policy is not None:
+            parse = partial(parse_policy, defaults=defaults, anonymous_allowed=anonymous_allowed)
+            self._policy = FollowedFiles("policy", [policy], partial(load, policy, parse))
 
     @property
     def tokens(self) -> Tokens | None:
@@ -63,20 +59,6 @@ class AccessFiles:
         """``tokens`` and ``policy``, where there are such files."""
         return [file.name for file in (self._tokens, self._policy) if file is not None]
 
-    async def follow(self, on_reload: Callable[[str, bool], None]) -> None:
-        """Take each valid change of the files, for as long as this runs.
-
-        `on_reload` is called with ``tokens`` or ``policy``, and whether the change was taken.
-        """
-        files: list[ReloadedFile[Any] | None] = [self._tokens, self._policy]
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            for file in filter(None, files):
-                try:
-                    # Not on the loop: a file system may take its time.
-                    was_taken = await asyncio.to_thread(file.refresh)
-                except RuntimeError as error:  # no thread can start: perhaps the next time
-                    _log.warning("file not looked at", file=file.name, reason=str(error))
-                    continue
-                if was_taken is not None:
-                    on_reload(file.name, was_taken)
+    async def follow(self, on_reload: OnReload) -> None:
+        """Take each valid change of the files, for as long as this runs."""
+        await follow(filter(None, (self._tokens, self._policy)), on_reload)

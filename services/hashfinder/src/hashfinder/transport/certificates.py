@@ -10,6 +10,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from hashfinder.access.followed_files import stamps_of
 from hashfinder.domain.errors import HashFinderError
 
 CERTIFICATE = "--tls-certificate (HASHFINDER_TLS_CERTIFICATE)"
@@ -39,10 +40,11 @@ class TlsFiles:
     metrics_client_ca: str | None = None
     """The CAs of the certificates of those who may scrape; None for metrics in plain text."""
 
-    def stamps(self) -> tuple[object, ...]:
-        """Return a value that differs once a file was changed or replaced; links are followed."""
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of them."""
         paths = (self.certificate, self.key, self.client_ca, self.metrics_client_ca)
-        return tuple(map(_stamp, filter(None, paths)))
+        return tuple(filter(None, paths))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def load_certificates(files: TlsFiles) -> CertificateSet:
         CertificateError: a file cannot be read or used, or they do not fit each other, or they
             changed meanwhile; names the setting and the file.
     """
-    before = files.stamps()
+    before = stamps_of(files.paths)
     chain = _read(CERTIFICATE, files.certificate)
     key = _read(KEY, files.key)
     leaf = _certificates(CERTIFICATE, files.certificate, chain)[0]
@@ -85,18 +87,10 @@ def load_certificates(files: TlsFiles) -> CertificateSet:
         trusted = _certificates(METRICS_CLIENT_CA, files.metrics_client_ca, content)
         metrics.load_verify_locations(cadata="\n".join(trusted))
         metrics.verify_mode = ssl.CERT_REQUIRED
-    if before != files.stamps():
+    if before != stamps_of(files.paths):
         message = f"{CERTIFICATE}: {files.certificate} and its key changed while they were read"
         raise CertificateError(message)
     return CertificateSet(chain, key, client_ca, expires, metrics)
-
-
-def _stamp(path: str) -> object:
-    try:
-        found = Path(path).stat()
-    except OSError as error:
-        return error.errno
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read(setting: str, path: str) -> bytes:

@@ -13,14 +13,9 @@ from datetime import UTC, datetime
 import grpc
 import structlog
 
-from hashfinder.transport.certificates import (
-    CertificateError,
-    CertificateSet,
-    TlsFiles,
-    load_certificates,
-)
+from hashfinder.access.followed_files import FollowedFiles, follow
+from hashfinder.transport.certificates import CertificateSet, TlsFiles, load_certificates
 
-_LOOK_SECONDS = 1.0
 _SOON_SECONDS = 7 * 86_400.0
 """How long before its end a certificate is warned of, at the start and after a reload."""
 
@@ -41,27 +36,26 @@ class TlsCredentials:
         self.failed_reloads = 0
         """How many changed sets were refused."""
         self._files = files
-        self._stamps = self._seen = files.stamps()
-        self._set = load_certificates(files)
+        self._sets = FollowedFiles("certificate", files.paths, lambda: load_certificates(files))
         self._watching: asyncio.Task[None] | None = None
-        self._describe("certificate loaded")
+        self._describe()
 
     @property
     def expires(self) -> float:
         """When the certificate in use expires, in seconds since 1970."""
-        return self._set.expires
+        return self._sets.value.expires
 
     def metrics_context(self) -> ssl.SSLContext | None:
         """Return how the next connection to the metrics speaks TLS; None for plain text."""
-        return self._set.metrics
+        return self._sets.value.metrics
 
     def create(self) -> grpc.ServerCredentials:
         """Return credentials for one gRPC server, which take each newer set by themselves."""
-        known = self._set
+        known = self._sets.value
 
         def newer() -> grpc.ServerCertificateConfiguration | None:
             nonlocal known
-            latest = self._set
+            latest = self._sets.value
             if latest is known:
                 return None
             known = latest
@@ -75,7 +69,7 @@ class TlsCredentials:
 
     def watch(self) -> None:
         """Follow the files from now on."""
-        self._watching = asyncio.ensure_future(self._watch())
+        self._watching = asyncio.ensure_future(follow([self._sets], self._count))
 
     def stop(self) -> None:
         """Follow them no longer."""
@@ -83,42 +77,21 @@ class TlsCredentials:
             self._watching.cancel()
 
     async def look(self) -> None:
-        """Look at the files once; load them if they have changed, and not since the last look.
+        """Look at the files once; load them if they have changed, and not since the last look."""
+        await self._sets.look(self._count)
 
-        What has changed since may be written right now.
-        """
-        before, self._seen = self._seen, self._files.stamps()
-        if self._seen != self._stamps and self._seen == before:
-            self._stamps = self._seen
-            await self._reload()
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await self.look()
-
-    async def _reload(self) -> None:
-        try:
-            found = await asyncio.to_thread(load_certificates, self._files)
-        except RuntimeError as error:  # no thread can start: the next look tries again
-            self._stamps = ()
-            _log.warning("certificate not looked at", reason=str(error))
-        except CertificateError as error:
-            self.failed_reloads += 1
-            _log.error("certificate not reloaded: the former one remains", reason=str(error))
-        except Exception as error:  # noqa: BLE001  # a fault of ours: the next set may be read
-            self.failed_reloads += 1
-            _log.error("certificate not reloaded: a fault", exc_info=error)
-        else:
-            self._set = found
+    def _count(self, _name: str, was_taken: bool) -> None:  # noqa: FBT001  # as it is reported
+        if was_taken:
             self.reloads += 1
-            self._describe("certificate reloaded")
+            self._describe()
+        else:
+            self.failed_reloads += 1
 
-    def _describe(self, event: str) -> None:
+    def _describe(self) -> None:
         left = self.expires - time.time()
         report = _log.warning if left < _SOON_SECONDS else _log.info
         report(
-            event,
+            "certificate loaded",
             certificate=self._files.certificate,
             expires=datetime.fromtimestamp(self.expires, UTC).isoformat(),
             days_left=int(left // 86_400),
