@@ -24,13 +24,13 @@ LOSS = 0.1
 StartServer = Callable[..., ServerProcess]
 
 
-def command(network: Network, server: ServerProcess) -> subprocess.Popen[str]:
+def command(network: Network, server: ServerProcess, *more: str) -> subprocess.Popen[str]:
     """Start a search on the other side of the link."""
     options = ("--resume", "--json", "--show-inferior", "3", "--progress-interval", "0.05")
     where = ("--server", server.address, "--maximum-hashes", str(HASHES))
     words = [*network.inside, sys.executable, "-m", "hashfinder_cli", "find", NAME]
     return subprocess.Popen(
-        [*words, *options, *where],
+        [*words, *options, *where, *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -133,3 +133,14 @@ def test_long_partition_that_heals(network: Network, server: ServerProcess) -> N
     before = [line["position"]] if line["type"] == "result" else []
     assert [*before, *rest] == found(server.address)
     assert 3 == searches(server)
+
+
+@pytest.mark.netns
+def test_long_partition_before_the_first_report(network: Network, server: ServerProcess) -> None:
+    """The client does not know whether to expect reports; it probes the connection after 20 s."""
+    process = command(network, server, "--progress-interval", "6", "--show-inferior", "0")
+    server.wait_for_searches(1)
+    with network.partition():
+        server.wait_until_idle(20)
+    assert [] == positions(process)
+    assert 2 == searches(server)

@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 
 from hashfinder_client import (
     AsyncFinder,
+    DeadlinePassedError,
     Finder,
     Match,
     Pause,
@@ -137,6 +138,29 @@ def test_silent_server_that_never_reports_progress(
     server = serve_script(script)
     [match] = asyncio.run(gather_async(server)) if is_async else gather(server)
     assert isinstance(match, Match)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_server_that_need_not_report_is_probed(
+    server_process: Callable[..., ServerProcess], monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """So a lost connection is noticed; the search itself is not given up."""
+    monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 0.2)
+    monkeypatch.setattr(resumable_search, "MISSING_REPORTS", 0)
+    server = server_process("--workers", "1")
+    settings: dict[str, float] = {"progress_interval": 600, "timeout": 2}
+
+    def search() -> None:
+        with Finder(server.address, **settings) as finder:  # type: ignore[arg-type]
+            finder.find("hopelesslyhopeless")
+
+    async def search_async() -> None:
+        async with AsyncFinder(server.address, **settings) as finder:  # type: ignore[arg-type]
+            await finder.find("hopelesslyhopeless")
+
+    with pytest.raises(DeadlinePassedError):
+        asyncio.run(search_async()) if is_async else search()
+    assert 3 <= server.metric("grpc_server_handled_total", grpc_method="Check") <= 12
 
 
 def test_fault_of_the_server(serve_script: ServeScript) -> None:

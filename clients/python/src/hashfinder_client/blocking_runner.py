@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 import grpc
 
-from hashfinder_client.channel import GRACE, READ_AHEAD, TURN
+from hashfinder_client.channel import GRACE, PROBE, READ_AHEAD, TURN
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
@@ -116,9 +117,10 @@ class _RpcThread(threading.Thread):
         self._number = part.number
         self._patience = part.search.patience
         self._has_reported = part.search.knows_reports
-        self._waits_since = time.monotonic() if self._has_reported else None
-        """Since when the next report is waited for; None for no report."""
+        self._waits_since: float | None = time.monotonic()
+        """Since when the next message, or the answer to a probe, is waited for; None if it came."""
         self._is_silent = False
+        self._probe: grpc.Future[bytes] | None = None
         self._arrived = arrived
         self._room = room
         self._renewable = renewable
@@ -130,11 +132,19 @@ class _RpcThread(threading.Thread):
         self._call.cancel()
 
     def check_silence(self) -> None:
-        """Give the RPC up, if its server is silent for too long."""
+        """Give the RPC up, if its server is silent for too long; probe one that need not speak."""
         since, patience = self._waits_since, self._patience
-        if since is not None and patience is not None and time.monotonic() - since > patience:
+        if since is None or patience is None or time.monotonic() - since <= patience:
+            return
+        if self._has_reported:
             self._is_silent = True
             self._call.cancel()
+            return
+        with suppress(ValueError):  # The channel is closed.
+            self._probe = self._channel.unary_unary(PROBE, bytes, bytes).future(
+                b"", timeout=patience
+            )
+        self._waits_since = time.monotonic()
 
     def run(self) -> None:
         try:
@@ -144,7 +154,7 @@ class _RpcThread(threading.Thread):
                 self._has_reported |= message.HasField("progress")
                 self._room.acquire()
                 self._arrived.put((self._number, message))
-                self._waits_since = time.monotonic() if self._has_reported else None
+                self._waits_since = time.monotonic()
         except grpc.RpcError:
             pass  # The call itself knows how it ended.
         finally:

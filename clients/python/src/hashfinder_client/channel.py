@@ -22,6 +22,9 @@ GRACE = 0.5
 LINGER = 0.2
 """Seconds that a connection outlives a cancelled RPC. While it is there, the server can
 distinguish a cancelled RPC from a lost peer."""
+PROBE = "/grpc.health.v1.Health/Check"
+"""A method to call while an RPC has no answer yet. TCP notices a lost connection only when there is
+something to send. Any answer shows that it is there, also that the method is not known."""
 _CHANNEL_OPTIONS: _Options = (
     # Each channel has connections of its own, so that a new one leaves a server that drains.
     ("grpc.use_local_subchannel_pool", 1),

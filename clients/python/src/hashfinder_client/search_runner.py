@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import TypeAlias, cast
 
 import grpc
 
-from hashfinder_client.channel import GRACE, READ_AHEAD, TURN
+from hashfinder_client.channel import GRACE, PROBE, READ_AHEAD, TURN
 from hashfinder_client.errors import FinderClosedError
 from hashfinder_client.events import SearchEvent
 from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.resumable_search import ResumableSearch
 from hashfinder_client.sharded_search import RangeSearch, ShardedSearch
 from hashfinder_client.status import RpcStatus
 from hashfinder_client.tracing import RpcSpan
@@ -112,6 +114,7 @@ class SearchRunner:
         span = RpcSpan.begin("FindRange" if self._streams else "Find")
         try:
             call = self._begin(channel, part, span)
+            probing = asyncio.create_task(_probe(channel, part.search))
             try:
                 patience = part.search.patience
                 at_once = part.search.knows_reports
@@ -124,6 +127,7 @@ class SearchRunner:
                 # The call itself knows how it ended. If this task is cancelled, so is its call.
                 is_cancelled = _is_cancelled()
             finally:
+                probing.cancel()
                 call.cancel()  # A call that is merely dropped continues.
             status = await _status(call) if silence is None else RpcStatus.silent(silence)
             end = status = self._channel.annotated(status)
@@ -182,6 +186,14 @@ async def _messages(
         if message.HasField("progress"):  # So it knows of reports: more have to follow.
             limit = patience
         yield message
+
+
+async def _probe(channel: grpc.aio.Channel, search: ResumableSearch) -> None:
+    """Find out that the connection is lost, for as long as the server need not say anything."""
+    while search.patience is not None and not search.knows_reports:
+        await asyncio.sleep(search.patience)
+        with suppress(grpc.RpcError, grpc.aio.UsageError):  # The latter: the channel is closed.
+            await channel.unary_unary(PROBE, bytes, bytes)(b"", timeout=search.patience)
 
 
 async def _status(call: _Call) -> RpcStatus:
