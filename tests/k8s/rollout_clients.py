@@ -68,6 +68,11 @@ class Client(ABC):
             self.failures.append(f"found {got}, not {reference[: len(got)]}")
 
     @property
+    def progress(self) -> int | None:
+        """How far it has come; None if it only says so at its end."""
+        return None
+
+    @property
     @abstractmethod
     def reached(self) -> int:
         """Everything below this position is searched, according to the client."""
@@ -136,6 +141,11 @@ class _LibraryClient(Client):
     def has_begun(self) -> bool:
         """Whether a report has arrived, or a search has ended."""
         return bool(self.events or self.searches) or self.work.done()
+
+    @property
+    def progress(self) -> int | None:
+        """The position of the long search, or the number of the short ones."""
+        return self.reached + len(self.searches)
 
     @property
     def reached(self) -> int:

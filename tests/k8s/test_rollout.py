@@ -104,6 +104,16 @@ def reference(server: ServerProcess, limit: int) -> list[int]:
     return found
 
 
+def assert_nobody_waits_for_the_drains(clients: Clients) -> None:
+    """While the old servers are kept, which refuse all else, every client searches on elsewhere."""
+    before = {client: client.progress for client in clients.all}
+    eventually(
+        lambda: all(each.progress is None or each.progress != before[each] for each in clients.all),
+        "each client has come further",
+        GRACE / 2,
+    )
+
+
 def test_no_search_fails_in_a_rollout(cluster: Cluster, tmp_path: Path) -> None:
     """No result is repeated or missing, whichever target the client uses.
 
@@ -121,6 +131,7 @@ def test_no_search_fails_in_a_rollout(cluster: Cluster, tmp_path: Path) -> None:
         for _ in range(3):
             drained.append((cluster.replace(), time.monotonic()))
             time.sleep(READY_SECONDS)
+        assert_nobody_waits_for_the_drains(clients)
         for server, signalled in drained:
             assert 0 == server.wait(DELAY + GRACE + 10)
             assert time.monotonic() - signalled > DELAY + GRACE

@@ -44,7 +44,7 @@ MEMORY_MB = 200
 BOMB_MEMORY_MB = 1000
 """gRPC expands the headers of all streams of a connection before it refuses them, 12 MB each."""
 HEALTH_SECONDS = 1.0
-MAX_CONCURRENT_STREAMS = 3
+MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE = 3, 6
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_server_survives_a_flood_of_frames(
     assert 0 == attacked.metric("hashfinder_accept_loops_replaced_total")
 
 
-def test_streams_of_a_connection_are_limited(
+def test_streams_and_headers_of_a_connection_are_limited(
     server_with_few_searches: ServerProcess,
 ) -> None:
     """The announced limit is a little above a client's searches, so that refusals get through."""
@@ -127,6 +127,7 @@ def test_streams_of_a_connection_are_limited(
     entries = [settings.payload[n : n + 6] for n in range(0, len(settings.payload), 6)]
     announced = {int.from_bytes(e[:2]): int.from_bytes(e[2:]) for e in entries}
     assert 5 + 100 == announced[MAX_CONCURRENT_STREAMS]
+    assert 8 * 1024 == announced[MAX_HEADER_LIST_SIZE]
     with server_with_few_searches.stub() as stub:
         hopeless = HashNameRequest(desired_name="hopelesshopeless")
         calls = [stub.Find.future(hopeless, timeout=30) for _ in range(400)]

@@ -243,6 +243,9 @@ async def test_open_connections_are_those_that_grpc_knows() -> None:
                 await asyncio.sleep(0.02)
 
     await eventually(wanted)
+    pages = list(connected_peers(server_ids()))
+    assert len(pages) >= 3
+    assert max(map(len, pages)) <= 250  # others have their turn between two of them
     for each in opened:
         each.close()
     await eventually(set())
