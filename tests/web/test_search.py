@@ -200,5 +200,5 @@ def test_a_fifth_search_is_refused_with_the_reason(lab: Lab) -> None:
     lab.fill(desiredName=UNFINDABLE, interestingHammingDistance="")
     lab.page.get_by_role("button", name="Search as A").click()
 
-    expect(lab.error("form")).to_contain_text("Four searches are under way")
+    expect(lab.error("form")).to_contain_text("Four searches are running")
     expect(lab.cards("A")).to_have_count(1)

@@ -36,7 +36,7 @@ class _SearchStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchSta
     SEARCH_STATE_UNSPECIFIED: _SearchState.ValueType  # 0
     """Not used."""
     SEARCH_STATE_WAITING: _SearchState.ValueType  # 1
-    """It waits for its place: the server has as many searches as it takes."""
+    """It waits for a slot: the server has reached its limit of searches."""
     SEARCH_STATE_RUNNING: _SearchState.ValueType  # 2
     """It searches."""
     SEARCH_STATE_PARKED: _SearchState.ValueType  # 3
@@ -48,7 +48,7 @@ class SearchState(_SearchState, metaclass=_SearchStateEnumTypeWrapper):
 SEARCH_STATE_UNSPECIFIED: SearchState.ValueType  # 0
 """Not used."""
 SEARCH_STATE_WAITING: SearchState.ValueType  # 1
-"""It waits for its place: the server has as many searches as it takes."""
+"""It waits for a slot: the server has reached its limit of searches."""
 SEARCH_STATE_RUNNING: SearchState.ValueType  # 2
 """It searches."""
 SEARCH_STATE_PARKED: SearchState.ValueType  # 3

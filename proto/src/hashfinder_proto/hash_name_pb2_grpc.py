@@ -86,7 +86,7 @@ class HashFinderServicer:
         UNDECODABLE_REQUEST, or INCOMPLETE_REQUEST: the request message was cut, or did not come within
         30 seconds. Fix the request; do not retry it.
 
-        UNAUTHENTICATED: TOKEN_MISSING: the server wants to know who asks, by a token or a certificate;
+        UNAUTHENTICATED: TOKEN_MISSING: the server requires authentication, by a token or a certificate;
         TOKEN_UNKNOWN or CERTIFICATE_UNKNOWN: it does not know that one. Get a valid one from the
         operator; do not retry. Decided before the request is read, as is the next.
 

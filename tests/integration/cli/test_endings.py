@@ -70,7 +70,7 @@ ROWS = {
         (
             "Nothing found: the budget was spent after 5,000 hashes.\n"
             f"Best so far: distance 1 at position 0, hash {EMPTY_HASH}, secret (empty).\n"
-            f"To go on, resume with --start-position 5000:\n  {RESUME}\n"
+            f"To continue, resume with --start-position 5000:\n  {RESUME}\n"
         ),
     ),
     "end of the keyspace": (
@@ -93,26 +93,26 @@ ROWS = {
         7,
         (
             "Your share of the server's hash rate is used up. Try again in 2.5 s.\n"
-            f"To go on, resume with --start-position 5000:\n  {RESUME}\n"
+            f"To continue, resume with --start-position 5000:\n  {RESUME}\n"
         ),
     ),
     "too many": (
         aborting(grpc.StatusCode.RESOURCE_EXHAUSTED, "x", "TOO_MANY_SEARCHES", RETRY),
         7,
-        "You have as many searches under way as the server lets you have. Try again in 2.5 s.\n",
+        "You have reached the server's limit of searches for one client. Try again in 2.5 s.\n",
     ),
     "overload": (
         aborting(grpc.StatusCode.RESOURCE_EXHAUSTED, "x", "SERVER_OVERLOADED", RETRY),
         7,
-        "The server has as many searches as it takes. Try again in 2.5 s.\n",
+        "The server has reached its limit of searches. Try again in 2.5 s.\n",
     ),
     "time limit": (
         aborting(grpc.StatusCode.RESOURCE_EXHAUSTED, "x", "TIME_LIMIT_REACHED", RETRY, PROGRESS),
         3,
         (
-            "Nothing found in the time that the server at SERVER gives one search. "
+            "Nothing found within the time limit of the server at SERVER. "
             "Try again in 2.5 s.\n"
-            f"To go on, resume with --start-position 5000:\n  {RESUME}\n"
+            f"To continue, resume with --start-position 5000:\n  {RESUME}\n"
         ),
     ),
     "draining": (
@@ -120,7 +120,7 @@ ROWS = {
         5,
         (
             "The server at SERVER is shutting down. Try again in 2.5 s, or another server.\n"
-            f"To go on, resume with --start-position 5000:\n  {RESUME}\n"
+            f"To continue, resume with --start-position 5000:\n  {RESUME}\n"
         ),
     ),
     "invalid": (
@@ -163,7 +163,7 @@ ROWS = {
     "fault": (
         aborting(grpc.StatusCode.INTERNAL, "x", "INTERNAL_ERROR", RequestInfo(request_id="r-1")),
         1,
-        "The server failed; the fault is not yours.\nReport the request id r-1 to its operator.\n",
+        "The server failed; your request is valid.\nReport the request id r-1 to its operator.\n",
     ),
     "control characters": (
         aborting(grpc.StatusCode.UNKNOWN, "\x1b[31mred\x07 alert"),
@@ -383,7 +383,7 @@ def test_retry(call: Run, serve_script: ServeScript) -> None:
     refused = 0
     patient = call(*asked, "--retry", "2")
 
-    line = "The server has as many searches as it takes. Trying again in 0.0 s.\n"
+    line = "The server has reached its limit of searches. Trying again in 0.0 s.\n"
     assert (7, "") == (impatient.returncode, impatient.stdout)
     assert impatient.stderr.startswith(line)
     assert impatient.stderr.endswith("it takes. Try again in 0.001 s.\n")
@@ -417,7 +417,7 @@ def test_deadline(run: Run, serve_script: ServeScript, ended: threading.Event) -
 
     assert ended.wait(10)
     assert (4, "") == (done.returncode, done.stdout)
-    assert done.stderr.startswith("Nothing found within 0.5 s.\nTo go on, resume with --start-")
+    assert done.stderr.startswith("Nothing found within 0.5 s.\nTo continue, resume with --start-")
 
 
 @pytest.mark.parametrize(("command", "code"), [("find", 4), ("health", 5)])

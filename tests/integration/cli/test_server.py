@@ -69,7 +69,7 @@ def test_resume(call: Run, module_server: ServerProcess, server_process: ServeRe
     lines = resumed.stderr.splitlines()
     position = int(whole.stdout.splitlines()[-1].split("\t")[1])
     assert [
-        f"Nothing found: the budget was spent after {n:,} hashes. Going on from position {n}."
+        f"Nothing found: the budget was spent after {n:,} hashes. Resuming from position {n}."
         for n in range(100_000, position + 1, 100_000)
     ] == lines
     assert lines
@@ -84,19 +84,19 @@ def test_server_killed_while_resuming(start: Start, server_process: ServeReal) -
     server.send(signal.SIGKILL)
     server.wait()
     assert process.stderr is not None
-    _read_until(process.stderr, "Going on from position")
+    _read_until(process.stderr, "Resuming from position")
     again = server_process("--port", server.address.rpartition(":")[2])
     _read_until(process.stderr, HOPELESS)
     again.wait_for_searches(1)
     again.send(signal.SIGKILL)
     again.wait()
-    _read_until(process.stderr, "Going on from position")
+    _read_until(process.stderr, "Resuming from position")
 
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
 
     assert (130, "") == (process.returncode, stdout)
-    assert "Cancelled.\nTo go on, resume with --start-position" in stderr
+    assert "Cancelled.\nTo continue, resume with --start-position" in stderr
     assert "hashfinder find --progress --resume --server" in stderr
 
 

@@ -307,4 +307,4 @@ def test_more_shards_than_the_server_lets_a_client_have(
 
     assert 3 == done.returncode
     assert positions(parsed(whole.stdout)) == positions(parsed(done.stdout))
-    assert "as many searches under way" not in done.stderr
+    assert "limit of searches" not in done.stderr

@@ -65,7 +65,7 @@ def test_killed_search_resumes_from_its_file(
     _, stderr = process.communicate(timeout=30)
 
     assert 130 == process.returncode
-    assert f"Going on from position {kept}." in stderr
+    assert f"Resuming from position {kept}." in stderr
     assert f"run the same command again: {path}" in stderr
     assert "progress" == first["type"]
     assert first["next_position"] >= kept
@@ -90,7 +90,7 @@ def test_no_match_is_lost_or_repeated(
     assert positions(whole.stdout) == positions(done.stdout)
     again = call(*asked[:-1], NO_SERVER, "--state", str(path))
     assert (0, done.stdout) == (again.returncode, again.stdout)
-    assert "has ended before" in again.stderr
+    assert "has already ended" in again.stderr
 
 
 def test_results_on_the_way_come_once(call: Run, module_server: ServerProcess, path: Path) -> None:
@@ -221,7 +221,7 @@ def test_stamp_is_continued(
     eventually(lambda: reached(path) > position, "it continues", 30)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
-    assert f"Going on from position {position}." in stderr
+    assert f"Resuming from position {position}." in stderr
     assert f"run the same command again: {path}" in stderr
     assert stamp == json.loads(path.read_text())["search"]["stamp"]
     assert stamp.startswith("1:150:260101:me@example.org::")

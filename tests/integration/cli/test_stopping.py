@@ -67,14 +67,14 @@ def talkative(serve_script: ServeScript, ended: threading.Event) -> str:
             [],
             (
                 "Cancelled.\n"
-                "A plain search does not tell how far it came; with --progress it can be resumed.\n"
+                "A plain search reports no position; with --progress it can be resumed.\n"
             ),
         ),
         (
             ["--show-inferior", "1"],
             (
                 "Cancelled.\n"
-                "To go on, resume with --start-position 4711:\n"
+                "To continue, resume with --start-position 4711:\n"
                 "  hashfinder find --server SERVER --show-inferior 1 --start-position 4711 doctor\n"
             ),
         ),
@@ -276,7 +276,7 @@ def test_signal_after_some_of_several_matches(
     assert ended.wait(10)
     assert 130 == process.returncode
     assert ["0", "1"] == [line.split("\t")[1] for line in stdout.splitlines()]
-    assert "Found 2 of 4. Cancelled.\nTo go on, resume with --start-position 2:\n" in stderr
+    assert "Found 2 of 4. Cancelled.\nTo continue, resume with --start-position 2:\n" in stderr
     command = shlex.split(stderr.splitlines()[-1])
     left = {
         option: command[command.index(option) + 1] for option in ("--count", "--start-position")

@@ -145,8 +145,8 @@ def test_plain_text_to_tls(call: Run, tls_server: ServerProcess, command: tuple[
     ended = call(*command, "--server", tls_server.address)
     assert ExitCode.UNAVAILABLE == ended.returncode
     assert [
-        f"Cannot connect to {tls_server.address}: Socket closed (the server may speak TLS).",
-        "If it speaks TLS, add --tls, or --ca FILE for a CA that the system does not know.",
+        f"Cannot connect to {tls_server.address}: Socket closed (the server may use TLS).",
+        "If it uses TLS, add --tls, or --ca FILE for a CA that the system does not know.",
     ] == ended.stderr.splitlines()
 
 

@@ -170,7 +170,7 @@ def test_command_line_explains_refusals(plain: ServerProcess, files: Path, call:
     find = ("find", "ab", "--server", plain.address)
     refused = call(*find)
     assert (ExitCode.DENIED, "") == (refused.returncode, refused.stdout)
-    assert f"The server at {plain.address} wants to know who asks.\n" in refused.stderr
+    assert f"The server at {plain.address} requires authentication.\n" in refused.stderr
     assert "Add --token-file FILE" in refused.stderr
 
     token = str(files / "alice.token")

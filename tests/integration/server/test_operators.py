@@ -126,7 +126,7 @@ async def test_drain_ends_searches_with_where_to_resume(
         ending = await finish(search)
         assert ("UNAVAILABLE", "SERVER_DRAINING") == (ending.code.name, ending.reason)
         assert 7 + ending.progress.hashes_computed == ending.progress.next_position
-    [asked] = [each for each in logs if each["event"] == "drain asked for by operator"]
+    [asked] = [each for each in logs if each["event"] == "drain requested by operator"]
     assert "127.0.0.1" == asked["operator"]
 
 

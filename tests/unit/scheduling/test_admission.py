@@ -141,7 +141,7 @@ def test_client_with_too_many_searches_is_refused() -> None:
         error = await refused(admission)
         assert isinstance(error, TooManySearchesError)
         assert 2 == error.limit
-        assert "this client has 2 searches under way, as many as one may have" == str(error)
+        assert "this client has 2 searches, the most that one client may have" == str(error)
         assert error.progress is None
         other = start(hold(admission, "b", 0))
         await running
@@ -177,7 +177,7 @@ def test_search_is_refused_at_once_if_too_many_wait() -> None:
             error = await refused(admission, "b")
             assert isinstance(error, ServerOverloadedError)
             assert 1 == error.limit
-            assert "the server has 1 searches under way, as many as it takes" == str(error)
+            assert "the server has 1 searches, the most that it accepts" == str(error)
             assert 0.0 == now()
             await asyncio.gather(*tasks, return_exceptions=True)
         await assert_nothing_is_held(admission, "a", "b", per_client=1)

@@ -124,7 +124,7 @@ def test_other_files_are_not_replaced(path: Path, bound: Bound, kind: str) -> No
     else:
         path.symlink_to("missing")
     refused = refusal(path, bound)
-    assert (errno.EEXIST, "there is a file that is no socket") == refused.args
+    assert (errno.EEXIST, "there is a file that is not a socket") == refused.args
 
 
 def test_missing_folder_is_named(tmp_path: Path, bound: Bound) -> None:

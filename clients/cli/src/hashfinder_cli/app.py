@@ -130,7 +130,7 @@ def health(
         typer.Option(
             metavar="NAME",
             callback=checks.check_text,
-            help="A service by its full name; else the whole server.",
+            help="A service by its full name; by default the whole server.",
         ),
     ] = "",
     timeout: Annotated[

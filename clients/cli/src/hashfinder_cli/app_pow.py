@@ -96,7 +96,7 @@ def check_hashcash(
             metavar="TEXT",
             show_default=False,
             callback=checks.check_text,
-            help="Ask for a stamp that is for TEXT.",
+            help="Require a stamp for TEXT.",
         ),
     ] = None,
 ) -> None:

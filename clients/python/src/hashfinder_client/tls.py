@@ -118,7 +118,7 @@ def is_closed_at_once(text: str) -> bool:
     """Return whether the server closed a new connection, as gRPC's core says with `text`.
 
     TLS may be why: plain text to a port with TLS, no client certificate, or one not accepted. A
-    server also does so where it goes away, or has as many connections as it takes.
+    server also does so when it drains, or at its limit of connections.
     """
     return "Socket closed" in text and "last error" in text
 
@@ -128,7 +128,7 @@ def closed_note(text: str, tls: Tls | None) -> str:
     if not is_closed_at_once(text):
         return ""
     if tls is None:
-        return " (the server may speak TLS)"
+        return " (the server may use TLS)"
     if tls.certificate is None:
         return " (the server may ask for a client certificate)"
     return " (the server may not accept the client certificate)"
@@ -145,7 +145,7 @@ def _read(field: str, path: _Path) -> bytes:
 
 def _check_pair(certificate: _Path, key: _Path, key_pem: bytes) -> None:
     if b"ENCRYPTED" in key_pem:
-        message = f"key: {os.fspath(key)} has a passphrase, which nobody is asked for"
+        message = f"key: {os.fspath(key)} has a passphrase, which cannot be asked for"
         raise ValueError(message)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key)

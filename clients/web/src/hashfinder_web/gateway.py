@@ -152,7 +152,7 @@ def _refusal(error: DrainingError | TooManyCallsError) -> Failure:
         text = "the gateway is shutting down"
     else:
         code, reason = grpc.StatusCode.RESOURCE_EXHAUSTED, SERVER_OVERLOADED
-        text = "the gateway has as many calls under way as it takes"
+        text = "the gateway has reached its limit of calls"
     details: tuple[Message, ...] = (
         ErrorInfo(domain="hashfinder", reason=reason),
         RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS)),

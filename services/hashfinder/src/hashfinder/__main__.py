@@ -168,7 +168,7 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
         await application.start()
         if not is_prompt(asyncio.get_running_loop()):
             logging.getLogger(__name__).warning(
-                "the event loop does not fit this Python or this gRPC: clients do not share it"
+                "the event loop does not support this Python or gRPC: clients do not share it"
             )
         tune_interpreter()
         if announces:

@@ -200,9 +200,7 @@ class Application:
         self._scheduler.start()
         await self._server.start()
         if not self._is_private:
-            _log.warning(
-                "plain text: whoever is on the way can read and change it", grpc=self.address
-            )
+            _log.warning("plain text: it can be read and changed on the network", grpc=self.address)
         self._following = asyncio.ensure_future(self._access_files.follow(self._metrics.reloaded))
         _log.info(
             "serving",

@@ -146,7 +146,7 @@ def test_retry_delay() -> None:
                 ),
             ),
             0.0,
-            "Nothing found: the budget was spent after 5,000 hashes. Going on from position 5000.",
+            "Nothing found: the budget was spent after 5,000 hashes. Resuming from position 5000.",
         ),
         (
             RpcStatus(
@@ -178,7 +178,7 @@ def test_time_limit() -> None:
 
     assert (ExitCode.BUDGET_SPENT, 9) == (ending.code, ending.next_position)
     assert (
-        "Nothing found in the time that the server at host:1 gives one search. Try again in 1 s."
+        "Nothing found within the time limit of the server at host:1. Try again in 1 s."
         == ending.sentence
     )
     assert "--start-position 9" in ending.advice

@@ -97,7 +97,7 @@ class Driver:
             ending = explain(error, self._search)
             return replace(ending, sentence=self._count_sentence() + ending.sentence)
         except VerificationError as error:
-            sentence = f"The server at {self._search.server} sent what is not true: {error}."
+            sentence = f"The server at {self._search.server} sent an invalid result: {error}."
             return Ending(code=ExitCode.UNTRUE, sentence=sentence)
         except OutputError as error:
             return _unwritten(error)
@@ -114,10 +114,10 @@ class Driver:
         for event in self._succession.held_back:
             await self._show(event)
         if self._succession.is_over:
-            self._status.say("This search has ended before: nothing is searched again.")
+            self._status.say("This search has already ended: nothing is searched again.")
             return
         if self._succession.is_continued:
-            self._status.say(f"Going on from position {self._succession.current.next_position}.")
+            self._status.say(f"Resuming from position {self._succession.current.next_position}.")
         await self._estimate()
 
     async def _estimate(self) -> None:
@@ -158,7 +158,9 @@ class Driver:
         if self._succession.is_over:
             return None
         if search.next_position is None:  # It would begin at the first one again.
-            sentence = f"The server at {self._search.server} knows no positions, as --count needs."
+            sentence = (
+                f"The server at {self._search.server} reports no positions, which --count needs."
+            )
             return Ending(code=ExitCode.FAULT, sentence=self._count_sentence() + sentence)
         await self._runner.close()
         self._runner = self._next_runner()
@@ -227,7 +229,7 @@ class Driver:
         error = self._keeper.save_if_due(self._succession.record, at_once=at_once)
         if error is not None:
             self._status.say(
-                f"Cannot write {self._search.kept.state}: {error.strerror}. The search goes on."
+                f"Cannot write {self._search.kept.state}: {error.strerror}. The search continues."
             )
 
     def _interrupted(self, signum: int) -> Ending:

@@ -75,7 +75,7 @@ def tour(connection: SearchConnection) -> ExitCode:
         print(ending.sentence, file=sys.stderr)
         return ending.code
     for title in wrong:
-        print(f"Not as it should be: {title}", file=sys.stderr)
+        print(f"Unexpected end: {title}", file=sys.stderr)
     return ExitCode.FAULT if wrong else ExitCode.FOUND
 
 

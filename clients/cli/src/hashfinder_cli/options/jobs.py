@@ -13,7 +13,7 @@ class JobShown:
     """What is shown of the search for a job."""
 
     progress: Annotated[
-        bool, typer.Option("--progress", help="Show how far the search has come.")
+        bool, typer.Option("--progress", help="Show the progress of the search.")
     ] = False
     as_json: Annotated[bool, typer.Option("--json", help="Write the outcome as JSON.")] = False
 

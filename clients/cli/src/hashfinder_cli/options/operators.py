@@ -39,5 +39,5 @@ class Shown:
     ] = False
     interval: Annotated[
         float,
-        typer.Option(metavar="S", callback=_check_interval, help="Look every S seconds."),
+        typer.Option(metavar="S", callback=_check_interval, help="Refresh every S seconds."),
     ] = 1.0

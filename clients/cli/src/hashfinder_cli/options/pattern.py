@@ -19,7 +19,7 @@ class Pattern:
             metavar="NAME",
             callback=checks.check_text,
             show_default=False,
-            help="What the hash is to contain, 1 to 28 characters in base64; case does not matter.",
+            help="What the hash must contain, 1 to 28 characters in base64; case does not matter.",
         ),
     ] = None
     ideal_distance: Annotated[
@@ -27,7 +27,7 @@ class Pattern:
         typer.Option(
             metavar="D",
             callback=checks.check_int32,
-            help="Take a hash that differs in up to D characters.",
+            help="Accept a hash that differs in up to D characters.",
         ),
     ] = 0
     algorithm: Annotated[
@@ -39,10 +39,10 @@ class Pattern:
     ] = "base64"
     anchor: Annotated[
         Literal["anywhere", "start", "end"],
-        typer.Option(help="Where in the hash NAME is to stand; end is before any =."),
+        typer.Option(help="Where NAME must be in the hash; end is before any =."),
     ] = "anywhere"
     case_sensitive: Annotated[
-        bool, typer.Option("--case-sensitive", help="Tell upper and lower case apart.")
+        bool, typer.Option("--case-sensitive", help="Distinguish upper and lower case.")
     ] = False
     wildcard: Annotated[
         str,
@@ -50,7 +50,7 @@ class Pattern:
             metavar="C",
             callback=checks.check_text,
             show_default=False,
-            help="A character that matches any where it stands in NAME.",
+            help="A character of NAME that matches any character.",
         ),
     ] = ""
     zero_bits: Annotated[

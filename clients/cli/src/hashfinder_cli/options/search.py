@@ -35,7 +35,7 @@ class Connection:
             "--tls",
             envvar="HASHFINDER_TLS",
             is_eager=True,
-            help="Speak TLS, and trust the CAs of the system, or those of --ca.",
+            help="Use TLS, and trust the CAs of the system, or those of --ca.",
         ),
     ] = False
     ca: Annotated[
@@ -44,7 +44,7 @@ class Connection:
             metavar="FILE",
             envvar="HASHFINDER_CA",
             is_eager=True,
-            help="Speak TLS, and trust the CAs in FILE (PEM).",
+            help="Use TLS, and trust the CAs in FILE (PEM).",
         ),
     ] = None
     certificate: Annotated[
@@ -53,7 +53,7 @@ class Connection:
             metavar="FILE",
             envvar="HASHFINDER_CERTIFICATE",
             is_eager=True,
-            help="Speak TLS, and show the certificate in FILE (PEM) to the server.",
+            help="Use TLS, and send the certificate in FILE (PEM) to the server.",
         ),
     ] = None
     key: Annotated[
@@ -129,7 +129,7 @@ class Limits:
         typer.Option(
             metavar="P",
             callback=checks.check_uint64,
-            help="Begin there, as an earlier search reported.",
+            help="Start at position P, as an earlier search reported.",
         ),
     ] = None
     maximum_hashes: Annotated[
@@ -156,7 +156,7 @@ class Limits:
         typer.Option(
             metavar="N",
             callback=checks.between(0, 2**31 - 1, "0 to 2^31 - 1"),
-            help="Try again where the server says when: N times in a row with nothing searched"
+            help="Retry after the delay that the server names: N times in a row without progress"
             " (0; with --resume 8).",
         ),
     ] = None
@@ -185,7 +185,7 @@ class Kept:
         typer.Option(
             metavar="FILE",
             show_default=False,
-            help="Keep in FILE how far the search has come; the same command goes on from there.",
+            help="Save the progress in FILE; the same command continues from there.",
         ),
     ] = None
 
@@ -244,11 +244,11 @@ class Shown:
         typer.Option(
             metavar="D",
             callback=checks.check_int32,
-            help="On the way, show every hash that differs in up to D characters.",
+            help="Also show every hash that differs in up to D characters.",
         ),
     ] = None
     progress: Annotated[
-        bool, typer.Option("--progress", help="Show how far the search has come.")
+        bool, typer.Option("--progress", help="Show the progress of the search.")
     ] = False
     progress_interval: Annotated[
         float | None,

@@ -64,7 +64,7 @@ class Secrets:
         typer.Option(
             metavar="CHARACTERS",
             callback=checks.check_ascii,
-            help=f"Secrets of these alone, in this order, or of one of {', '.join(ALPHABETS)}.",
+            help=f"Use only these characters, in this order, or one of {', '.join(ALPHABETS)}.",
         ),
     ] = None
     secret_length: Annotated[

@@ -25,7 +25,7 @@ MinimumBits = Annotated[
         metavar="N",
         callback=checks.between(1, MOST_BITS),
         show_default=False,
-        help="Ask for so many zero bits at least.",
+        help="Require at least N zero bits.",
     ),
 ]
 
@@ -61,11 +61,11 @@ class Hashcash:
     date: Annotated[
         str | None,
         typer.Option(
-            metavar="YYMMDD[hhmm[ss]]", callback=checks.check_text, help="Its date; else today."
+            metavar="YYMMDD[hhmm[ss]]", callback=checks.check_text, help="The stamp's date (today)."
         ),
     ] = None
     extension: Annotated[
-        str, typer.Option(metavar="TEXT", callback=checks.check_text, help="Its extension.")
+        str, typer.Option(metavar="TEXT", callback=checks.check_text, help="The stamp's extension.")
     ] = ""
 
 
@@ -85,7 +85,7 @@ class Challenge:
     ] = None
     trailing: Annotated[
         bool,
-        typer.Option("--trailing", help="The zeros end the hash; else they begin it."),
+        typer.Option("--trailing", help="The zeros are at the end of the hash, not at its start."),
     ] = False
     algorithm: Annotated[
         Literal["sha1", "sha256", "sha512"], typer.Option(help="The hash function.")
@@ -143,7 +143,7 @@ class Answers:
         typer.Option(
             metavar="CHARACTERS",
             callback=checks.check_printable,
-            help=f"Answers of these alone, in this order, or of one of {', '.join(ALPHABETS)}.",
+            help=f"Use only these characters, in this order, or one of {', '.join(ALPHABETS)}.",
         ),
     ] = "alnum"
     length: Annotated[

@@ -48,7 +48,7 @@ class Keeper:
         if content := file.read():
             there, self.record = from_bytes(content)
             if different := differences(there, search):
-                message = f"it is of another search, which differs in {'; '.join(different)}"
+                message = f"it belongs to another search, which differs in {'; '.join(different)}"
                 raise InvalidStateError(message)
 
     def save(self, record: Record) -> None:

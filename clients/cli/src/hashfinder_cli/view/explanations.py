@@ -41,7 +41,7 @@ def explain_pause(pause: Pause, search: Search) -> str:
     """Return a line that says why a search pauses, for how long, and from where it resumes."""
     _, sentence, _ = _explained(pause.error, search)
     position = pause.error.next_position
-    again = "Trying again" if position is None else f"Going on from position {position}"
+    again = "Trying again" if position is None else f"Resuming from position {position}"
     delay = f" in {pause.delay:.1f} s" if pause.delay else ""
     return f"{sentence.splitlines()[0]} {again}{delay}."
 
@@ -51,10 +51,10 @@ def resume_advice(search: Search, next_position: int | None) -> str:
     if next_position is None:
         return ""
     if (path := search.kept.state) is not None and next_position < search.query.limit:
-        return f"To go on, run the same command again: {path} has the position."
+        return f"To continue, run the same command again: {path} has the position."
     if not (command := search.command(next_position)):
         return ""
-    return f"To go on, resume with --start-position {next_position}:\n  {command}"
+    return f"To continue, resume with --start-position {next_position}:\n  {command}"
 
 
 def unreachable(server: str, text: str) -> str:
@@ -80,7 +80,7 @@ def tls_advice(text: str, connection: Connection) -> str:
     if not is_closed_at_once(text):
         return ""
     if not connection.speaks_tls:
-        return "If it speaks TLS, add --tls, or --ca FILE for a CA that the system does not know."
+        return "If it uses TLS, add --tls, or --ca FILE for a CA that the system does not know."
     if connection.certificate is None:
         return "If it asks for a client certificate, add --certificate FILE and --key FILE."
     return "Check that its CA has signed the client certificate, and that this has not expired."
@@ -139,7 +139,7 @@ def _busy(sentence: str) -> Callable[[StoppedError, Search], _Explained]:
 
 
 def _time_limit(error: StoppedError, search: Search) -> _Explained:
-    sentence = f"Nothing found in the time that the server at {search.server} gives one search."
+    sentence = f"Nothing found within the time limit of the server at {search.server}."
     return ExitCode.BUDGET_SPENT, sentence, _resume(error, search)
 
 
@@ -185,7 +185,7 @@ def progress_advice(search: Search) -> str:
     """Return how to get a search that can be resumed, where this one cannot."""
     if search.streams:
         return ""
-    return "A plain search does not tell how far it came; with --progress it can be resumed."
+    return "A plain search reports no position; with --progress it can be resumed."
 
 
 def _invalid(error: StoppedError, _: Search) -> _Explained:
@@ -204,7 +204,7 @@ def _internal(error: StoppedError, search: Search) -> _Explained:
     if not request_id:
         return _fault(error, search)
     advice = f"Report the request id {request_id} to its operator."
-    sentence = "The server failed; the fault is not yours."
+    sentence = "The server failed; your request is valid."
     return ExitCode.FAULT, sentence, "\n".join(filter(None, [advice, _resume(error, search)]))
 
 
@@ -242,13 +242,13 @@ def _fault(error: StoppedError, search: Search) -> _Explained:
 
 _BY_REASON: dict[str, Callable[[StoppedError, Search], _Explained]] = {
     "CLIENT_QUOTA_EXHAUSTED": _busy("Your share of the server's hash rate is used up."),
-    "TOO_MANY_SEARCHES": _busy("You have as many searches under way as the server lets you have."),
-    "SERVER_OVERLOADED": _busy("The server has as many searches as it takes."),
+    "TOO_MANY_SEARCHES": _busy("You have reached the server's limit of searches for one client."),
+    "SERVER_OVERLOADED": _busy("The server has reached its limit of searches."),
     "SERVER_DRAINING": _draining,
     "STOPPED_BY_OPERATOR": _stopped,
     "TIME_LIMIT_REACHED": _time_limit,
     "TOKEN_MISSING": _denied(
-        "The server at {server} wants to know who asks.",
+        "The server at {server} requires authentication.",
         "Add --token-file FILE, or --certificate and --key; its operator has them for you.",
     ),
     "TOKEN_UNKNOWN": _denied(
@@ -268,7 +268,9 @@ _BY_STATUS: dict[StatusCode, Callable[[StoppedError, Search], _Explained]] = {
     StatusCode.UNAVAILABLE: _unavailable,
     StatusCode.DEADLINE_EXCEEDED: _deadline,
     StatusCode.INTERNAL: _internal,
-    StatusCode.UNAUTHENTICATED: _denied("The server at {server} does not know you: {text}", ""),
+    StatusCode.UNAUTHENTICATED: _denied(
+        "The server at {server} does not know this client: {text}", ""
+    ),
     StatusCode.PERMISSION_DENIED: _denied("The server at {server} does not allow this: {text}", ""),
     StatusCode.UNIMPLEMENTED: _no_service,
 }

@@ -180,7 +180,7 @@ def _from_query(request: Request) -> tuple[bytes, bool]:
         try:
             data = b64decode(data + b"=" * (-len(data) % 4), b"-_", validate=True)
         except binascii.Error:
-            message = "message is no base64 in the alphabet for URLs"
+            message = "message is not base64url"
             raise _invalid(message) from None
     return data, query["encoding"] == "json"
 

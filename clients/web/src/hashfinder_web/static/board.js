@@ -11,7 +11,7 @@ const MOST_CARDS = 4; // of each client
 const DRAW_MILLISECONDS = 500; // also without events, as time goes by
 
 /** Why no more searches may start. */
-export const FULL = "Four searches are under way, as many as this page starts: stop one first.";
+export const FULL = "Four searches are running, the most that this page starts: stop one first.";
 
 export class Board {
   /** `clients` names the clients by their labels; `say` shows a sentence, `announce` says one; `moved` is called when a search begins or ends. */

@@ -7,7 +7,7 @@ const BY_REASON = {
   TIME_LIMIT_REACHED: ["Time limit", "It took as long as one search may take on this server."],
   CLIENT_QUOTA_EXHAUSTED: ["Quota spent", "This client has used up its hash rate."],
   TOO_MANY_SEARCHES: ["Refused", "This client has as many searches under way as it may have."],
-  SERVER_OVERLOADED: ["Server full", "The server has as many searches as it takes."],
+  SERVER_OVERLOADED: ["Server full", "The server has reached its limit of searches."],
   SERVER_DRAINING: ["Server leaves", "The server shuts down."],
   STOPPED_BY_OPERATOR: ["Stopped by operator", "The server’s operator stopped it: ask before you resume."],
 };

@@ -70,7 +70,7 @@ class TokenMissingError(AccessDeniedError):
     def __init__(self) -> None:
         """Say how."""
         super().__init__(
-            "this server wants to know who asks: send a token (authorization: Bearer ...),"
+            "authentication is required: send a token (authorization: Bearer ...),"
             " or a client certificate"
         )
 
@@ -80,7 +80,7 @@ class TokenUnknownError(AccessDeniedError):
 
     def __init__(self) -> None:
         """Say so, and nothing of the token."""
-        super().__init__("the token is not one of this server's")
+        super().__init__("the token is unknown to this server")
 
 
 class CertificateUnknownError(AccessDeniedError):
@@ -122,7 +122,7 @@ class TooManyWatchersError(HashFinderError):
 
     def __init__(self, most: int) -> None:
         """Take how many may."""
-        super().__init__(f"{most} operators watch already, as many as may at once")
+        super().__init__(f"{most} operators are watching, the most that may at once")
 
 
 class AbandonedError(HashFinderError):
@@ -190,12 +190,12 @@ class TimeLimitReachedError(LimitError):
 
     def __init__(self, seconds: int) -> None:
         """Take how long a search may take, in seconds."""
-        message = f"nothing was found within {seconds} s, as long as one search may take"
+        message = f"nothing was found within {seconds} s, the time limit of one search"
         super().__init__(message, 1.0, seconds)
 
 
 class ServerOverloadedError(LimitError):
-    """The server has as many searches as it takes, and none ended in time."""
+    """The server has reached its limit of searches, and none ended in time."""
 
     cause = Cause.OVERLOAD
 

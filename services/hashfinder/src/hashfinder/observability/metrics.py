@@ -102,7 +102,7 @@ class _TlsCollector(Collector):
         )
         reloads = CounterMetricFamily(
             "hashfinder_tls_reloads",
-            "Changed certificate files that were taken, or refused. Only with TLS.",
+            "Changed certificate files that were loaded or refused. Only with TLS.",
             labels=("result",),
         )
         reloads.add_metric(("success",), self._readings.reloads)
@@ -130,13 +130,13 @@ class Metrics:
         )
         self._denied = Counter(
             "hashfinder_access_denied",
-            "RPCs refused for what their client is, or does not say, by the reason in the status.",
+            "RPCs refused for their client's identity, by the reason in the status.",
             ("reason",),
             registry=registry,
         )
         self._reloads = Counter(
             "hashfinder_access_reloads",
-            "Changed files of tokens or of the policy that were taken, or refused.",
+            "Changed token or policy files that were loaded or refused.",
             ("file", "result"),
             registry=registry,
         )

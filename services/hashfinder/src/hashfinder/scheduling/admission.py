@@ -124,7 +124,7 @@ class Admission:
         allowance = self._allowance_of(client)
         limit = allowance.searches
         if self._clients[client] >= limit:
-            message = f"this client has {limit} searches under way, as many as one may have"
+            message = f"this client has {limit} searches, the most that one client may have"
             raise TooManySearchesError(message, self._retry_after(), limit)
         if delay := self._quota_delay(client):
             raise ClientQuotaExhaustedError(delay, allowance.hash_rate)
@@ -193,7 +193,7 @@ class Admission:
 
     def _overloaded(self) -> ServerOverloadedError:
         limit = self._limits.searches
-        message = f"the server has {limit} searches under way, as many as it takes"
+        message = f"the server has {limit} searches, the most that it accepts"
         return ServerOverloadedError(message, self._retry_after(), limit)
 
     def _retry_after(self) -> float:

@@ -91,7 +91,7 @@ class AccessControl:
         if client is None and (client := name_in(auth)) is not None:
             rule = policy.rule_of(client)
             if rule is policy.unlisted:
-                message = "the client certificate is good, but the server does not know its name"
+                message = "the client certificate is valid, but the server does not know its name"
                 denied = CertificateUnknownError(message)
         if client is None:
             return None, policy.anonymous
@@ -112,7 +112,7 @@ class AccessControl:
             return None
         # Refused even if it is right: whoever is on the way has read it.
         if b"ssl" not in auth.get("transport_security_type", ()) and not is_local(peer):
-            message = "tokens are taken over TLS only, or from this machine: replace this one"
+            message = "tokens are accepted only over TLS or from this machine: replace this one"
             raise NotAllowedError(message)
         [value, *others] = values
         found = _BEARER.fullmatch(value) if isinstance(value, str) else None
@@ -151,7 +151,7 @@ def _user_of(values: list[str | bytes], policy: Policy) -> tuple[str, Rule]:
     user = f"user:{value}"
     rule = policy.rule_of(user)
     if not rule.allowed:
-        message = "the user for whom the gateway asks may not use the server"
+        message = "the user that the gateway names may not use the server"
         raise NotAllowedError(message)
     return user, rule
 
@@ -162,5 +162,5 @@ def _check_reflection(policy: Policy, rule: Rule) -> None:
     if rule is policy.anonymous:
         raise TokenMissingError
     if policy.reflection is Reflection.OPERATORS and rule.role is not Role.OPERATOR:
-        message = "only operators may ask for reflection"
+        message = "only operators may use reflection"
         raise NotAllowedError(message)

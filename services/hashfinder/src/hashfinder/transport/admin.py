@@ -89,7 +89,7 @@ class AdminServicer(HashFinderAdminServicer):
         self, _request: pb.DrainRequest, context: RpcContext
     ) -> pb.DrainResponse:
         """Begin the drain."""
-        _log.warning("drain asked for by operator", operator=context.client, peer=context.peer())
+        _log.warning("drain requested by operator", operator=context.client, peer=context.peer())
         self._drain()
         return pb.DrainResponse()
 

@@ -72,7 +72,7 @@ def load_certificates(files: TlsFiles) -> CertificateSet:
     key = _read(KEY, files.key)
     leaf = _certificates(CERTIFICATE, files.certificate, chain)[0]
     if b"ENCRYPTED" in key:
-        message = f"{KEY}: {files.key} has a passphrase; the server has nobody to ask for it"
+        message = f"{KEY}: {files.key} has a passphrase, which the server cannot ask for"
         raise CertificateError(message)
     server = _server_context(files)
     client_ca = None

@@ -94,7 +94,7 @@ class SocketFile:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(found.st_mode):
-            raise OSError(errno.EEXIST, "there is a file that is no socket")
+            raise OSError(errno.EEXIST, "there is a file that is not a socket")
         if found.st_ino != self._inode and _is_served(self.path):
             raise OSError(errno.EADDRINUSE, "a server listens there already")
 
