@@ -386,7 +386,7 @@ def test_retry(call: Run, serve_script: ServeScript) -> None:
     line = "The server has reached its limit of searches. Trying again in 0.0 s.\n"
     assert (7, "") == (impatient.returncode, impatient.stdout)
     assert impatient.stderr.startswith(line)
-    assert impatient.stderr.endswith("it takes. Try again in 0.001 s.\n")
+    assert impatient.stderr.endswith("of searches. Try again in 0.001 s.\n")
     assert (0, f"1\t0\t\t{EMPTY_HASH}\n") == (patient.returncode, patient.stdout)
     assert 2 * line == patient.stderr
 
