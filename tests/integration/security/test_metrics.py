@@ -99,8 +99,8 @@ def test_renewed_files_count_for_the_next_scrape(
     server.faults_expected = True
     successor = Authority("HashFinder test CA 2")
     folder.client_ca.write_bytes(b"\n")
-    eventually(lambda: bool(server.logs("file not reloaded: the former one counts")), "", 30)
-    [refused] = server.logs("file not reloaded: the former one counts")
+    eventually(lambda: bool(server.logs("file not reloaded: the last valid one remains")), "", 30)
+    [refused] = server.logs("file not reloaded: the last valid one remains")
     setting = "--metrics-client-ca (HASHFINDER_METRICS_CLIENT_CA): "
     assert refused["reason"].startswith(f"{setting}{folder.client_ca} has no certificate")
     assert "hashfinder" in page(server, authority, authority.client("me"), tmp_path)

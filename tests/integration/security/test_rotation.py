@@ -114,7 +114,7 @@ def test_invalid_files_leave_the_last_valid_ones_in_use(
     server = start(*folder.mutual)
     server.faults_expected = True
     own = credentials(authority.pem, authority.client("me"))
-    event = "file not reloaded: the former one counts"
+    event = "file not reloaded: the last valid one remains"
     for count, spoil in enumerate((_mismatch, _half_written, _no_bundle), 1):
         before = shown(server)
         reason = spoil(folder, authority)

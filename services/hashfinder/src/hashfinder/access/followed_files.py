@@ -48,7 +48,7 @@ class FollowedFiles(Generic[T]):
             self.value = self._load()
         except HashFinderError as error:
             _log.error(
-                "file not reloaded: the former one counts", file=self.name, reason=str(error)
+                "file not reloaded: the last valid one remains", file=self.name, reason=str(error)
             )
             return False
         except Exception as error:  # noqa: BLE001  # a fault of ours: the next version may be read
