@@ -10,7 +10,6 @@ Exit codes: 0; 1 where the default job misses the ratio of `--at-least`.
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,14 @@ from hashfinder.kernel import Kernel, available_backends, load_kernel
 from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.query import Query
 from tests.bench import kernel_jobs
-from tests.bench.machine import CORES, cpu_seconds
+from tests.bench.kernel_rivals import (
+    build_limit,
+    has_hashcat,
+    hashcat_rate,
+    limit_rate,
+    openssl_rate,
+)
+from tests.bench.machine import CORES
 from tests.bench.report import RATIO, Better, Report, run
 from tests.bench.results import OVER, SHORT
 
@@ -38,8 +44,6 @@ CAPACITY = 1024
 LIMIT = "estimated limit with AVX-512"
 ONE_RATE = str(Path(__file__).with_name("one_rate.py"))
 PRINT_BACKENDS = "from hashfinder.kernel import *; print(*available_backends())"
-OPERATIONS = 646 / 16
-"""Vector operations per candidate, counted in the machine code: see docs/kernel.md."""
 
 
 @dataclass(frozen=True)
@@ -134,68 +138,6 @@ def _run_version(base: Path, *arguments: str) -> str:
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=True
     ).stdout
-
-
-def openssl_rate() -> float:
-    """Return how many messages of 16 bytes OpenSSL hashes in a second of CPU time."""
-    command = ["openssl", "speed", "-seconds", "1", "-evp", "sha1", "-bytes", "16"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    found = re.search(r"(\d+) sha1(?: ops)?(?:'s)? in ([\d.]+)s", output)
-    if not found:
-        message = f"openssl speed printed no rate: {output}"
-        raise RuntimeError(message)
-    return int(found[1]) / float(found[2])
-
-
-def has_hashcat() -> bool:
-    """Return whether hashcat and OpenCL for the CPU are installed.
-
-    On Debian that is pocl-opencl-icd with ocl-icd-libopencl1.
-    """
-    if not shutil.which("hashcat"):
-        return False
-    command = ["hashcat", "-I", "--force"]
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return "Backend Device ID" in output
-
-
-def hashcat_rate() -> float:
-    """Return how many candidates hashcat hashes in a second of CPU time, without a score.
-
-    It tries all strings of 8 small letters against a hash that none of them has, for a few seconds.
-    It compiles and tunes before its first report, so only the time between the first and the last
-    report counts.
-    """
-    command = ["hashcat", "-m", "100", "-a", "3", "-D", "1", "--force", "-O", "--runtime", "6"]
-    command += ["--potfile-disable", "--self-test-disable", "--status", "--status-json"]
-    command += ["--status-timer", "1", "0" * 40, "?l?l?l?l?l?l?l?l"]
-    reports = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            found = re.search(r'"progress": \[([1-9]\d*)', line)
-            if found:
-                reports.append((int(found[1]), cpu_seconds(process.pid)))
-    if len(reports) < 2:
-        message = "hashcat reported no progress"
-        raise RuntimeError(message)
-    (first, began), (last, ended) = reports[0], reports[-1]
-    return (last - first) / (ended - began)
-
-
-def limit_rate(program: Path) -> float:
-    """Return how many candidates a second fit the CPU's vector units if they are always busy."""
-    output = subprocess.run([program], capture_output=True, text=True, check=True).stdout
-    return float(output) / OPERATIONS
-
-
-def build_limit(folder: str) -> Path | None:
-    """Compile the program of `limit_rate`; return None without AVX-512 or a compiler."""
-    compiler = shutil.which(os.environ.get("CC", "gcc"))
-    if "native-avx512" not in available_backends() or compiler is None:
-        return None
-    source, program = Path(__file__).with_name("vector_rate.c"), Path(folder, "vector_rate")
-    subprocess.run([compiler, "-O3", "-mavx512f", source, "-o", program], check=True)
-    return program
 
 
 def scaling(turns: int, seconds: float) -> dict[str, list[float]]:
