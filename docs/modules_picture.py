@@ -4,6 +4,7 @@ Layers come from the contracts of import-linter in `pyproject.toml`, arrows betw
 the imports themselves, which import-linter's own library finds.
 """
 
+import math
 import textwrap
 import tomllib
 from collections.abc import Iterator
@@ -116,10 +117,12 @@ def _panel(name: str, layers: list[list[str]]) -> Iterator[str]:
     y = panel.y + _HEAD + _GAP
     for siblings in layers:
         widths = [_CHARACTER * len(module) + 12 for module in siblings]
-        if sum(widths) + _GAP * (len(widths) + 1) > panel.width:
+        # Not `sum`: since Python 3.12 it rounds differently, which moves a box a tenth of a pixel.
+        whole = math.fsum(widths)
+        if whole + _GAP * (len(widths) + 1) > panel.width:
             message = f"{name}: no place for {' | '.join(siblings)} in one line"
             raise ValueError(message)
-        x = panel.x + (panel.width - sum(widths) - _GAP * (len(widths) - 1)) / 2
+        x = panel.x + (panel.width - whole - _GAP * (len(widths) - 1)) / 2
         for module, width in zip(siblings, widths, strict=True):
             yield f'<rect class="module" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BOX}"/>'
             yield f'<text class="module" x="{x + width / 2:.1f}" y="{y + 17}">{module}</text>'
