@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from contextlib import ExitStack
+from functools import partial
 
 import grpc
 import pytest
@@ -12,26 +13,45 @@ from hashfinder_proto.hash_name_pb2_grpc import (
     add_HashFinderServicer_to_server,
 )
 from tests.integration.network import Network, open_network
+from tests.integration.program import Program
 from tests.integration.replicas import NameServer, Replicas, StartReplicas
 from tests.integration.scripted import ScriptedServicer, Serve, ServeScript
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess, run_server
+
+
+@pytest.fixture(scope="session")
+def server_program() -> Iterator[Program]:
+    """The server, imported once."""
+    with Program("hashfinder") as program:
+        yield program
+
+
+@pytest.fixture(name="run_server", scope="session")
+def forked_server(server_program: Program) -> RunServer:
+    """Run a server that is forked; as the function `run_server` otherwise."""
+    return partial(run_server, program=server_program)
 
 
 @pytest.fixture
-def server_process() -> Iterator[Callable[..., ServerProcess]]:
+def server_process(server_program: Program) -> Iterator[Callable[..., ServerProcess]]:
     """Start servers with flags, an environment `env`, and Python code `before` that runs first."""
     with ExitStack() as servers:
 
         def start(
             *flags: str, env: Mapping[str, str] | None = None, before: str = ""
         ) -> ServerProcess:
-            return servers.enter_context(run_server(*flags, env=env, before=before))
+            # Variables of other programs may take effect at an import.
+            is_ours = all(name.startswith("HASHFINDER_") for name in env or ())
+            program = server_program if is_ours else None
+            return servers.enter_context(
+                run_server(*flags, env=env, before=before, program=program)
+            )
 
         yield start
 
 
 @pytest.fixture(scope="module")
-def module_server() -> Iterator[ServerProcess]:
+def module_server(run_server: RunServer) -> Iterator[ServerProcess]:
     """A server with default settings, shared by the tests of a module."""
     with run_server() as server:
         yield server

@@ -7,14 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
+from tests.integration.program import Program
 from tests.integration.server_process import Samples, ServerProcess, eventually, scrape
 
 _START_SECONDS = 30.0
@@ -29,7 +30,7 @@ UNFINDABLE = "hopelessly"
 class GatewayProcess:
     """A running gateway."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         """Store the process and the file that its stderr goes to; wait until it serves."""
         self.process = process
         self._log = log
@@ -147,24 +148,31 @@ def search(name: str = UNFINDABLE, **parameters: object) -> str:
 
 @contextmanager
 def run_gateway(
-    server: ServerProcess | str, *flags: str, prefix: tuple[str, ...] = ()
+    server: ServerProcess | str,
+    *flags: str,
+    prefix: tuple[str, ...] = (),
+    program: Program | None = None,
 ) -> Iterator[GatewayProcess]:
     """Run a gateway to `server` on a free port; stop it afterwards, unless the test already has.
 
-    `prefix` is a command that runs the gateway. The test fails if the gateway dies unexpectedly or
-    logs an error.
+    `prefix` is a command that starts it. Without one, `program` forks it, if it is given. The test
+    fails if the gateway dies unexpectedly or logs an error.
     """
     target = [f"--server={server}"]
     if isinstance(server, ServerProcess):
         target = [f"--server={server.address}", f"--server-metrics={server.metrics_url}"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("HASHFINDER_")}
-    words = [*prefix, sys.executable, "-m", "hashfinder_web", "--port=0", "--drain-grace=0"]
+    words = ["--port=0", "--drain-grace=0", *target, *flags]
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
         with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [*words, *target, *flags], stdout=subprocess.DEVNULL, stderr=stderr, env=own
-            )
+            if program and not prefix:
+                process = program.start(words, own, stdout=subprocess.DEVNULL, stderr=stderr)
+            else:
+                command = [*prefix, sys.executable, "-m", "hashfinder_web", *words]
+                process = subprocess.Popen(
+                    command, stdout=subprocess.DEVNULL, stderr=stderr, text=True, env=own
+                )
         try:
             gateway = GatewayProcess(process, log)
             yield gateway
@@ -178,6 +186,9 @@ def run_gateway(
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+RunGateway = Callable[..., AbstractContextManager[GatewayProcess]]
 
 
 def _family(host: str) -> socket.AddressFamily:

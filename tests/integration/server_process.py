@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -18,6 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.program import Program
 
 SERVICE = "hash_name.HashFinder"
 PROGRAM = (sys.executable, "-m", "hashfinder")
@@ -65,11 +66,15 @@ def scrape(url: str) -> Samples:
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
-    """Wait until `condition` holds; after `seconds`, fail and name `what` was waited for."""
-    deadline = time.monotonic() + seconds
+    """Wait until `condition` holds; after `seconds`, fail and name `what` was waited for.
+
+    A look costs CPU time that others need, so looks become rarer the longer it takes.
+    """
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.01)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"not within {seconds:g} s: {what}"
+        time.sleep(min(0.01 + waited / 10, 0.2))
 
 
 def listening_ports(pid: int) -> set[int]:
@@ -192,18 +197,22 @@ class ServerProcess:
 
 @contextmanager
 def run_server(
-    *flags: str, env: Mapping[str, str] | None = None, before: str = ""
+    *flags: str,
+    env: Mapping[str, str] | None = None,
+    before: str = "",
+    program: Program | None = None,
 ) -> Iterator[ServerProcess]:
     """Run a server on free ports; stop it afterwards, unless the test already has.
 
-    `before` is Python code that the process runs first, to inject a fault.
+    `before` is Python code that the process runs first, to inject a fault. `program` forks the
+    server, if it is given.
 
     The test fails if the process dies unexpectedly, writes a line to stderr that is not JSON, or
     logs an error that the test did not expect.
     """
     with TemporaryDirectory() as folder:
         log = Path(folder, "stderr.jsonl")
-        process = start_process(*flags, env=env, log=log, before=before)
+        process = start_process(*flags, env=env, log=log, before=before, program=program)
         try:
             server = ServerProcess(process, log)
             yield server
@@ -220,33 +229,51 @@ def run_server(
                 process.wait()
 
 
+RunServer = Callable[..., AbstractContextManager[ServerProcess]]
+
+
 def start_process(
-    *flags: str, env: Mapping[str, str] | None, log: Path, before: str = ""
+    *flags: str,
+    env: Mapping[str, str] | None,
+    log: Path,
+    before: str = "",
+    program: Program | None = None,
 ) -> subprocess.Popen[str]:
     """Start a server that logs to the file `log`; see `run_server`."""
+    environment = server_environment(env)
     with log.open("w") as stderr:
+        if program:
+            words = server_flags(*flags)
+            return program.start(
+                words, environment, before=before, stdout=subprocess.DEVNULL, stderr=stderr
+            )
         return subprocess.Popen(
             server_command(*flags, before=before),
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             text=True,
-            env=server_environment(env),
+            env=environment,
         )
 
 
 def server_command(*flags: str, before: str = "") -> list[str]:
-    """Return the command line of a server that drains at once on a signal.
+    """Return the command line of a server with `server_flags`.
 
-    It uses free ports, unless `flags` has a --listen.
+    `before` is Python code that runs first, to break something.
+    """
+    if not before:
+        return [*PROGRAM, *server_flags(*flags)]
+    code = f"import sys\n{before}\nfrom hashfinder.__main__ import main\nsys.exit(main())"
+    return [sys.executable, "-c", code, *server_flags(*flags)]
 
-    `before` is Python code that the process runs first, to inject a fault.
+
+def server_flags(*flags: str) -> list[str]:
+    """Return the flags of a server that drains immediately on a signal.
+
+    Its ports are free ones, unless `flags` has a --listen.
     """
     port = () if "--listen" in flags else ("--port", "0")
-    defaults = (*port, "--metrics-port", "0", "--drain-grace", "0")
-    if not before:
-        return [*PROGRAM, *defaults, *flags]
-    code = f"import sys\n{before}\nfrom hashfinder.__main__ import main\nsys.exit(main())"
-    return [sys.executable, "-c", code, *defaults, *flags]
+    return [*port, "--metrics-port", "0", "--drain-grace", "0", *flags]
 
 
 def server_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:

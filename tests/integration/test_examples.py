@@ -18,14 +18,14 @@ from examples.cancelling_clients import (
 )
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-from tests.integration.server_process import ServerProcess, eventually, run_server
+from tests.integration.server_process import RunServer, ServerProcess, eventually
 
 EASY = HashNameRequest(desired_name="abc", interesting_hamming_distance=1)
 HOPELESS = HashNameRequest(desired_name="abcdefghijklmnop", interesting_hamming_distance=12)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ServerProcess]:
+def server(run_server: RunServer) -> Iterator[ServerProcess]:
     """A server that all examples share."""
     with run_server() as running:
         yield running

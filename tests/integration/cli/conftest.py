@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from hashfinder_cli.app import app
 from hashfinder_cli.signals import STOP_SIGNALS
+from tests.integration.program import Program
 from tests.integration.scripted import Run, Start
 
 _UNSET = ("HASHFINDER_SERVER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "GRPC_VERBOSITY")
@@ -23,8 +23,15 @@ def ended() -> threading.Event:
     return threading.Event()
 
 
+@pytest.fixture(scope="session")
+def command_program() -> Iterator[Program]:
+    """The command line, imported once."""
+    with Program("hashfinder_cli", "-W", "error") as program:
+        yield program
+
+
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(command_program: Program) -> Iterator[Start]:
     """Start `hashfinder`; keywords as for Popen, and `variables` for the environment."""
     processes: list[subprocess.Popen[str]] = []
 
@@ -34,15 +41,14 @@ def start() -> Iterator[Start]:
         **keywords: Any,  # noqa: ANN401 - as for Popen
     ) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if k not in _UNSET and "proxy" not in k.lower()}
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "hashfinder_cli", *arguments],
-            **{**streams, **keywords},
-            stdin=subprocess.DEVNULL,
-            env={**kept, "TERM": "xterm-256color", **(variables or {})},
-            text=True,
-            encoding="utf-8",
-        )
+        environment = {**kept, "TERM": "xterm-256color", **(variables or {})}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        how: dict[str, Any] = {**pipes, **keywords, "stdin": subprocess.DEVNULL}
+        if how.keys() <= {"stdin", "stdout", "stderr", "cwd"}:
+            process = command_program.start(arguments, environment, **how)
+        else:
+            command = [*command_program.command, *arguments]
+            process = subprocess.Popen(command, env=environment, text=True, encoding="utf-8", **how)
         processes.append(process)
         return process
 

@@ -11,7 +11,7 @@ import pytest
 from docs.command_reference import helps
 from tests.integration.git_repository import git, isolate
 from tests.integration.scripted import Run, Start
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess
 
 HELPS = dict(helps())
 TOUR = "hashfinder tour "
@@ -39,7 +39,9 @@ Prepare = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(
+    run_server: RunServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     """A server with an operators' address."""
     path = tmp_path_factory.mktemp("run") / "admin"
     with run_server("--workers", "1", "--admin-listen", f"unix:{path}") as server:

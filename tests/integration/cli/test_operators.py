@@ -16,13 +16,15 @@ from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_client import Finder, Progress, StoppedByOperatorError
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.integration.scripted import Run, Start
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess
 
 HOPELESS = "hopelesslyhopeless"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(
+    run_server: RunServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     """A server with a socket for operators."""
     path = tmp_path_factory.mktemp("run") / "admin"
     flags = ("--workers", "1", "--drain-grace", "0", "--admin-listen", f"unix:{path}")
@@ -105,7 +107,9 @@ def test_public_address_serves_operators_by_role_alone(
     assert "--admin-listen" in ended.stderr
 
 
-def test_operator_by_a_token(start: Start, call: Run, tmp_path: Path) -> None:
+def test_operator_by_a_token(
+    run_server: RunServer, start: Start, call: Run, tmp_path: Path
+) -> None:
     """A client with the operator's role lists and stops searches at the public address."""
     token = tmp_path / "token"
     token.write_text("a-token-of-an-operator\n")

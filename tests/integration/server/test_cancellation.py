@@ -17,13 +17,7 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from hashfinder_rules.query import Query
 from tests.integration.server.conftest import RunningApplication, StartApplication
-from tests.integration.server_process import (
-    Labels,
-    Samples,
-    ServerProcess,
-    eventually,
-    run_server,
-)
+from tests.integration.server_process import Labels, RunServer, Samples, ServerProcess, eventually
 
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 METHODS = ("Find", "FindRange")
@@ -336,7 +330,7 @@ def test_parked_search_ends_like_any_other(
     assert after.value("hashfinder_searches_parked") == 0
 
 
-def test_time_limit_frees_the_slot_of_a_stalled_client() -> None:
+def test_time_limit_frees_the_slot_of_a_stalled_client(run_server: RunServer) -> None:
     """The client gets all results found so far, without a gap, and then the status."""
     dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
     with run_server("--maximum-seconds", "1") as server, server.stub(**SMALL_WINDOW) as stub:

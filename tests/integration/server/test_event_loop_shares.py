@@ -13,13 +13,13 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.server.crowd import DENSE, crowd
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess
 
 pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
-def fair_server() -> Iterator[ServerProcess]:
+def fair_server(run_server: RunServer) -> Iterator[ServerProcess]:
     """Run a server that tells clients apart by their connections."""
     with run_server("--client-identity", "connection", "--workers", "2") as server:
         yield server

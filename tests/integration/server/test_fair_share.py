@@ -11,7 +11,7 @@ import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess
 
 pytestmark = pytest.mark.alone
 
@@ -25,7 +25,7 @@ Stream = Any  # what the type stubs call grpc.CallIterator
 
 
 @pytest.fixture(scope="module")
-def fair_server() -> Iterator[ServerProcess]:
+def fair_server(run_server: RunServer) -> Iterator[ServerProcess]:
     """Run a server that tells clients apart by their connections."""
     with run_server("--client-identity", "connection", "--workers", str(WORKERS)) as server:
         yield server
@@ -110,7 +110,7 @@ def test_a_client_gains_nothing_by_opening_many_searches(
     assert 1 / 1.6 < one / many < 1.6
 
 
-def test_weights_of_the_policy_are_the_shares() -> None:
+def test_weights_of_the_policy_are_the_shares(run_server: RunServer) -> None:
     """Weights of 1, 2 and 4 hold for any number of searches; the bench measures how exactly."""
     weights = {"one": 1, "two": 2, "four": 4}
     flags = [f"--{name}={ACCESS / file}" for name, file in FILES.items()]

@@ -20,7 +20,7 @@ from tests.integration.server.brute_force import KEYSPACE_END, Answer, received
 from tests.integration.server.conftest import StartApplication
 from tests.integration.server.endings import Ending, ending_of, finish
 from tests.integration.server.kernels import JitterKernel
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess
 
 CASES = 200
 AT_ONCE = 20
@@ -142,6 +142,7 @@ def long_range() -> tuple[Case, list[int]]:
 
 @pytest.fixture(scope="module", params=[1, 2, 4], ids="{} workers".format)
 def busy_server(
+    run_server: RunServer,
     request: pytest.FixtureRequest,
     cases: object,  # noqa: ARG001  # made while the server does not
     long_range: object,  # noqa: ARG001  # use all cores yet

@@ -21,9 +21,9 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.integration.server_process import (
     PROGRAM,
     SERVICE,
+    RunServer,
     ServerProcess,
     listening_ports,
-    run_server,
     server_environment,
 )
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[ServerProcess]:
+def server(run_server: RunServer, folder: Path) -> Iterator[ServerProcess]:
     """A server on a socket, with its metrics on a port."""
     with run_server("--listen", f"unix:{folder}/socket") as server:
         yield server

@@ -36,7 +36,7 @@ from tests.http2 import (
     request_headers,
     setting,
 )
-from tests.integration.server_process import ServerProcess, eventually, run_server
+from tests.integration.server_process import RunServer, ServerProcess, eventually
 
 SEARCHING = health_pb2.HealthCheckRequest(service="hash_name.HashFinder")
 STREAMS = 20_000
@@ -48,7 +48,7 @@ MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE = 3, 6
 
 
 @pytest.fixture(scope="module")
-def attacked() -> Iterator[ServerProcess]:
+def attacked(run_server: RunServer) -> Iterator[ServerProcess]:
     """A server for the attacks."""
     with run_server("--workers", "2") as server:
         yield server
@@ -139,7 +139,7 @@ def test_streams_and_headers_of_a_connection_are_limited(
 
 
 @pytest.fixture
-def server_with_few_searches() -> Iterator[ServerProcess]:
+def server_with_few_searches(run_server: RunServer) -> Iterator[ServerProcess]:
     """A server on which a client may have at most five searches."""
     with run_server("--workers", "1", "--maximum-searches-per-client", "5") as server:
         yield server
@@ -168,7 +168,7 @@ def test_silent_connection_is_closed(attacked: ServerProcess) -> None:
         assert time.monotonic() - began < 15
 
 
-def test_connections_are_limited() -> None:
+def test_connections_are_limited(run_server: RunServer) -> None:
     """One connection too many is closed; there is room again when another closes."""
     with run_server("--workers", "1", "--maximum-connections", "10") as server:
         opened = [Connection(server.address) for _ in range(10)]
@@ -182,7 +182,7 @@ def test_connections_are_limited() -> None:
             each.socket.close()
 
 
-def test_watcher_that_does_not_read_delays_nothing() -> None:
+def test_watcher_that_does_not_read_delays_nothing(run_server: RunServer) -> None:
     """Other watchers learn of the drain, `Check` answers at once, and the server exits in time."""
     with run_server("--workers", "1", "--drain-delay", "1.5") as server:
         window = setting(INITIAL_WINDOW_SIZE, 0)
@@ -200,7 +200,7 @@ def test_watcher_that_does_not_read_delays_nothing() -> None:
             assert 0 == server.wait()
 
 
-def test_drain_does_not_fail_for_a_peer_that_pings_and_does_not_read() -> None:
+def test_drain_does_not_fail_for_a_peer_that_pings_and_does_not_read(run_server: RunServer) -> None:
     """The process exits 0, within its usual time."""
     with run_server("--workers", "1") as server, Connection(server.address) as connection:
         connection.socket.settimeout(0.5)

@@ -12,9 +12,9 @@ from tests.integration.gateway_process import (
     CURL,
     UNFINDABLE,
     GatewayProcess,
+    RunGateway,
     get,
     post,
-    run_gateway,
     search,
 )
 from tests.integration.server_process import ServerProcess, eventually
@@ -160,7 +160,9 @@ def test_little_is_buffered_for_a_client_that_does_not_read(
     assert 100 < held < 10_000
 
 
-def test_a_gateway_that_is_killed_counts_as_lost(module_server: ServerProcess) -> None:
+def test_a_gateway_that_is_killed_counts_as_lost(
+    run_gateway: RunGateway, module_server: ServerProcess
+) -> None:
     """Its searches end when its connection to the server closes."""
     before = _cancels(module_server, "disconnect")
     with run_gateway(module_server) as gateway, gateway.connection() as connection:
@@ -174,6 +176,7 @@ def test_a_gateway_that_is_killed_counts_as_lost(module_server: ServerProcess) -
 
 
 def test_a_draining_gateway_ends_its_searches_with_a_status(
+    run_gateway: RunGateway,
     module_server: ServerProcess,
 ) -> None:
     """Clients get an end; new requests are refused; the exit code is 0."""
@@ -196,6 +199,7 @@ def test_a_draining_gateway_ends_its_searches_with_a_status(
 
 
 def test_a_client_that_does_not_read_does_not_delay_the_drain(
+    run_gateway: RunGateway,
     module_server: ServerProcess,
 ) -> None:
     """Unsent data is dropped."""

@@ -6,7 +6,7 @@ from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.query import Query
 from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
-from tests.integration.gateway_process import GatewayProcess, run_gateway
+from tests.integration.gateway_process import GatewayProcess, RunGateway
 
 
 def test_lines_are_an_estimate_results_and_an_end(
@@ -132,7 +132,7 @@ def test_a_wrong_parameter_is_named_with_what_it_may_be(
     assert "INVALID_REQUEST" == line["end"]["reason"]
 
 
-def test_a_missing_server_is_unavailable_without_its_address() -> None:
+def test_a_missing_server_is_unavailable_without_its_address(run_gateway: RunGateway) -> None:
     """Texts of gRPC do not reach clients."""
     with run_gateway("127.0.0.1:1") as gateway:
         status, lines = gateway.lines("dad")

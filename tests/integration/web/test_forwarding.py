@@ -7,7 +7,7 @@ import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchEstimate
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderServicer
-from tests.integration.gateway_process import GatewayProcess, run_gateway
+from tests.integration.gateway_process import GatewayProcess, RunGateway
 from tests.integration.scripted import Serve
 
 _TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -45,7 +45,7 @@ class _Recorder(HashFinderServicer):
         return SearchEstimate(chance=1)
 
 
-def test_valid_trace_and_request_id_are_forwarded(serve: Serve) -> None:
+def test_valid_trace_and_request_id_are_forwarded(run_gateway: RunGateway, serve: Serve) -> None:
     """Other headers are not."""
     recorder = _Recorder()
     with run_gateway(serve(recorder)) as gateway:
@@ -63,7 +63,7 @@ def test_valid_trace_and_request_id_are_forwarded(serve: Serve) -> None:
     assert response.headers["x-request-id"] == other["x-request-id"] != "not one"
 
 
-def test_deadline_is_forwarded(serve: Serve) -> None:
+def test_deadline_is_forwarded(run_gateway: RunGateway, serve: Serve) -> None:
     """It is reduced by the time that has passed; without one, the longest applies."""
     recorder = _Recorder()
     with run_gateway(serve(recorder), "--maximum-seconds=100") as gateway:
@@ -76,7 +76,9 @@ def test_deadline_is_forwarded(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unary", "lines"])
-def test_each_connection_or_label_is_a_client(serve: Serve, kind: str) -> None:
+def test_each_connection_or_label_is_a_client(
+    run_gateway: RunGateway, serve: Serve, kind: str
+) -> None:
     """The server sees one connection per client."""
     recorder = _Recorder()
 
@@ -98,7 +100,7 @@ def test_each_connection_or_label_is_a_client(serve: Serve, kind: str) -> None:
     assert [each, each, 2 * each, each, each] == [recorder.peers.count(peer) for peer in peers]
 
 
-def test_foreign_error_texts_are_not_forwarded(serve: Serve) -> None:
+def test_foreign_error_texts_are_not_forwarded(run_gateway: RunGateway, serve: Serve) -> None:
     """Such as the text of a server or proxy that is not ours."""
     with run_gateway(serve(_Recorder())) as gateway:
         response, error = gateway.call("Find", {"desiredName": "fault"})
@@ -107,7 +109,9 @@ def test_foreign_error_texts_are_not_forwarded(serve: Serve) -> None:
     assert "the request failed on its way to the server" == error["message"]
 
 
-def test_a_server_without_estimates_gets_classic_searches_alone(serve: Serve) -> None:
+def test_a_server_without_estimates_gets_classic_searches_alone(
+    run_gateway: RunGateway, serve: Serve
+) -> None:
     """It would misread any other search."""
     with run_gateway(serve(_Recorder())) as gateway:
         status, lines = gateway.lines("old")
@@ -117,7 +121,9 @@ def test_a_server_without_estimates_gets_classic_searches_alone(serve: Serve) ->
         assert (501, "unimplemented") == (status, lines[-1]["end"]["code"])
 
 
-def test_clients_are_named_if_the_server_trusts_the_gateway(serve: Serve) -> None:
+def test_clients_are_named_if_the_server_trusts_the_gateway(
+    run_gateway: RunGateway, serve: Serve
+) -> None:
     """By address and label; what a client claims about itself is not forwarded."""
     recorder = _Recorder()
     with run_gateway(serve(recorder), "--on-behalf-of") as gateway:
@@ -130,7 +136,7 @@ def test_clients_are_named_if_the_server_trusts_the_gateway(serve: Serve) -> Non
     assert 1 == len(set(recorder.peers))
 
 
-def test_clients_are_not_named_by_default(serve: Serve) -> None:
+def test_clients_are_not_named_by_default(run_gateway: RunGateway, serve: Serve) -> None:
     """They cannot name themselves either."""
     recorder = _Recorder()
     with run_gateway(serve(recorder)) as gateway:

@@ -5,9 +5,9 @@ import pytest
 from tests.integration.gateway_process import (
     SERVICE_PATH,
     GatewayProcess,
+    RunGateway,
     get,
     post,
-    run_gateway,
     search,
 )
 from tests.integration.server_process import Samples, ServerProcess
@@ -159,6 +159,7 @@ def test_garbage_after_a_refusal_closes_the_connection(gateway: GatewayProcess) 
 
 
 def test_searches_beyond_the_limit_are_refused_with_a_time_to_retry(
+    run_gateway: RunGateway,
     module_server: ServerProcess,
 ) -> None:
     """The error is that of a full server; the limit is free again when a client disconnects."""
@@ -177,7 +178,9 @@ def test_searches_beyond_the_limit_are_refused_with_a_time_to_retry(
         assert 200 == gateway.lines("dad")[0]
 
 
-def test_the_longest_deadline_holds_for_every_search(module_server: ServerProcess) -> None:
+def test_the_longest_deadline_holds_for_every_search(
+    run_gateway: RunGateway, module_server: ServerProcess
+) -> None:
     """It also applies to searches that ask for more, or for none."""
     with run_gateway(module_server, "--maximum-seconds=1") as gateway:
         _, lines = gateway.lines("hopelessly")
@@ -209,7 +212,7 @@ def test_metrics_are_our_own_and_those_shown_by_the_page(
     assert samples.value("hashfinder_web_connections") >= 1
 
 
-def test_metrics_of_an_unreachable_server_are_left_out() -> None:
+def test_metrics_of_an_unreachable_server_are_left_out(run_gateway: RunGateway) -> None:
     """The gateway's own are still there."""
     with run_gateway("127.0.0.1:1", "--server-metrics=http://127.0.0.1:1/metrics") as gateway:
         samples: Samples = gateway.samples()

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from tests.integration.gateway_process import run_gateway
-from tests.integration.server_process import run_server
+from tests.integration.gateway_process import RunGateway
+from tests.integration.server_process import RunServer
 
 _ACCESS = Path(__file__).parents[1] / "server/access"
 _TOKEN = "test-token-of-web"
 
 
-def test_clients_have_the_limits_of_users(tmp_path: Path) -> None:
+def test_clients_have_the_limits_of_users(
+    run_gateway: RunGateway, run_server: RunServer, tmp_path: Path
+) -> None:
     """The limits are not the gateway's; the server logs the user of each RPC."""
     token = tmp_path / "token"
     token.write_text(f"{_TOKEN}\n")
@@ -27,7 +29,9 @@ def test_clients_have_the_limits_of_users(tmp_path: Path) -> None:
     assert ["user:127.0.0.1", "user:127.0.0.1/a"] == [line["client"] for line in ended]
 
 
-def test_an_unknown_token_is_refused_with_the_servers_text(tmp_path: Path) -> None:
+def test_an_unknown_token_is_refused_with_the_servers_text(
+    run_gateway: RunGateway, run_server: RunServer, tmp_path: Path
+) -> None:
     """The HTTP status corresponds to it."""
     token = tmp_path / "token"
     token.write_text("a-token-that-nobody-knows\n")

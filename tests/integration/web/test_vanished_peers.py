@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.gateway_process import UNFINDABLE, get, post, run_gateway, search
+from tests.integration.gateway_process import UNFINDABLE, RunGateway, get, post, search
 from tests.integration.network import Network
 from tests.integration.server_process import ServerProcess
 
@@ -50,7 +50,7 @@ def _client(
 @pytest.mark.netns
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_a_vanished_peer_frees_its_search(
-    network: Network, module_server: ServerProcess, kind: str
+    run_gateway: RunGateway, network: Network, module_server: ServerProcess, kind: str
 ) -> None:
     """A live client keeps its search, even if it does not read: the search is parked."""
     before = module_server.metric("hashfinder_cancellations_total", cause="client_cancel")

@@ -33,6 +33,7 @@ def test_a_compiler_is_there() -> None:
     assert COMPILERS or available_backends() == ("python",)
 
 
+@pytest.mark.kernel
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_compiles_without_warnings(tmp_path: Path, compiler: str) -> None:

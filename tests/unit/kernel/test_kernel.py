@@ -164,14 +164,14 @@ def test_reports_the_first_of_the_best(kernel: Kernel, best_distance: int, capac
     assert ((best, found[best]) if found[best] < best_distance else None) == scan.best
 
 
-def test_halted_scan_ends_early_with_valid_results(kernel: Kernel) -> None:
+def test_halted_scan_ends_early_with_valid_results(each_kernel: Kernel) -> None:
     """The results up to its end count, and an ideal candidate is really ideal."""
     found = expected_distances("doctor", 0, 3000)
     query = Query("doctor", min(found.values()), 6)  # every candidate is a result
     halt = bytearray([1])
 
     position = 0
-    while not (scan := kernel.prepare(query).scan(position, 3000, 0, 3000, halt)).found:
+    while not (scan := each_kernel.prepare(query).scan(position, 3000, 0, 3000, halt)).found:
         assert position < scan.stop <= position + 1024
         assert array("Q", range(position, scan.stop)) == scan.results
         position = scan.stop
@@ -179,11 +179,11 @@ def test_halted_scan_ends_early_with_valid_results(kernel: Kernel) -> None:
     assert min(found, key=lambda p: found[p]) == scan.results[-1]
 
 
-def test_another_thread_halts_a_scan(kernel: Kernel) -> None:
+def test_another_thread_halts_a_scan(each_kernel: Kernel) -> None:
     """A scan that would take years ends."""
     halt = bytearray(1)
     with ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(kernel.prepare(Query("-" * 28, 0)).scan, 0, END, 0, 1, halt)
+        scan = pool.submit(each_kernel.prepare(Query("-" * 28, 0)).scan, 0, END, 0, 1, halt)
         time.sleep(0.05)
         assert not scan.done()
         halt[0] = 1
@@ -200,11 +200,11 @@ def test_foreign_characters_match_nothing(kernel: Kernel, name: str) -> None:
 
 @pytest.mark.parametrize(("ideal", "interesting"), [(7, 0), (0, 7), (7, 7), (100, 0)])
 def test_distances_above_the_length_of_the_name_are_refused(
-    kernel: Kernel, ideal: int, interesting: int
+    each_kernel: Kernel, ideal: int, interesting: int
 ) -> None:
     """No candidate is that far away: the query is not one, whatever the backend."""
     with pytest.raises(ValueError, match="distances must not be above the length of the name"):
-        kernel.prepare(Query("doctor", ideal, interesting))
+        each_kernel.prepare(Query("doctor", ideal, interesting))
 
 
 @st.composite

@@ -54,13 +54,13 @@ def test_agrees_on_a_million_candidates(
     assert expected == scan.results
 
 
-def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
+def test_other_threads_run_during_a_scan(each_native_kernel: Kernel) -> None:
     """A scan releases the GIL: Python code runs during it."""
     times: list[float] = []
 
     def scan() -> None:
         times.append(time.monotonic())
-        native_kernel.prepare(Query("0123456789abcdef", 0)).scan(0, 2**23, 0, 1)
+        each_native_kernel.prepare(Query("0123456789abcdef", 0)).scan(0, 2**23, 0, 1)
         times.append(time.monotonic())
 
     thread = threading.Thread(target=scan)
@@ -75,14 +75,14 @@ def test_other_threads_run_during_a_scan(native_kernel: Kernel) -> None:
     assert any(begin + quarter < tick < end - quarter for tick in ticks)
 
 
-def test_threads_share_a_kernel(native_kernel: Kernel) -> None:
+def test_threads_share_a_kernel(each_native_kernel: Kernel) -> None:
     """Concurrent scans do not affect each other."""
     name, distance = "doctor\0", 4
     query = Query(name, 0, distance)
 
     with ThreadPoolExecutor(4) as pool:
         scans = [
-            pool.submit(native_kernel.prepare(query).scan, start, start + RANGE, 0, RANGE)
+            pool.submit(each_native_kernel.prepare(query).scan, start, start + RANGE, 0, RANGE)
             for start in STARTS * 2
         ]
 

@@ -116,11 +116,11 @@ def test_long_secrets_of_fixed_length(kernel: Kernel, alphabet: bytes, length: i
         assert expected == scanner.scan(start, start + 40, 2, 40)
 
 
-def test_a_halted_scan_ends_at_the_end_of_a_length(kernel: Kernel) -> None:
+def test_a_halted_scan_ends_at_the_end_of_a_length(each_kernel: Kernel) -> None:
     """With a small alphabet many lengths of secrets fit into a group of candidates."""
     query = Query("?a", 0, 2, Scheme(wildcard="?", case_sensitive=True), Keyspace(b"ab"))
 
-    scan = kernel.prepare(query).scan(375, 2567, 0, 3000, bytearray([1]))
+    scan = each_kernel.prepare(query).scan(375, 2567, 0, 3000, bytearray([1]))
 
     assert 375 < scan.stop <= 511
     assert scan.results[-1] < scan.stop
