@@ -43,7 +43,7 @@ class Network:
             self._iptables("-A", chain, *at_random, "-j", "DROP")
 
     def _iptables(self, *words: str) -> None:
-        _run(*self.inside, "iptables", "--wait", *words)
+        run(*self.inside, "iptables", "--wait", *words)
 
 
 @contextmanager
@@ -54,12 +54,13 @@ def dropped(*rules: tuple[str, ...], inside: tuple[str, ...] = ()) -> Iterator[N
     """
     with ExitStack() as healing:
         for rule in rules:
-            _run(*inside, "iptables", "--wait", "-I", *rule, "-j", "DROP")
-            healing.callback(_run, *inside, "iptables", "--wait", "-D", *rule, "-j", "DROP")
+            run(*inside, "iptables", "--wait", "-I", *rule, "-j", "DROP")
+            healing.callback(run, *inside, "iptables", "--wait", "-D", *rule, "-j", "DROP")
         yield
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
+    """Run a command; fail with what it says if it fails."""
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
@@ -73,24 +74,24 @@ def open_network(rough: random.Random | None = None) -> Iterator[Network]:
     unique = token_hex(4)
     name, outer, inner = f"hf-{unique}", f"hfo{unique}", f"hfi{unique}"
     subnet = f"198.18.{int(unique[:2], 16)}"  # the range reserved for such tests
-    _run("ip", "netns", "add", name)
+    run("ip", "netns", "add", name)
     try:
         with _pair(outer, inner) if rough is None else rough_link(outer, inner, rough):
-            _run("ip", "link", "set", inner, "netns", name)
-            _run("ip", "address", "add", f"{subnet}.1/24", "dev", outer)
-            _run("ip", "link", "set", outer, "up")
-            _run("ip", "-n", name, "address", "add", f"{subnet}.2/24", "dev", inner)
-            _run("ip", "-n", name, "link", "set", inner, "up")
-            _run("ip", "-n", name, "link", "set", "lo", "up")
+            run("ip", "link", "set", inner, "netns", name)
+            run("ip", "address", "add", f"{subnet}.1/24", "dev", outer)
+            run("ip", "link", "set", outer, "up")
+            run("ip", "-n", name, "address", "add", f"{subnet}.2/24", "dev", inner)
+            run("ip", "-n", name, "link", "set", inner, "up")
+            run("ip", "-n", name, "link", "set", "lo", "up")
             yield Network(name, f"{subnet}.1", f"{subnet}.2")
     finally:
-        _run("ip", "netns", "delete", name)
+        run("ip", "netns", "delete", name)
 
 
 @contextmanager
 def _pair(one: str, other: str) -> Iterator[None]:
-    _run("ip", "link", "add", one, "type", "veth", "peer", "name", other)
+    run("ip", "link", "add", one, "type", "veth", "peer", "name", other)
     try:
         yield
     finally:
-        _run("ip", "link", "delete", one)  # both ends
+        run("ip", "link", "delete", one)  # both ends
