@@ -60,5 +60,5 @@ def test_connections_of_an_address_are_limited(network: Network, server: ServerP
         assert client.stdout
         assert LIMIT == int(client.stdout.readline())
         with Finder(server.address) as finder:
-            assert finder.find("doc")
+            assert finder.find("doc").secret
         client.communicate("\n")

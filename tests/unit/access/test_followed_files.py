@@ -1,5 +1,6 @@
 """Files that are loaded again when they change."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,26 @@ def test_changed_symbolic_link_is_a_change(path: Path, tmp_path: Path) -> None:
     (tmp_path / "new").rename(link)
     assert changed(file) is True
     assert 2 == file.value
+
+
+def test_file_that_could_not_be_read_is_read_later(path: Path) -> None:
+    """Such as when the process had no file descriptor left. It is reported once."""
+    failures: list[OSError] = []
+
+    def parse(text: str) -> int:
+        if failures:
+            raise failures.pop()
+        return number(text)
+
+    file = followed(path, parse)
+    failures += [OSError(errno.EMFILE, "Too many open files")] * 3
+    path.write_text("22")
+    assert changed(file) is False
+    assert file.refresh() is None
+    assert file.refresh() is None
+    assert file.refresh() is True
+    assert 22 == file.value
+    assert file.refresh() is None
 
 
 def _remove(path: Path) -> None:

@@ -1,5 +1,6 @@
 """A client's token, read from a file."""
 
+import errno
 from pathlib import Path
 
 import grpc
@@ -41,6 +42,22 @@ def test_next_rpc_has_the_new_token_once_the_file_has_changed(path: Path) -> Non
     assert f"Bearer {SECOND}" == sent(token)
     path.write_text(FIRST)
     assert f"Bearer {FIRST}" == sent(token)
+
+
+def test_file_that_could_not_be_read_is_read_for_the_next_rpc(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as when the process had no file descriptor left."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    token = TokenFile(path)
+    path.write_text(SECOND)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        assert f"Bearer {FIRST}" == sent(token)
+    assert f"Bearer {SECOND}" == sent(token)
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,10 @@ class TokenFile:
         """Return what an RPC sends. A file that is broken now leaves the former token in use."""
         with self._lock:
             if (stamp := stamp_of(self._path)) != self._stamp:
-                self._stamp = stamp
-                with suppress(
-                    ValueError
-                ):  # It is being written, perhaps; the server says the rest.
+                # It is being written, perhaps, or cannot be read now: the next RPC tries again.
+                with suppress(ValueError):
                     self._token = self._read()
+                    self._stamp = stamp
             return (("authorization", f"Bearer {self._token}"),)
 
     def check_way(self, target: str, tls: Tls | None) -> None:

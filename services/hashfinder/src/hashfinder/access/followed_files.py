@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -29,6 +30,7 @@ class FollowedFiles(Generic[T]):
         self._load = load
         # First: a change while they are loaded is seen the next time.
         self._loaded = self._seen = stamps_of(self._paths)
+        self._refused: tuple[object, ...] = ()
         self.value = load()
         """What the newest valid version of the files contains."""
 
@@ -47,15 +49,24 @@ class FollowedFiles(Generic[T]):
         try:
             self.value = self._load()
         except HashFinderError as error:
-            _log.error(
-                "file not reloaded: the last valid one remains", file=self.name, reason=str(error)
-            )
-            return False
+            return self._refuse(error)
         except Exception as error:  # noqa: BLE001  # a fault of ours: the next version may be read
             _log.error("file not reloaded: a fault", file=self.name, exc_info=error)
             return False
         _log.info("file reloaded", file=self.name)
         return True
+
+    def _refuse(self, error: HashFinderError) -> bool | None:
+        """Report a change that is not taken, once; return what `refresh` returns."""
+        if _is_unreadable(error):  # perhaps no file descriptor was left: look again
+            self._loaded = ()
+        if self._seen == self._refused:
+            return None
+        self._refused = self._seen
+        _log.error(
+            "file not reloaded: the last valid one remains", file=self.name, reason=str(error)
+        )
+        return False
 
     async def look(self, on_reload: OnReload) -> None:
         """Refresh off the event loop, since a file system may take its time, and report that."""
@@ -75,6 +86,12 @@ async def follow(followed: Iterable[FollowedFiles[Any]], on_reload: OnReload) ->
         await asyncio.sleep(_LOOK_SECONDS)
         for files in every:
             await files.look(on_reload)
+
+
+def _is_unreadable(error: HashFinderError) -> bool:
+    """Return whether the system is what kept a file from being read, rather than its content."""
+    origin = error.__context__
+    return isinstance(origin, OSError) and not isinstance(origin, ssl.SSLError)
 
 
 def stamps_of(paths: Iterable[str]) -> tuple[object, ...]:
