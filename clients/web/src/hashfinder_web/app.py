@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SERVICE = hash_name_pb2.DESCRIPTOR.services_by_name["HashFinder"]
 _FLUSH_SECONDS = 1.0
-"""For the last spans to reach their receiver, which may hang."""
+"""How long the last spans may take to reach their receiver, which may hang."""
 _END_SECONDS = 1.0
 """For calls that were ended to send their end."""
 

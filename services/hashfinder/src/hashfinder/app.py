@@ -50,9 +50,9 @@ positions by the kernel in C. The one in Python is too slow to begin there.
 _UNWIND_SECONDS = 0.1
 _JOIN_SECONDS = 2.0
 _FLUSH_SECONDS = 1.0
-"""For the last spans to reach their receiver, which may hang."""
+"""How long the last spans may take to reach their receiver, which may hang."""
 _ANSWER_SECONDS = 60.0
-"""For a client to fetch the last results of a search that has ended."""
+"""How long a client may take to fetch the last results of a search that has ended."""
 
 
 class WorkersStuckError(HashFinderError):
@@ -218,7 +218,7 @@ class Application:
         self._server.refuse_traffic()
 
     def refuse_searches(self) -> None:
-        """Step 2: no new searches, and those that wait are turned away."""
+        """Step 2: refuse new and waiting searches."""
         self._admission.close()
 
     async def searches_ended(self) -> None:
@@ -230,7 +230,7 @@ class Application:
         self._scheduler.stop_all(draining_error)
 
     async def stop_serving(self) -> None:
-        """Step 5: hang up."""
+        """Step 5: close the connections."""
         if self._following is not None:
             self._following.cancel()
         await self._server.stop()

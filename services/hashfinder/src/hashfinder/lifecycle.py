@@ -43,10 +43,10 @@ class Drainable(Protocol):
         """Tell load balancers to send nothing more; what comes is still served."""
 
     def refuse_searches(self) -> None:
-        """Turn away new searches and those that wait."""
+        """Refuse new searches and those that wait."""
 
     async def searches_ended(self) -> None:
-        """Return when no search is under way."""
+        """Return when no search is running."""
 
     def stop_searches(self) -> None:
         """Stop the searches under way; each client receives where to resume."""

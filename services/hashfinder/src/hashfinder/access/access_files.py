@@ -11,7 +11,7 @@ from hashfinder.domain.allowance import Allowance
 
 
 class AccessFiles:
-    """What access is decided by, in the newest valid version of each file."""
+    """The tokens and the policy, in the last valid version of each file."""
 
     def __init__(
         self,
@@ -60,5 +60,5 @@ class AccessFiles:
         return [file.name for file in (self._tokens, self._policy) if file is not None]
 
     async def follow(self, on_reload: OnReload) -> None:
-        """Take each valid change of the files, for as long as this runs."""
+        """Load each valid change of the files, for as long as this runs."""
         await follow(filter(None, (self._tokens, self._policy)), on_reload)

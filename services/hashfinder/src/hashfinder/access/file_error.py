@@ -1,4 +1,4 @@
-"""What is wrong with a file of the operator's."""
+"""The error of an invalid token or policy file."""
 
 from collections.abc import Iterable
 

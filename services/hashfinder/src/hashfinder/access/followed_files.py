@@ -80,7 +80,7 @@ class FollowedFiles(Generic[T]):
 
 
 async def follow(followed: Iterable[FollowedFiles[Any]], on_reload: OnReload) -> None:
-    """Take each valid change of the files, for as long as this runs."""
+    """Load each valid change of the files, for as long as this runs."""
     every = list(followed)
     while True:
         await asyncio.sleep(_LOOK_SECONDS)

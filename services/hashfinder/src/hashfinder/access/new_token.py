@@ -1,4 +1,4 @@
-"""Makes tokens: ``hashfinder-server new-token NAME FILE``."""
+"""Make tokens: ``hashfinder-server new-token NAME FILE``."""
 
 import os
 import secrets

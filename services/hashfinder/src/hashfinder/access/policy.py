@@ -1,4 +1,4 @@
-"""Who may do what: the rules, by the client that they are for."""
+"""The rules of the policy, by client."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ The names of anonymous clients, addresses and connections, begin otherwise.
 
 
 class Role(StrEnum):
-    """What a client is to the server."""
+    """The role of a client."""
 
     USER = "user"
     OPERATOR = "operator"
@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 
 class Reflection(StrEnum):
-    """Who may ask which services there are."""
+    """Who may use reflection."""
 
     EVERYONE = "everyone"
     KNOWN = "known"
@@ -35,10 +35,10 @@ class Rule:
 
     allowance: Allowance
     allowed: bool = True
-    """Whether it may do anything at all."""
+    """Whether it may use the server."""
     role: Role = Role.USER
     gateway: bool = False
-    """Whether it is trusted to name the user for whom it asks."""
+    """Whether it may name the user that it calls for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Policy:
     """The rules of a server."""
 
     anonymous: Rule
-    """Of each client that does not say who it is."""
+    """For each client without a token or certificate."""
     unlisted: Rule
-    """Of each known client that no rule names."""
+    """For each known client that no rule names."""
     listed: Mapping[str, Rule] = field(default_factory=dict)
     """By the name of the client."""
     prefixes: tuple[tuple[str, Rule], ...] = ()
@@ -74,5 +74,5 @@ class Policy:
 
 
 def is_known(client: str) -> bool:
-    """Return whether `client` is the name of one that has said who it is."""
+    """Return whether `client` has authenticated: whether its name begins with a kind."""
     return client.startswith(KINDS)

@@ -189,7 +189,7 @@ def _wrong_with_member(member: object) -> str:
 
 
 def _merged(rule: Rule, said: _Table) -> Rule:
-    """Return `rule` with what a section says."""
+    """Return `rule`, changed by a section."""
     limits = {each.name: said[each.name] for each in fields(Allowance) if each.name in said}
     return Rule(
         replace(rule.allowance, **limits),

@@ -15,7 +15,7 @@ _FORM = "NAME SHA256, a name of 1 to 64 letters, digits and ._@- and 64 hexadeci
 
 
 class Tokens:
-    """Which token is whose. Holds no token, only hashes of them."""
+    """The clients' names by token. Stores no token, only hashes of them."""
 
     def __init__(self, digests: Mapping[bytes, str]) -> None:
         """Take the names by the SHA-256 of the token."""
@@ -29,7 +29,7 @@ class Tokens:
         return len(self._names)
 
     def name_of(self, token: str) -> str | None:
-        """Return whose token it is; None for an unknown one."""
+        """Return the name of a token's client; None for an unknown token."""
         digest = hash_token(token)
         known, name = self._names.get(self._blind(digest), (bytes(32), ""))
         return name if hmac.compare_digest(digest, known) else None
@@ -39,12 +39,12 @@ class Tokens:
 
 
 def hash_token(token: str) -> bytes:
-    """Return what is kept of a token. Tokens are random, so that no slower hash is needed."""
+    """Return the hash of a token. Tokens are random, so that no slower hash is needed."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def check_name(name: str) -> bool:
-    """Return whether a token may be called so."""
+    """Return whether this is a valid name of a token."""
     return _NAME.fullmatch(name) is not None
 
 

@@ -28,7 +28,7 @@ class HashFinderError(Exception):
 
 
 class KernelUnavailableError(HashFinderError):
-    """The kernel asked for is not built, or this CPU cannot run it. The operator acts."""
+    """The requested kernel is not built, or this CPU cannot run it. The operator acts."""
 
 
 class WorkerStartError(HashFinderError):
@@ -61,11 +61,11 @@ class IncompleteRequestError(HashFinderError):
 
 
 class AccessDeniedError(HashFinderError):
-    """The client may not do this, or does not say who it is. It or the operator acts; no retry."""
+    """The client is not authenticated or not allowed. It or the operator acts; no retry."""
 
 
 class TokenMissingError(AccessDeniedError):
-    """The client has to say who it is, and does not."""
+    """The client must authenticate, and has not."""
 
     def __init__(self) -> None:
         """Say how."""
@@ -76,7 +76,7 @@ class TokenMissingError(AccessDeniedError):
 
 
 class TokenUnknownError(AccessDeniedError):
-    """What the client sends as its token is no token of this server."""
+    """The client's token is unknown to this server."""
 
     def __init__(self) -> None:
         """Say so, and nothing of the token."""
@@ -84,7 +84,7 @@ class TokenUnknownError(AccessDeniedError):
 
 
 class CertificateUnknownError(AccessDeniedError):
-    """The client's certificate is good, but names nobody whom the server serves."""
+    """The client's certificate is valid, but its name is unknown to the server."""
 
 
 class NotAllowedError(AccessDeniedError):
@@ -118,7 +118,7 @@ class NoSuchSearchError(HashFinderError):
 
 
 class TooManyWatchersError(HashFinderError):
-    """As many operators watch as may. The operator comes back later, or lists once."""
+    """Too many operators watch. The operator retries later, or lists once."""
 
     def __init__(self, most: int) -> None:
         """Take how many may."""
@@ -126,7 +126,7 @@ class TooManyWatchersError(HashFinderError):
 
 
 class AbandonedError(HashFinderError):
-    """The client does not wait any more, so no one has to act. Why is not known yet."""
+    """The client no longer waits, so no one has to act. The cause is not known yet."""
 
 
 class BudgetExhaustedError(StoppedError):
@@ -201,6 +201,6 @@ class ServerOverloadedError(LimitError):
 
 
 class ServerDrainingError(RetryableError):
-    """The server is going away. The client resumes elsewhere."""
+    """The server drains. The client resumes elsewhere."""
 
     cause = Cause.SHUTDOWN

@@ -1,4 +1,4 @@
-"""How a search ended, as one value from the session to the status, metric, log and trace."""
+"""How a search ended: one value for the status, the metric, the log and the trace."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a kernel is: the contract that every implementation keeps, held by one test body."""
+"""The contract of a kernel. The same tests check every implementation."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol

@@ -1,1 +1,1 @@
-"""What the operator sees: metrics and logs."""
+"""Metrics, logs and traces for the operator."""

@@ -187,7 +187,7 @@ class Metrics:
         self._cancellations.labels(rpc.method, cause).inc()
 
     def denied(self, reason: str) -> None:
-        """Count an RPC that was refused for what its client is, or does not say."""
+        """Count an RPC that was refused because of its client's identity."""
         self._denied.labels(reason).inc()
 
     def reloaded(self, file: str, went_well: bool) -> None:  # noqa: FBT001  # an answer

@@ -1,4 +1,4 @@
-"""Whose turn it is on the event loop: groups first, then clients round robin.
+"""Turns on the event loop: groups first, then clients round robin.
 
 A context variable says whose share of the loop a task takes; all that the task starts inherits it.
 A `PromptEventLoop` reads it; on any other loop it has no effect.
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Share(NamedTuple):
-    """Whose share of the loop a step takes."""
+    """The share of the event loop that a step belongs to."""
 
     group: str
     client: str
@@ -52,7 +52,7 @@ def share_of(context: Context) -> Share | None:
 
 
 class Background(Generic[T]):
-    """The steps that wait for their turn."""
+    """The steps that wait for a turn."""
 
     def __init__(self) -> None:
         """Begin empty."""

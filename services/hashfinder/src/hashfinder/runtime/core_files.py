@@ -1,4 +1,4 @@
-"""Keeps the memory of this process, which has secrets in it, out of core files."""
+"""Keep the memory of this process, which has secrets, out of core files."""
 
 import ctypes
 import resource

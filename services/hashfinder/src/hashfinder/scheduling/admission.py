@@ -14,7 +14,7 @@ from hashfinder.domain.errors import (
     TooManySearchesError,
 )
 from hashfinder.scheduling.fair_queue import FairQueue
-from hashfinder.scheduling.slots import Slot, SlotLedger
+from hashfinder.scheduling.slots import Slot, SlotTable
 
 DRAINING_RETRY_SECONDS = 1.0
 """The retry delay that a draining server sends: another server is up, or starts."""
@@ -53,7 +53,7 @@ class Admission:
         self._allowance_of = allowance_of
         self._quota_delay = quota_delay
         self._clock = clock
-        self._slots = SlotLedger()
+        self._slots = SlotTable()
         self._clients: Counter[str] = Counter()
         self._waiting: FairQueue[asyncio.Future[Slot]] = FairQueue()
         self._promised: Counter[str] = Counter()  # slots asked back for the clients that wait
@@ -88,7 +88,7 @@ class Admission:
         """Hold a slot for a search of `client`, which may have to wait for it.
 
         Where slots are scarce, the client with the fewest gets the next one, and one that another
-        client holds may be asked for: see `SlotLedger.reclaim`. The holder sets `on_revoked`.
+        client holds may be asked for: see `SlotTable.reclaim`. The holder sets `on_revoked`.
 
         Raises:
             TooManySearchesError: the client has as many as one may have.

@@ -1,4 +1,4 @@
-"""Who holds the slots, and which one is to be given up when they are scarce."""
+"""The slots in use, and which one is revoked when they are scarce."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ _TURN_SECONDS = 60.0
 
 
 class Slot:
-    """The place of one search among those under way."""
+    """The slot of a running search."""
 
     def __init__(self, client: str, since: float) -> None:
         """Take whose search it is, and the time from which it is held."""
@@ -25,13 +25,13 @@ class Slot:
             revoke(self._error)
 
     def revoke(self, error: ServerOverloadedError) -> None:
-        """Ask the search to end with `error`. Its client resumes it later."""
+        """End the search with `error`. Its client resumes it later."""
         self._error = error
         if self._revoke is not None:
             self._revoke(error)
 
 
-class SlotLedger:
+class SlotTable:
     """The slots in use, by client. Not thread-safe."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class SlotLedger:
         return slot
 
     def remove(self, slot: Slot) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         self.taken -= 1
         self._forget(slot)
 

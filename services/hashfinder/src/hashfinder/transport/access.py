@@ -1,4 +1,4 @@
-"""Who asks, and whether that client may: decided before a request is read."""
+"""Authentication and authorization, before a request is read."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -40,10 +40,10 @@ class AccessSource(Protocol):
 
 
 class AccessControl:
-    """Decides for each RPC who asks, and whether that client may."""
+    """Identifies the client of each RPC, and decides whether it may call."""
 
     def __init__(self, source: AccessSource, identify: Callable[[str], str]) -> None:
-        """Take the rules, and what returns the client of a peer that does not say who it is."""
+        """Store the rules, and the function that returns the client of an anonymous peer."""
         self.identify = identify
         self._source = source
 
@@ -123,14 +123,14 @@ class AccessControl:
 
 
 class OpenAccess:
-    """Lets in everyone who can connect: for addresses that the system itself guards."""
+    """Allows everyone who can connect: for addresses that the system itself protects."""
 
     def __init__(self, identify: Callable[[str], str]) -> None:
         """Take what returns the client of a peer."""
         self.identify = identify
 
     def client_of(self, _rpc: Rpc, context: RpcContext) -> str:
-        """Return who asks: a peer."""
+        """Return the client of the peer."""
         return self.identify(context.peer())
 
 
@@ -143,7 +143,7 @@ def _sent(context: RpcContext) -> dict[str, list[str | bytes]]:
 
 
 def _user_of(values: list[str | bytes], policy: Policy) -> tuple[str, Rule]:
-    """Return the user whom a gateway names, and the user's rule."""
+    """Return the user named by a gateway, and the user's rule."""
     [value, *others] = values
     if others or not isinstance(value, str) or not _USER.fullmatch(value):
         message = f"{ON_BEHALF_OF_KEY} must be one name of 1 to 128 printable ASCII characters"

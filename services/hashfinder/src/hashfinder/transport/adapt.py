@@ -1,4 +1,4 @@
-"""Handlers of every shape as one: a coroutine that gets its message and writes to a context."""
+"""Adapt handlers of every kind to a coroutine that reads and writes through a context."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -51,7 +51,7 @@ class RpcContext:
         """What the client sent with the RPC. It may be large: not kept once it is read."""
         self.outcome = Outcome()
         self.client = ""
-        """Who asks, once that is known."""
+        """The client, once it is identified."""
         self._context = context
         self._received = received
         self._sent = sent

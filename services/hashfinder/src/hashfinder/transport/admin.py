@@ -1,4 +1,4 @@
-"""What operators do: `hash_name.HashFinderAdmin`."""
+"""The service for operators, `hash_name.HashFinderAdmin`."""
 
 import asyncio
 from collections.abc import Callable

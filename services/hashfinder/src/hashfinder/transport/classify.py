@@ -1,4 +1,4 @@
-"""From how an RPC ended to its status code and the cause that is counted: one function."""
+"""Determine the status code and the counted cause of an RPC's end."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What happens around every RPC, in one visible order.
+"""The interceptor around every RPC, with its order of steps in one place.
 
 `_observe` reports its start and its end, `_translate` turns exceptions into statuses, the handler
 runs inside.
@@ -45,14 +45,14 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class RpcAccess(Protocol):
-    """Decides who asks."""
+    """Identifies the client of an RPC."""
 
     @property
     def identify(self) -> Callable[[str], str]:
-        """Returns the client of a peer that does not say who it is."""
+        """Returns the client of an anonymous peer."""
 
     def client_of(self, rpc: Rpc, context: RpcContext) -> str:
-        """Return who asks; raise an AccessDeniedError if that client may not."""
+        """Return the client; raise an AccessDeniedError if it may not call."""
 
 
 class RpcInterceptor:
@@ -157,7 +157,7 @@ class RpcInterceptor:
                 raise asyncio.CancelledError from left
 
     def _admit(self, call: Call, context: RpcContext) -> None:
-        """Find out who asks, and go on in the share of that client."""
+        """Identify the client, and continue in its share of the event loop."""
         try:
             call.client = context.client = self._access.client_of(call.rpc, context)
         finally:  # one that is refused has the share of its address
@@ -201,7 +201,7 @@ class RpcInterceptor:
         return "searches" if service == self._searching else "administration"
 
     def _request_id(self, metadata: Metadata) -> str:
-        """Return the id that the client gave, where it is fit for a log, or a new one."""
+        """Return the client's request id if it is valid, or a new one."""
         for key, value in metadata:
             if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
                 return value

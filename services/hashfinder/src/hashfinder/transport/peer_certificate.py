@@ -1,4 +1,4 @@
-"""Whom a client's certificate names."""
+"""The name of a client, from its certificate."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What the metrics and the log get of every RPC."""
+"""Report every RPC to the metrics, the log and the trace."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,7 @@ class RpcReporter(Protocol):
         """An RPC ended with `code`, after `seconds`."""
 
     def denied(self, reason: str) -> None:
-        """A client was refused for what it is, or does not say."""
+        """A client was refused because of its identity."""
 
     def stopped(self, rpc: Rpc, cause: Cause) -> None:
         """An RPC's search was stopped, or refused, for `cause`. At most once for each RPC."""
@@ -103,7 +103,7 @@ class Reports:
         self._reporter.sent(rpc)
 
     def denied(self, reason: str) -> None:
-        """Report a client that was refused for what it is, or does not say."""
+        """Report a client that was refused because of its identity."""
         self._reporter.denied(reason)
 
     def ended(self, call: Call, ending: Ending, outcome: Outcome) -> None:

@@ -83,7 +83,7 @@ _FAULT = _Row(_Code.INTERNAL, "INTERNAL_ERROR")
 
 
 ACCESS_REASONS = [row.reason for kind, row in _TABLE.items() if issubclass(kind, AccessDeniedError)]
-"""The reasons for which a client is refused for what it is, or does not say."""
+"""The reasons for which a client is refused because of its identity."""
 
 
 def is_expected(error: Exception) -> bool:
