@@ -42,7 +42,12 @@ SENTENCES: list[tuple[str, str, str, float]] = [
     (ARCHITECTURE, r"m the margin of (\d+) s", "lifecycle:DrainTimes.margin", 1),
     (ARCHITECTURE, r"`chunk_seconds` \((\d+) ms\)", "config:Settings.chunk_seconds", 1e-3),
     (CANCELLATION, r"each of about (\w+) milliseconds", "config:Settings.chunk_seconds", 1e-3),
-    (CONTRACT, r"did not come within // (\d+) seconds", "transport.adapt:MESSAGE_SECONDS", 1),
+    (
+        CONTRACT,
+        r"did not come within // (\d+) seconds",
+        "transport.interceptor:_MESSAGE_SECONDS",
+        1,
+    ),
 ]
 
 
