@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from hashfinder_proto import hash_name_pb2
 from hashfinder_web.calls import Calls
 from hashfinder_web.config import Settings
 from hashfinder_web.connect.routes import ConnectRoutes
-from hashfinder_web.exposition import Exposition
 from hashfinder_web.files import load_files
 from hashfinder_web.find.route import FindRoute
 from hashfinder_web.gateway import Gateway
@@ -20,6 +18,7 @@ from hashfinder_web.guard import Guard
 from hashfinder_web.http_server import HttpServer
 from hashfinder_web.listener import listen
 from hashfinder_web.metrics import Metrics
+from hashfinder_web.remembered import Remembered
 from hashfinder_web.site import Site
 from hashfinder_web.upstream.channels import ChannelPool
 from hashfinder_web.upstream.health import ServerHealth
@@ -59,7 +58,7 @@ class Application:
         self._pool = ChannelPool(settings.server, security)
         self._calls = calls = Calls(settings.maximum_searches)
         metrics = Metrics()
-        self._health = ServerHealth(self._pool, _SERVICE.full_name)
+        self._server_serves = Remembered(ServerHealth(self._pool, _SERVICE.full_name).serves)
         self._tracing = _tracing() if settings.tracing else None
         gateway = Gateway(
             Upstream(self._pool, settings.token),
@@ -69,12 +68,17 @@ class Application:
             names_clients=settings.on_behalf_of,
             tracer=self._tracing,
         )
+
+        async def exposition() -> bytes:
+            theirs = await asyncio.to_thread(server_metrics, settings.metrics_url, security)
+            return (theirs + metrics.exposition()).encode()
+
         site = Site(
             Guard(settings.host_names),
             [ConnectRoutes(_SERVICE, gateway), FindRoute(_SERVICE, gateway)],
             load_files(),
             self._is_ready,
-            Exposition(partial(server_metrics, settings.metrics_url, security), metrics.exposition),
+            Remembered(exposition),
         )
         self._http = HttpServer(site, settings.maximum_connections, settings.peer_seconds)
         self._asked = asyncio.Event()
@@ -122,7 +126,7 @@ class Application:
         return True
 
     async def _is_ready(self) -> bool:
-        return not self._calls.draining and await self._health.serves()
+        return not self._calls.draining and await self._server_serves.value()
 
 
 def _tracing() -> "Tracing":

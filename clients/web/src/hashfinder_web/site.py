@@ -6,10 +6,10 @@ from typing import Protocol
 import structlog
 
 from hashfinder_web.asgi import Receive, Scope, Send
-from hashfinder_web.exposition import Exposition
 from hashfinder_web.files import File
 from hashfinder_web.guard import Guard
 from hashfinder_web.http import ClientGoneError, HttpError, Request, refuse, respond
+from hashfinder_web.remembered import Remembered
 
 _TEXT = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,7 +36,7 @@ class Site:
         searches: list[Route],
         files: dict[bytes, File],
         ready: Callable[[], Awaitable[bool]],
-        metrics: Exposition,
+        metrics: Remembered[bytes],
     ) -> None:
         """Take what is served.
 
@@ -45,7 +45,7 @@ class Site:
             searches: the routes that start searches.
             files: the page.
             ready: says whether searches can be served.
-            metrics: of server and gateway.
+            metrics: of server and gateway, in Prometheus' text format.
         """
         self._guard = guard
         self._searches = searches
@@ -89,7 +89,7 @@ class Site:
                 return
         if path == b"/metrics":
             _check_read(request)
-            await respond(send, 200, _METRICS, await self._metrics.body())
+            await respond(send, 200, _METRICS, await self._metrics.value())
             return
         file = self._files.get(path)
         if file is None:
