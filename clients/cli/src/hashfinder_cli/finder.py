@@ -1,4 +1,4 @@
-"""The former place of `hashfinder_client`, for one more version: import from there."""
+"""Deprecated: import from `hashfinder_client`. Kept for one more version."""
 
 import warnings
 

@@ -17,7 +17,7 @@ class PrivateConnection(SearchConnection):
     """The connection to a server that --local has started."""
 
     server: str
-    """Its socket: no option, since no later command can use it."""
+    """The server's socket. Not an option, because no later command can use it."""
 
 
 @contextmanager

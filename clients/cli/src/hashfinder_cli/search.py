@@ -39,7 +39,7 @@ class Search:
     """The hashcash stamp whose counter is searched for, without one; None for other searches."""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse contradictory options.
 
         Raises:
             typer.BadParameter: it does.
@@ -64,7 +64,7 @@ class Search:
         )
 
     def behind(self, position: int) -> "Search":
-        """Return what is left of it after an ideal match at `position`."""
+        """Return the remaining search after an ideal match at `position`."""
         limits = replace(self.limits, start_position=position + 1)
         if limits.maximum_hashes is not None:
             limits = replace(limits, maximum_hashes=self.query.limit - position - 1)
@@ -126,7 +126,7 @@ class Search:
         return self.shows_progress or self.resumes or self.shown.show_inferior is not None
 
     def begin(self, elapsed: float = 0.0) -> ShardedSearch:
-        """Begin it, when so many seconds of its timeout have passed."""
+        """Begin the search, when `elapsed` seconds of its timeout have passed."""
         timeout = self.limits.timeout
         left = None if timeout is None else max(0.0, timeout - elapsed)
         return ShardedSearch(self.query, self.division, self.range_search, timeout=left)

@@ -33,7 +33,7 @@ class OutputError(Exception):
         self.code = ExitCode.BROKEN_PIPE if is_broken else ExitCode.FAULT
         """What the program exits with."""
         self.reason = "" if is_broken else error.strerror or str(error)
-        """Says why to a person; empty for a reader that has left, which needs no words."""
+        """The reason for a person; empty if the reader has exited."""
         super().__init__(self.reason)
 
 
@@ -124,7 +124,7 @@ class _BestEffort(_Output):
 
 
 class _Closed(io.RawIOBase):
-    """In place of a stdout that is closed."""
+    """Replaces a closed stdout."""
 
     def fileno(self) -> int:
         raise OutputError(OSError(errno.EBADF, "it is closed"))

@@ -1,4 +1,4 @@
-"""How far a search has come, as numbers that can be kept and resumed from in another process."""
+"""The progress of a search, as numbers that another process can resume from."""
 
 from dataclasses import dataclass
 

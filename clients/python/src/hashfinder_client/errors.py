@@ -1,4 +1,4 @@
-"""The one tree of errors: each class says who has to act, each object where to resume.
+"""The tree of errors: each class says who must act, each object where to resume.
 
 The table of statuses and details is that of the contract (``hash_name.proto``).
 """
@@ -14,7 +14,7 @@ BUDGET_EXHAUSTED = "HASH_BUDGET_EXHAUSTED"
 TOO_MANY_SEARCHES = "TOO_MANY_SEARCHES"
 """The reason of an RPC beyond those that the server lets one client have at once."""
 SERVER_DRAINING = "SERVER_DRAINING"
-"""The reason of an RPC that a server refuses or stops since it goes away."""
+"""The reason of an RPC that a draining server refuses or stops."""
 TIME_LIMIT_REACHED = "TIME_LIMIT_REACHED"
 """The reason of an RPC that lasted as long as the server lets one search last."""
 SERVER_OVERLOADED = "SERVER_OVERLOADED"
@@ -53,7 +53,7 @@ class FinderClosedError(FinderError):
 
 
 class VerificationError(FinderError):
-    """The server sent something that is not true. Its operator acts."""
+    """The server sent an invalid result. Its operator acts."""
 
 
 class StoppedError(FinderError):
@@ -99,26 +99,26 @@ class BudgetSpentError(StoppedError):
 
 
 class TimeLimitError(StoppedError):
-    """The search took as long as the server lets one take. The caller resumes it, or gives up."""
+    """The search reached the server's time limit. The caller resumes it, or gives up."""
 
 
 class BusyError(StoppedError):
-    """The client's quota is used up, or the server is full. The caller comes back later."""
+    """The client's quota is used up, or the server is full. The caller retries later."""
 
 
 class UnavailableError(StoppedError):
-    """No connection, or the server is going away. The caller comes back later, or elsewhere."""
+    """No connection, or a draining server. The caller retries later, or elsewhere."""
 
 
 class TlsError(UnavailableError):
-    """The server is not one that this side trusts, or does not speak TLS. The caller acts.
+    """The server is not trusted, or does not use TLS. The caller acts.
 
     Another try would fail alike. `tls.fault_of` returns what is wrong, from `text`.
     """
 
 
 class StoppedByOperatorError(StoppedError):
-    """The server's operator has stopped the search. The caller asks before it searches on."""
+    """The server's operator has stopped the search. The caller asks before it searches again."""
 
 
 class DeadlinePassedError(StoppedError):
@@ -130,7 +130,7 @@ class InvalidSearchError(StoppedError):
 
 
 class AccessDeniedError(StoppedError):
-    """The server does not know who asks, or does not allow it. The caller asks its operator.
+    """The client is not authenticated, or not allowed. The caller asks the server's operator.
 
     `details.reason` says which: ``TOKEN_MISSING``, ``TOKEN_UNKNOWN``, ``CERTIFICATE_UNKNOWN`` or
     ``NOT_ALLOWED``. Another try would end alike.

@@ -1,4 +1,4 @@
-"""A server of this program's own, for as long as it needs one."""
+"""A private server for this program, for as long as it needs one."""
 
 import json
 import os
@@ -42,7 +42,7 @@ _FLAGS = (
 
 
 class LocalServerError(FinderError):
-    """A server of one's own cannot be had. The caller installs one, or asks another server."""
+    """No private server can be started. The caller installs one, or uses another server."""
 
 
 class LocalServer:
@@ -171,7 +171,7 @@ class LocalServer:
         return "".join(f"\n  {_in_short(line)}" for line in list(self._log)) or " it says nothing"
 
     def _remove_rest(self) -> None:
-        """Remove what a server that was killed has left."""
+        """Remove the files of a server that was killed."""
         if self._address is not None:
             socket = Path(unquote(self._address.removeprefix(UNIX)))
             with suppress(OSError):

@@ -20,7 +20,7 @@ class Query:
     ideal_distance: int = 0
     """The search ends with the first hash that differs in at most so many characters."""
     inferior_distance: int | None = None
-    """On the way, take every hash that differs in at most so many characters as well."""
+    """Hashes that differ in at most so many characters are results as well."""
     start_position: int | None = None
     maximum_hashes: int | None = None
     """The budget, over all RPCs that the search takes; None for no bound on this side."""

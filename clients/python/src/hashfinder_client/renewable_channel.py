@@ -122,7 +122,7 @@ class RenewableChannel(Generic[_Channel]):
         self._stamps = stamps
 
     def close(self) -> list[_Channel]:
-        """Give no channel any more; return every one that was opened here and must be closed."""
+        """Refuse further use; return every channel that was opened here and must be closed."""
         with self._lock:
             self._is_closed = True
             return list({self._current: None, **self._uses}) if self._renew else []

@@ -63,10 +63,10 @@ class _State(Enum):
 
 @dataclass(eq=False, slots=True)
 class RangeSearch:
-    """A range whose results are not all handed on yet."""
+    """A range whose results are not all delivered yet."""
 
     number: int
-    """Names its RPC: it has one at a time."""
+    """The number of its RPC: it has one at a time."""
     part: Query
     search: ResumableSearch
     begins_at: float

@@ -40,7 +40,7 @@ class RpcStatus:
     rich: Status | None = None
     """The details; None where the server sent none that can be read."""
     kernel: str = ""
-    """The server's kernel; empty where it does not say."""
+    """The server's kernel; empty if it is not reported."""
     is_silent: bool = False
     """Whether this side gave the RPC up, since the server did not send the reports it had to."""
 
@@ -67,7 +67,7 @@ class RpcStatus:
 
     @property
     def drains(self) -> bool:
-        """Whether the server is going away."""
+        """Whether the server drains."""
         return self.details.reason == SERVER_DRAINING
 
     @classmethod

@@ -60,7 +60,7 @@ def _unix_target(target: str) -> str:
 
 
 def _check_authority(authority: str, target: str) -> None:
-    """Refuse a DNS server that is named other than by its address: who should look that up?"""
+    """Refuse a DNS server that is not given by its address: gRPC cannot resolve its name."""
     host, _, port = authority.rpartition(":")
     if authority.endswith("]") or not host:
         host, port = authority, "53"

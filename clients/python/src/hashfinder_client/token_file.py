@@ -52,7 +52,7 @@ class TokenFile:
             return (("authorization", f"Bearer {self._token}"),)
 
     def check_way(self, target: str, tls: Tls | None) -> None:
-        """Make sure that nobody on the way to `target` can read the token.
+        """Check that the token cannot be read on the way to `target`.
 
         Raises:
             ValueError: it would go over a network in plain text.

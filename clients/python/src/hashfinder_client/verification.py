@@ -1,4 +1,4 @@
-"""The verification of every result on this side: a match that is handed on is true."""
+"""The client's verification of every result: only valid matches are delivered."""
 
 from base64 import b64decode
 

@@ -130,7 +130,7 @@ def _announce(text: bytes) -> None:
 def _take_signals(
     stop: Callable[[], None], seconds: float, give_up: Callable[[float], None]
 ) -> None:
-    """Call `stop` on the event loop at the first signal; end the process at a later one.
+    """Call `stop` on the event loop at the first signal; end the process at the second.
 
     If it lives for `seconds` after the first, `give_up` ends it: no handler here needs the loop,
     which may hang.

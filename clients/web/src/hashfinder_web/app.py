@@ -94,7 +94,7 @@ class Application:
         self._asked.set()
 
     async def run(self) -> None:
-        """Serve until asked to stop; then let calls end, end those that are left, and hang up."""
+        """Serve until asked to stop; then let calls end, end the rest, close the connections."""
         serving = asyncio.create_task(self._http.serve(self._listeners))
         _log.info(
             "serving",

@@ -22,11 +22,11 @@ class Ended(StrEnum):
 
 
 class DrainingError(Exception):
-    """The gateway goes away. The client comes back later, or elsewhere."""
+    """The gateway drains. The client retries later, or elsewhere."""
 
 
 class TooManyCallsError(Exception):
-    """As many calls are under way as may be. The client comes back later."""
+    """The limit of calls is reached. The client retries later."""
 
 
 class _Call:
@@ -51,7 +51,7 @@ class _Call:
 
 
 class Calls:
-    """Bounds the calls under way, and ends them."""
+    """Limits the running calls, and ends them."""
 
     def __init__(self, most: int) -> None:
         """Take how many there may be."""
@@ -60,7 +60,7 @@ class Calls:
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
-        """Whether new ones are refused since the gateway goes away."""
+        """Whether new calls are refused because the gateway drains."""
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -100,7 +100,7 @@ class Calls:
                 self._idle.set()
 
     def refuse(self) -> None:
-        """Take no new calls."""
+        """Refuse new calls."""
         self.draining = True
 
     def end_all(self) -> None:

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     peer_seconds: Annotated[int, Field(ge=2, le=3600)] = 10
     """After how many seconds without a sign of life a client's connection is lost."""
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = 2.0
-    """Seconds for the searches under way to end by themselves when the gateway goes away."""
+    """Seconds for running searches to end by themselves when the gateway drains."""
 
     check: str = ""
     """Instead of serving, ask the gateway that does on this port for a path, such as readyz."""

@@ -1,4 +1,4 @@
-"""Who may ask: a browser on behalf of our own page, and programs; no other site's page.
+"""Which requests are allowed: those of our own page and of programs, not of other sites.
 
 A page of another site can make a visitor's browser send requests here. It cannot set `Host` to a
 name that is ours unless its own name resolves to this machine (DNS rebinding), and a browser says

@@ -1,4 +1,4 @@
-"""Which answer a request gets: the ASGI application."""
+"""The ASGI application: which handler serves a request."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol

@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     drain_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """Seconds between NOT_SERVING and refusing searches, for load balancers to notice."""
     drain_grace: Annotated[float, Field(ge=0, le=86400)] = 5.0
-    """Seconds for the searches under way to end by themselves when the server goes away."""
+    """Seconds for running searches to end by themselves when the server drains."""
     exit_with_stdin: CliImplicitFlag[bool] = False
     """Whether to drain when stdin ends, as it does when the program that holds it is gone."""
     keepalive_seconds: Annotated[float, Field(ge=1, le=7200)] = 20.0

@@ -1,1 +1,1 @@
-"""What each command does once its words are understood."""
+"""The commands, after their options are parsed."""

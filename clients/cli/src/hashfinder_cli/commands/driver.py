@@ -121,7 +121,7 @@ class Driver:
         await self._estimate()
 
     async def _estimate(self) -> None:
-        """Make sure that the server knows all of the search; show a person how long it takes.
+        """Check that the server supports the search; show a person an estimate.
 
         A person watches a terminal, or asks for progress.
 
@@ -223,7 +223,7 @@ class Driver:
         return finding
 
     def _keep(self, *, at_once: bool = False) -> None:
-        """Keep how far the search has come, where a file is for it; now and then, or `at_once`."""
+        """Save the progress in the state file, if there is one: at intervals, or `at_once`."""
         if self._keeper is None:
             return
         error = self._keeper.save_if_due(self._succession.record, at_once=at_once)

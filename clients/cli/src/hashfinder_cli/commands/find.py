@@ -45,7 +45,7 @@ def find(search: Search) -> ExitCode:
 
 
 def find_match(search: Search) -> tuple[ExitCode, Match | None]:
-    """Search, and return the exit code and the ideal match, for a command that shows it its way."""
+    """Search, and return the exit code and the ideal match; the command shows it itself."""
     held = Held(sys.stdout, as_json=search.shown.as_json)
     return _run(search, held), held.match
 

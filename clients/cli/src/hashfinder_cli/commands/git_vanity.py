@@ -117,7 +117,7 @@ class _Job:
         )
 
     def notes(self) -> list[str]:
-        """Return what the user should know before."""
+        """Return notes for the user before the search."""
         notes = []
         if self.template.blocks > 1:
             notes.append(

@@ -18,7 +18,7 @@ from hashfinder_client.status import RpcStatus
 from hashfinder_client.tls import Tls, closed_note
 
 PAUSE = 0.5
-"""Seconds between two questions."""
+"""Seconds between two checks."""
 
 
 def health(connection: Connection, service: str, *, timeout: float, wait: float | None) -> ExitCode:

@@ -10,7 +10,7 @@ from hashfinder_cli.options.work import Challenge
 
 
 def check_hashcash(text: str, bits: int | None, resource: str | None) -> ExitCode:
-    """Say what a stamp is worth; return FOUND if that is what it promises and is asked, else FAULT.
+    """Print a stamp's zero bits; return FOUND if it has those that it claims and are required.
 
     Raises:
         typer.BadParameter: it is no stamp.

@@ -73,7 +73,7 @@ class Commit:
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Take the content apart.
+        """Parse the content.
 
         Raises:
             InvalidCommitError: it does not begin with a tree, or holds a NUL.

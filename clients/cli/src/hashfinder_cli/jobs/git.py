@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 _SECONDS = 60.0
-"""For one command of Git. A hook or a lock may make it wait; none takes a minute."""
+"""The timeout of one Git command. A hook or a lock may delay it, but not for a minute."""
 _DETACHED = "HEAD"
 
 

@@ -44,7 +44,7 @@ class Stamp:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Take a stamp apart.
+        """Parse a stamp.
 
         Raises:
             InvalidStampError: with the part that is wrong.

@@ -1,1 +1,1 @@
-"""What can be said on the command line, in groups that commands share."""
+"""The options of the command line, in groups that commands share."""

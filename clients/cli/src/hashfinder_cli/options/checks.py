@@ -31,7 +31,7 @@ check_uint64 = between(0, 2**64 - 1, "0 to 2^64 - 1")
 
 
 def check_seconds(value: float | None) -> float | None:
-    """Refuse what is no positive, finite number."""
+    """Refuse numbers that are not positive and finite."""
     if value is not None and not (isfinite(value) and value > 0):
         message = f"must be a finite number of seconds above 0, not {value:g}"
         raise typer.BadParameter(message)
@@ -39,7 +39,7 @@ def check_seconds(value: float | None) -> float | None:
 
 
 def check_interval(value: float | None) -> float | None:
-    """Refuse what no Duration holds."""
+    """Refuse what does not fit into a Duration."""
     if value is not None and not 0 < value <= LONGEST_DURATION:
         message = f"must be a number of seconds above 0, at most {LONGEST_DURATION}, not {value:g}"
         raise typer.BadParameter(message)
@@ -47,7 +47,7 @@ def check_interval(value: float | None) -> float | None:
 
 
 def check_text(value: str | None) -> str | None:
-    """Refuse bytes that are no text: no message can hold them."""
+    """Refuse bytes that are not text: no message can contain them."""
     if value is not None:
         try:
             value.encode()
@@ -58,7 +58,7 @@ def check_text(value: str | None) -> str | None:
 
 
 def check_server(context: typer.Context, value: str) -> str:
-    """Refuse what is no address of a server."""
+    """Refuse invalid addresses of a server."""
     if context.resilient_parsing:  # Completion need not import gRPC.
         return value
     from hashfinder_client.target import check_target  # noqa: PLC0415 - see above
@@ -109,7 +109,7 @@ def check_shard(value: str | None) -> str | None:
 
 
 def check_hex(value: str | None) -> str | None:
-    """Refuse what is no bytes in hexadecimal."""
+    """Refuse invalid hexadecimal bytes."""
     if value is not None:
         try:
             bytes.fromhex(value)

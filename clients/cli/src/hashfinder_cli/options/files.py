@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 STDIN = "-"
-"""In place of a path where a command reads stdin as well."""
+"""The path that means stdin."""
 
 
 def read_bounded(path: str, most: int, hint: str, *, or_stdin: bool = False) -> bytes:

@@ -8,7 +8,7 @@ import typer
 from hashfinder_cli.options import checks
 
 INTERVALS = (0.1, 60.0)
-"""Seconds between two looks: the shortest and the longest that the contract allows."""
+"""Seconds between two refreshes: the shortest and the longest that the contract allows."""
 
 
 def _check_interval(value: float) -> float:

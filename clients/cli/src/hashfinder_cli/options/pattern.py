@@ -63,7 +63,7 @@ class Pattern:
     ] = None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself, and a pattern of nothing.
+        """Refuse contradictory options, and an empty pattern.
 
         Raises:
             typer.BadParameter: it is so.

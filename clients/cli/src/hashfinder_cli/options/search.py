@@ -76,7 +76,7 @@ class Connection:
     ] = None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse contradictory options.
 
         Raises:
             typer.BadParameter: it does.
@@ -93,7 +93,7 @@ class Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConnection(Connection):
-    """Which server searches: one that is there, or a private one."""
+    """Which server searches: a running one, or a private one."""
 
     local: Annotated[
         bool,
@@ -178,7 +178,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """Where it is kept how far the search has come."""
+    """Where the progress of the search is saved."""
 
     state: Annotated[
         str | None,
@@ -222,7 +222,7 @@ class Ranges:
     ] = None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse contradictory options.
 
         Raises:
             typer.BadParameter: it does.

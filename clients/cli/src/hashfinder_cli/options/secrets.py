@@ -73,7 +73,7 @@ class Secrets:
     ] = None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse contradictory options.
 
         Raises:
             typer.BadParameter: it does.

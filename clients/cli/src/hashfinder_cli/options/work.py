@@ -102,7 +102,7 @@ class Challenge:
     ] = ""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself, and zeros that no hash has.
+        """Refuse contradictory options, and more zeros than a hash has.
 
         Raises:
             typer.BadParameter: it is so.

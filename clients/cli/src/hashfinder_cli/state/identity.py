@@ -1,4 +1,4 @@
-"""What makes two searches the same: all that decides the results and their positions.
+"""The identity of a search: everything that determines its results and their positions.
 
 The server, timeouts and what is shown do not: a search may go on elsewhere.
 """
@@ -37,7 +37,7 @@ _LONGEST = 40
 
 
 def identity(search: Search) -> Identity:
-    """Return what another search must have in common, as values that JSON holds."""
+    """Return what identifies a search, as values for JSON."""
     query, division = search.query, search.division
     scheme, keyspace = query.scheme, query.keyspace
     return {
@@ -63,7 +63,7 @@ def identity(search: Search) -> Identity:
 
 
 def differences(there: Identity, here: Identity) -> list[str]:
-    """Return in what a kept search differs from the one asked for, a phrase each."""
+    """Return the differences between a saved search and the requested one, a phrase each."""
     found = []
     for key, name in _NAMES.items():
         old, new = there.get(key), here.get(key)
@@ -75,7 +75,7 @@ def differences(there: Identity, here: Identity) -> list[str]:
 
 
 def _digest(content: bytes) -> str:
-    """Return what stands for bytes that may be many, and not for every reader of the file."""
+    """Return a digest of bytes that may be long, or private."""
     return f"{len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"
 
 

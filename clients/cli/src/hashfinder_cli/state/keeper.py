@@ -1,4 +1,4 @@
-"""Keeps how far a search has come: reads it before, writes it now and then, and at the end."""
+"""Save the progress of a search: read it first, write it at intervals and at the end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from hashfinder_cli.state.record import InvalidStateError, Record, from_bytes, t
 from hashfinder_cli.state.state_file import InUseError, StateFile
 
 SAVE_SECONDS = 2.0
-"""From one save to the next. With that between two reports, it is what a kill -9 loses at most."""
+"""From one save to the next: a kill -9 loses at most this and the interval of reports."""
 _FLAG = "--state"
 
 
 class Keeper:
-    """Has the file of one search, locked."""
+    """Holds the locked state file of one search."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Keeper:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read what there is.
+        """Read the file.
 
         Args:
             file: remains the caller's.
@@ -52,7 +52,7 @@ class Keeper:
                 raise InvalidStateError(message)
 
     def save(self, record: Record) -> None:
-        """Keep `record`.
+        """Save `record`.
 
         Raises:
             OSError: it cannot be written; what was kept before stays.
@@ -63,7 +63,7 @@ class Keeper:
             self._saved = record
 
     def save_if_due(self, record: Callable[[], Record], *, at_once: bool = False) -> OSError | None:
-        """Keep what `record` returns, if the last time is long enough ago, or `at_once`.
+        """Save what `record` returns, if the last save is long enough ago, or `at_once`.
 
         Returns:
             Why it cannot be written, the first time. It is tried again.

@@ -23,7 +23,7 @@ class Record:
     found: tuple[int, ...] = ()
     """The positions of the ideal matches so far."""
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
-    """Of the search for the next one, which begins behind the last."""
+    """Of the search for the next match, which begins after the last one."""
 
 
 def to_bytes(search: Identity, record: Record) -> bytes:

@@ -1,4 +1,4 @@
-"""A file that always has its old content or its new one, and one process at a time."""
+"""A file that is replaced atomically, and used by one process at a time."""
 
 import errno
 import fcntl
@@ -14,7 +14,7 @@ _MODE = 0o600
 
 
 class InUseError(Exception):
-    """Another process has the file."""
+    """Another process uses the file."""
 
 
 class StateFile:
@@ -88,7 +88,7 @@ class StateFile:
         _sync(self._path.parent)
 
     def close(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
@@ -102,7 +102,7 @@ def _lock(descriptor: int) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Let the new name survive the end of the machine, where the file system can."""
+    """Make the new name survive a power cut, if the file system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,1 +1,1 @@
-"""What a person or a program gets to see of a search."""
+"""The output of a search, for people and for programs."""

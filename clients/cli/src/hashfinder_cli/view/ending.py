@@ -12,13 +12,13 @@ class Ending:
 
     code: ExitCode
     sentence: str
-    """Says it to a person; may have several lines."""
+    """The text for a person; may have several lines."""
     advice: str = ""
-    """What the person can do, where there is something."""
+    """What the person can do; empty if nothing."""
     status: str = ""
-    """The gRPC status; empty where this side ended it."""
+    """The gRPC status; empty if the client ended the search."""
     reason: str = ""
-    """The reason of the ErrorInfo; empty without one."""
+    """The reason in the ErrorInfo; empty without one."""
     next_position: int | None = None
     """Where to resume, where that is known."""
     best: Match | None = None
@@ -26,4 +26,4 @@ class Ending:
     """Seconds."""
     request_id: str = ""
     kernel: str = ""
-    """The server's kernel; empty where it does not say."""
+    """The server's kernel; empty if it is not reported."""

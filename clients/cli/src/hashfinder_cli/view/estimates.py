@@ -88,7 +88,7 @@ def _time(hashes: float, estimate: SearchEstimate) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return `seconds` in the unit that suits them."""
+    """Return `seconds` in a suitable unit."""
     value = seconds
     for size, unit in _UNITS:
         if value < size:

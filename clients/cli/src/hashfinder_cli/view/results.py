@@ -30,7 +30,7 @@ class Output(ABC):
         """Write how far the search has come, where results are not all that is written."""
 
     def end(self, ending: Ending) -> None:  # noqa: B027 - likewise
-        """Write how the search ended, likewise."""
+        """Write the end of the search, likewise."""
 
     def _write(self, text: str) -> None:
         self._stdout.write(text)

@@ -11,7 +11,7 @@ from hashfinder_cli.view.text import plain, quantity
 from hashfinder_client.events import Progress
 
 REFRESH = 0.1
-"""Seconds between two pictures of the spinner."""
+"""Seconds between two frames of the spinner."""
 
 
 class StatusLine:
@@ -37,7 +37,7 @@ class StatusLine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         self.clear()
 
     def tick(self, seconds: float) -> None:
@@ -59,7 +59,7 @@ class StatusLine:
         return self._animation is not None
 
     def clear(self) -> None:
-        """Take the line away, until the next tick."""
+        """Erase the line, until the next tick."""
         if self._animation:
             self._animation.erase()
             self._drawn_at = float("-inf")

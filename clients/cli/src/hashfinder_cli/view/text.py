@@ -4,7 +4,7 @@ _TEXT_LIMIT = 300
 
 
 def plain(text: str) -> str:
-    """Return foreign `text` fit for a terminal: printable, and of bounded length."""
+    """Return `text` from elsewhere made safe for a terminal: printable, and not too long."""
     return "".join(c if c.isprintable() else "?" for c in text[:_TEXT_LIMIT])
 
 

@@ -27,7 +27,7 @@ class Failure:
     message: str
     details: Status | None = None
     kernel: str = ""
-    """The server's kernel; empty where it does not say."""
+    """The server's kernel; empty if it is not reported."""
     needs_another_channel: bool = False
     """Whether the client's next RPC should take another connection."""
 

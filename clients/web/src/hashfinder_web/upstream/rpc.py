@@ -35,7 +35,7 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf an RPC is made, and what names it."""
+    """The client that an RPC is made for."""
 
     client: str
     """Requests of one client share a channel."""
@@ -68,7 +68,7 @@ class Caller:
 
     @property
     def metadata(self) -> Metadata:
-        """What goes along with the RPC, beside the trace."""
+        """The metadata of the RPC, without the trace."""
         named = ((_ON_BEHALF_OF_KEY, self.user),) if self.user else ()
         return (("x-request-id", self.request_id), *named)
 
@@ -78,14 +78,14 @@ class Reply:
     """What an RPC that ended with OK says besides its messages."""
 
     kernel: str = ""
-    """The server's kernel; empty where it does not say."""
+    """The server's kernel; empty if it is not reported."""
 
 
 class Upstream:
     """Makes RPCs. Each ends with the block, or the task, that it is made in."""
 
     def __init__(self, pool: ChannelPool, token: TokenFile | None = None) -> None:
-        """Take the channels, and the token that says who we are."""
+        """Store the channels, and the gateway's own token."""
         self._pool = pool
         self._token = token
 

@@ -1,4 +1,4 @@
-"""The one tree of errors. Each class says who has to act.
+"""The tree of errors. Each class says who must act.
 
 `transport.status` maps those that end an RPC to a status; nothing else does.
 """
