@@ -33,6 +33,9 @@ NODE_PACKAGES := @connectrpc/connect@$(CONNECT_VERSION) @connectrpc/connect-web@
 
 # What the extra `tracing` needs, beside the environment: most tests run without it.
 TRACING := .cache/tracing
+# What leads `make fuzz` by coverage, likewise.
+FUZZER := .cache/atheris
+FUZZ_SECONDS ?= 60
 # Where distributions are built: nothing of the development environment is there.
 BUILDER := .cache/venv-build
 # Where `make recording` has its terminal.
@@ -127,8 +130,11 @@ test-python: ## Run the tests on the Python of the image, in a container (needs 
 test-kernel: setup ## Hold the kernel in C to a reference, also under sanitizers and valgrind (needs gcc, clang, valgrind, qemu-user)
 	$(BIN)/pytest -m kernel -o faulthandler_timeout=840 $(PYTEST_ARGS)
 
-fuzz: setup ## Give thousands of random requests, files, answers and arguments to what takes them (FUZZ_EXAMPLES=5000 each)
+fuzz: setup ## Give thousands of random requests, files, answers and arguments to what takes them (FUZZ_EXAMPLES=5000 each); then FUZZ_SECONDS=60 each by coverage, where Atheris installs
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz -o timeout=1800 -o faulthandler_timeout=1790 --hypothesis-show-statistics $(PYTEST_ARGS)
+	@if $(MAKE) --silent $(FUZZER)/.requirements; then for target in request files answers; do \
+	  PYTHONPATH='$(CURDIR)/$(FUZZER)' $(BIN)/python -m tests.fuzz.guided $$target $(FUZZ_SECONDS) || exit; done; \
+	  else echo 'LEFT OUT: inputs by coverage, since Atheris does not install here' >&2; fi
 
 coverage: setup $(QUALITY_STAMP) ## Run the tests of `make test`; report which lines and branches of each package they reach
 	rm -rf .cache/coverage && mkdir -p .cache/coverage
@@ -256,6 +262,7 @@ lock: $(REQUIREMENTS_STAMP) ## Lock the requirements, with hashes (LOCK_ARGS=--u
 	$(UV_LOCK) requirements/recording.txt requirements/recording.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/web-tests.txt requirements/web-tests.in --constraint requirements/dev.txt
 	$(UV_LOCK) requirements/tracing.txt requirements/tracing.in --constraint requirements/dev.txt
+	$(UV_LOCK) requirements/fuzz.txt requirements/fuzz.in
 	$(UV_LOCK) requirements/quality.txt requirements/quality.in --constraint requirements/dev.txt
 UV_LOCK = $(BIN)/uv pip compile --quiet $(LOCK_ARGS) --output-file
 
@@ -288,6 +295,11 @@ $(BROWSER_STAMP) $(QUALITY_STAMP):
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
+
+$(FUZZER)/.requirements: requirements/fuzz.txt | $(REQUIREMENTS_STAMP)
+	rm -rf $(FUZZER)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --target $(FUZZER) --requirement $<
+	touch $@
 
 $(TRACING)/.requirements: requirements/tracing.txt | $(REQUIREMENTS_STAMP)
 	rm -rf $(TRACING)

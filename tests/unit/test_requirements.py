@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = sorted(Path(__file__).parents[2].glob("requirements/*.txt"))
-TOOLS = {"bench", "network", "quality", "recording", "tracing", "web-tests"}
+TOOLS = {"bench", "fuzz", "network", "quality", "recording", "tracing", "web-tests"}
 """The locks of an extra, and of tools that are neither part of production nor of the tests."""
 
 # One requirement with its hashes, as `pip install --require-hashes` needs it: an exact version,
@@ -30,6 +30,7 @@ def test_there_is_a_lock_for_each_purpose() -> None:
         "build.txt",
         "cli.txt",
         "dev.txt",
+        "fuzz.txt",
         "network.txt",
         "quality.txt",
         "recording.txt",
