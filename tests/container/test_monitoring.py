@@ -54,8 +54,13 @@ def test_without_thresholds_changes_comparisons_alone() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")],
-    ids=lambda arguments: " ".join(arguments[:2]),
+    [
+        ("check", "config", "prometheus.yml"),
+        # The files of its certificates are not there.
+        ("check", "config", "--syntax-only", "prometheus-tls.yml"),
+        ("test", "rules", "alerts_test.yml"),
+    ],
+    ids=" ".join,
 )
 def test_promtool_accepts_the_files(arguments: tuple[str, ...]) -> None:
     """Configuration and rules are valid, and each alert fires exactly when it should."""
