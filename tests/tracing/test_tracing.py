@@ -1,5 +1,6 @@
 """One trace from the client to the server, at a real OTLP receiver; and receivers that fail."""
 
+import json
 import os
 import secrets
 import signal
@@ -307,6 +308,34 @@ def test_a_gateway_ends_beside_a_silent_receiver(
             gateway.process.send_signal(signal.SIGTERM)
             eventually(lambda: gateway.process.poll() is not None, "the gateway ends", 8)
             assert 0 == gateway.process.returncode
+
+
+@pytest.mark.parametrize("program", ["hashfinder", "hashfinder_web"])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_an_error_without_a_traceback(
+    program: str, variable: str, value: str
+) -> None:
+    """The exit code is 1, and one log line says whose variables are wrong."""
+    done = subprocess.run(
+        [sys.executable, "-m", program, "--tracing", "--port=0"],
+        env={**os.environ, variable: value, f"{program.upper()}_LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert 1 == done.returncode
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    [line] = [line for line in lines if line["event"] == "failed"]
+    assert line["reason"].startswith("--tracing: OpenTelemetry cannot use its variables, OTEL_")
+    assert "exception" not in line
 
 
 def test_nothing_is_imported_without_tracing() -> None:

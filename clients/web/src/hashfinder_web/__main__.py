@@ -89,12 +89,13 @@ def _open_streams() -> None:
 
 
 def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
+    from hashfinder_web.config import SettingsInvalidError  # noqa: PLC0415
     from hashfinder_web.listener import BindError  # noqa: PLC0415
 
     log = logging.getLogger(__name__)
     try:
         asyncio.run(_live(settings, writer, announces=announces))
-    except BindError as error:
+    except (BindError, SettingsInvalidError) as error:
         log.error("failed", extra={"reason": str(error)})  # noqa: TRY400
         return 1
     except Exception:

@@ -9,7 +9,7 @@ import structlog
 
 from hashfinder_proto import hash_name_pb2
 from hashfinder_web.calls import Calls
-from hashfinder_web.config import Settings
+from hashfinder_web.config import Settings, SettingsInvalidError
 from hashfinder_web.connect.routes import ConnectRoutes
 from hashfinder_web.files import load_files
 from hashfinder_web.find.route import FindRoute
@@ -130,6 +130,15 @@ class Application:
 
 
 def _tracing() -> "Tracing":
-    from hashfinder_web.tracing import Tracing  # noqa: PLC0415  # of the extra `tracing`
+    """Return what makes spans.
 
-    return Tracing()
+    Raises:
+        SettingsInvalidError: OpenTelemetry cannot use one of its variables.
+    """
+    try:
+        from hashfinder_web.tracing import Tracing  # noqa: PLC0415  # of the extra `tracing`
+
+        return Tracing()
+    except Exception as error:
+        message = f"--tracing: OpenTelemetry cannot use its variables, OTEL_...: {error}"
+        raise SettingsInvalidError(message) from error

@@ -59,6 +59,10 @@ class WorkersStuckError(HashFinderError):
     """A worker did not leave its chunk when the server stopped: a fault of a kernel. We act."""
 
 
+class TracingError(HashFinderError):
+    """Tracing cannot be set up. The operator acts."""
+
+
 class Application:
     """The whole server, from its settings. Create it on the event loop that runs it."""
 
@@ -310,9 +314,18 @@ def _credentials(settings: Settings) -> TlsCredentials | None:
 
 
 def _tracing(backend: str) -> "Tracing":
-    from hashfinder.observability.tracing import Tracing  # noqa: PLC0415  # of the extra `tracing`
+    """Return what makes spans.
 
-    return Tracing(backend)
+    Raises:
+        TracingError: OpenTelemetry cannot use one of its variables.
+    """
+    try:
+        from hashfinder.observability.tracing import Tracing  # noqa: PLC0415  # an extra
+
+        return Tracing(backend)
+    except Exception as error:
+        message = f"--tracing: OpenTelemetry cannot use its variables, OTEL_...: {error}"
+        raise TracingError(message) from error
 
 
 def _is_quick(kernel: Kernel) -> bool:
