@@ -205,3 +205,14 @@ def test_health_is_for_everyone() -> None:
     closed = control("anonymous.allowed = false")
     wrong = Context(("authorization", "Bearer wrong"), auth=PLAIN)
     assert f"address of {REMOTE}" == client_of(wrong, HEALTH, closed)
+
+
+def test_without_client_certificates_none_is_looked_for() -> None:
+    """What the core knows of the connection is asked for with a token alone: it is slow to get."""
+    known = Tokens({hash_token("alicealice"): "alice"})
+    policy = parse_policy(POLICY, AMPLE, anonymous_allowed=True)
+    access = AccessControl(Source(known, policy), lambda peer: peer, certificates=False)
+    auth = {**TLS, "peer_dns": [b"a.example"]}
+    assert REMOTE == client_of(Context(auth=auth), access=access)
+    assert "token:alice" == client_of(Context(bearer("alice"), auth=TLS), access=access)
+    assert NotAllowedError is denied(Context(bearer("alice"), auth=PLAIN), access=access)

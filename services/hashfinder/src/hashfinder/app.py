@@ -90,7 +90,11 @@ class Application:
             certificates=settings.tls_client_ca is not None,
         )
         identity = ClientIdentity(settings.client_identity)
-        access = AccessControl(files, identify_by(identity, settings.client_ipv6_prefix))
+        access = AccessControl(
+            files,
+            identify_by(identity, settings.client_ipv6_prefix),
+            certificates=settings.tls_client_ca is not None,
+        )
         self._scheduler = scheduler = Scheduler(
             kernel,
             settings.workers or usable_cores(),

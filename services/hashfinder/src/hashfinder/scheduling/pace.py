@@ -57,8 +57,8 @@ class Rates:
 
     def first_step(self, query: Query, seconds: float) -> int:
         """Return how many positions are scanned within `seconds` for sure; 0 if few, or unknown."""
-        rate = self.known(query) or 0.0
-        positions = min(int(rate * seconds), _MOST_FIRST_BLOCKS // typical_blocks(query))
+        rate = self._known.get(query.scheme.algorithm, 0.0)  # in blocks
+        positions = min(int(rate * seconds), _MOST_FIRST_BLOCKS) // typical_blocks(query)
         return positions if positions >= _FEWEST_FIRST_POSITIONS else 0
 
     def guess(self, query: Query) -> float:

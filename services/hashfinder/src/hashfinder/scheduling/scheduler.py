@@ -337,6 +337,14 @@ class Scheduler:
         self._enqueue(done.job)
         del self._hands[number]
 
+    def _charge(self, done: _Done) -> float:
+        """Charge the client of a chunk for its blocks; return the delay of `Quota.charge`."""
+        client = done.job.client
+        if not self._allowance_of(client).hash_rate:
+            return 0.0
+        blocks = done.job.search.query.blocks_between(done.chunk.start, done.scan.stop)
+        return self._quota.charge(client, blocks)
+
     def _settle(self, done: _Done) -> None:
         job = done.job
         hashes = done.scan.stop - done.chunk.start
@@ -344,8 +352,7 @@ class Scheduler:
         job.pace.measured(hashes, done.seconds)
         if job.pace.rate:
             self._rates.measured(job.search.query, job.pace.rate, hashes)
-        blocks = job.search.query.blocks_between(done.chunk.start, done.scan.stop)
-        delay = self._quota.charge(job.client, blocks)
+        delay = self._charge(done)
         if done.fault is not None:
             self._stop(job, done.fault)
         try:

@@ -42,10 +42,16 @@ class AccessSource(Protocol):
 class AccessControl:
     """Identifies the client of each RPC, and decides whether it may call."""
 
-    def __init__(self, source: AccessSource, identify: Callable[[str], str]) -> None:
-        """Store the rules, and the function that returns the client of an anonymous peer."""
+    def __init__(
+        self, source: AccessSource, identify: Callable[[str], str], *, certificates: bool = True
+    ) -> None:
+        """Store the rules, and the function that returns the client of an anonymous peer.
+
+        Without `certificates` clients are not asked for any: none is looked for.
+        """
         self.identify = identify
         self._source = source
+        self._certificates = certificates
 
     def allowance_of(self, client: str) -> Allowance:
         """Return what a client may have now."""
@@ -64,7 +70,8 @@ class AccessControl:
             return self.identify(peer)
         policy = self._source.policy
         sent = _sent(context)
-        client, rule = self._known(policy, peer, sent, context.auth_context())
+        has_proof = self._certificates or "authorization" in sent
+        client, rule = self._known(policy, peer, sent, context.auth_context() if has_proof else {})
         if client is None:
             client, rule = self.identify(peer), policy.anonymous
             if not rule.allowed:
