@@ -1,13 +1,17 @@
 """A closed finder: each search ends with one error of ours, and nothing is left (fault 30)."""
 
 import asyncio
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 
 from hashfinder_client import AsyncFinder, Finder, FinderClosedError, Progress, Query, SearchEvent
+from hashfinder_rules.scheme import Encoding, Scheme
 from tests.integration.server_process import ServerProcess, eventually
 
 HOPELESS = "hashfinderhashfinder"
@@ -106,3 +110,46 @@ def test_unread_ranges(module_server: ServerProcess) -> None:
         next(events)
     module_server.wait_until_idle()
     eventually(lambda: threads >= threading.active_count(), "no thread left")
+
+
+NEWER = Query("c0ffee", scheme=Scheme(encoding=Encoding.HEX))
+"""Of a server that may be too old for it, which is asked first."""
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """The address of a server that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def ask(finder: Finder, *, searches: bool) -> object:
+    """Search, which begins with an estimate, or estimate."""
+    return finder.find(NEWER) if searches else finder.estimate(NEWER)
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_closed_while_the_server_is_asked_for_an_estimate(mute: str, *, searches: bool) -> None:
+    """The caller in another thread gets the error as well."""
+    with ThreadPoolExecutor(1) as pool, Finder(mute) as finder:
+        asking = pool.submit(ask, finder, searches=searches)
+        time.sleep(0.5)
+        finder.close()
+        with pytest.raises(FinderClosedError):
+            asking.result(10)
+
+
+@pytest.mark.parametrize("searches", [True, False])
+async def test_closed_under_a_task_that_asks_for_an_estimate(mute: str, *, searches: bool) -> None:
+    """The task ends with the error; a task that is cancelled is cancelled."""
+    for is_closed, expected in ((True, FinderClosedError), (False, asyncio.CancelledError)):
+        async with AsyncFinder(mute) as finder:
+            asked = finder.find(NEWER) if searches else finder.estimate(NEWER)
+            asking = asyncio.ensure_future(asked)
+            await asyncio.sleep(0.5)
+            if is_closed:
+                await finder.close()
+            else:
+                asking.cancel()
+            with pytest.raises(expected):
+                await asyncio.wait_for(asyncio.shield(asking), 10)

@@ -4,6 +4,7 @@ A server that is older than `Estimate` ignores what it does not know of a reques
 something else. It answers UNIMPLEMENTED to `Estimate`.
 """
 
+import asyncio
 from typing import cast
 
 import grpc
@@ -46,6 +47,8 @@ def estimate(
         answer = ask(query.message(), timeout=rpc_timeout(timeout), metadata=metadata)
         ended = RpcStatus(grpc.StatusCode.OK)
     except grpc.RpcError as error:
+        if channel.is_closed:
+            raise FinderClosedError from error
         # It has all that is asked for.
         ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))
         renew = ended.calls_for_another_channel
@@ -73,6 +76,11 @@ async def estimate_async(
             query.message(), timeout=rpc_timeout(timeout), metadata=metadata
         )
         ended = RpcStatus(grpc.StatusCode.OK)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if channel.is_closed and not (task and task.cancelling()):  # gRPC has cancelled the call
+            raise FinderClosedError from None
+        raise
     except grpc.aio.AioRpcError as error:
         ended = channel.annotated(RpcStatus.of(cast("grpc.Call", error)))  # Likewise.
         renew = ended.calls_for_another_channel

@@ -77,6 +77,11 @@ class RenewableChannel(Generic[_Channel]):
         """What an RPC sends beside its request. Not call credentials: `check_way` was asked."""
         return () if self._token is None else self._token.metadata()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it gives no channel any more, and RPCs on those that it opened are cancelled."""
+        return self._is_closed
+
     def annotated(self, status: RpcStatus) -> RpcStatus:
         """Return `status` with what is worth knowing about the way to the server, if it failed."""
         return status.with_note(self._proxy_note + closed_note(status.text, self._tls))
