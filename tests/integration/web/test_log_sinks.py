@@ -36,6 +36,13 @@ app.Application._is_ready = hang
 __main__._END_SECONDS = 1.0
 {MAIN}
 """
+SLOW_END = f"""
+import atexit, time
+from hashfinder_web import __main__
+__main__._END_SECONDS = 5.0
+atexit.register(time.sleep, 10)
+{MAIN}
+"""
 NO_THREADS = f"""
 import threading
 def refuse(_):
@@ -144,6 +151,15 @@ def test_drain_ends_if_the_event_loop_hangs(tmp_path: Path) -> None:
     with hanging(HANG, tmp_path / "log") as gateway:
         assert 1 == gateway.end(8)
     assert "the drain did not end within 1 s" in (tmp_path / "log").read_text()
+
+
+def test_slow_end_of_the_interpreter_does_not_fail_the_drain(tmp_path: Path) -> None:
+    """The exit code is that of the drain, which ended in time."""
+    log = tmp_path / "log"
+    with log.open("wb") as stderr, started(command(code=SLOW_END), stderr=stderr) as gateway:
+        eventually(lambda: "serving" in log.read_text(), "it serves", 30)
+        assert 0 == gateway.end(9)
+    assert "stopped" in log.read_text()
 
 
 def test_second_signal_ends_a_loop_that_hangs(tmp_path: Path) -> None:
