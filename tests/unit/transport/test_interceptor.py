@@ -257,6 +257,18 @@ def test_valid_request_id_of_the_client_is_kept(given: str) -> None:
     assert given == context.trailer[REQUEST_ID_KEY]
 
 
+def test_metadata_is_not_kept_while_the_handler_runs() -> None:
+    """A hostile client's takes megabytes."""
+    kept: list[object] = []
+
+    async def handle(_request: HashNameRequest, context: Any) -> HashNameResponse:  # noqa: ANN401
+        kept.append(context.metadata)
+        return HashNameResponse()
+
+    run(Intercepted().call(handle, Context(("x-large", "v" * 4000))))
+    assert [()] == kept
+
+
 @pytest.mark.parametrize(
     "given",
     ["", "x" * 65, "a b", "a\nb", "a\n", "\x1b[31m", '{"a": 1}', "\u00e9", "\u0661", "a/b", b"abc"],
