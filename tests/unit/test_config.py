@@ -1,6 +1,7 @@
 """Settings: from flags and environment to values, or to one message with everything invalid."""
 
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -366,3 +367,15 @@ def test_side_address_cannot_be_private(name: str) -> None:
     """Its clients must know the address, so a new folder at each start is refused."""
     expected = f"{flag(name)} ({variable(name)}) must be HOST:PORT or unix:/path, not 'private'"
     assert expected == complaint(flag(name), "private")
+
+
+def test_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each shows flags that exist, with values that they take, in lines that fit a terminal."""
+    with pytest.raises(SystemExit):
+        load_settings(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    examples = [line.strip() for line in lines if line.startswith("      hashfinder-server")]
+    assert len(examples) >= 5
+    for example in examples:
+        load_settings(shlex.split(example)[1:])
+        assert len(example) <= 90

@@ -1,5 +1,7 @@
 """The gateway's settings: flags, variables, and errors that name both."""
 
+import shlex
+
 import pytest
 
 from hashfinder_web.config import SettingsInvalidError, load_settings
@@ -95,3 +97,15 @@ def test_tracing_without_its_packages_says_what_is_missing() -> None:
         "--tracing (HASHFINDER_WEB_TRACING) needs the packages of an extra:"
         " pip install 'hashfinder-web[tracing]'"
     ) == str(caught.value)
+
+
+def test_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each shows flags that exist, with values that they take, in lines that fit a terminal."""
+    with pytest.raises(SystemExit):
+        load_settings(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    examples = [line.strip() for line in lines if line.startswith("      hashfinder-web")]
+    assert len(examples) >= 5
+    for example in examples:
+        load_settings(shlex.split(example)[1:])
+        assert len(example) <= 90

@@ -31,7 +31,15 @@ class SettingsInvalidError(Exception):
 
 
 class Settings(BaseSettings):
-    """Serve HashFinder to browsers and curl. Each flag is also a variable: HASHFINDER_WEB_PORT."""
+    """Serve HashFinder to browsers and curl. Each flag is also a variable: HASHFINDER_WEB_PORT.
+
+    Examples:
+      hashfinder-web
+      hashfinder-web --server 127.0.0.1:50051 --server-metrics http://127.0.0.1:9464/metrics
+      hashfinder-web --server dns:///hashfinder.example:50051 --tls --token-file token
+      hashfinder-web --host 0.0.0.0 --allowed-hosts search.example --maximum-searches 200
+      hashfinder-web --check readyz --port 8080
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,

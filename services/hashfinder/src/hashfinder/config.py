@@ -67,7 +67,17 @@ class SettingsInvalidError(HashFinderError):
 
 
 class Settings(BaseSettings):
-    """Serve HashFinder. Each flag is also an environment variable: --port is HASHFINDER_PORT."""
+    """Serve HashFinder. Each flag is also an environment variable: --port is HASHFINDER_PORT.
+
+    Examples:
+      hashfinder-server
+      hashfinder-server --listen unix:/run/hashfinder/grpc --no-metrics
+      hashfinder-server --host 0.0.0.0 --tls-certificate server.pem --tls-key server.key
+      hashfinder-server --tokens tokens --policy policy.toml --admin-listen unix:/run/admin
+      hashfinder-server --client-hash-rate 50000000 --maximum-seconds 600 --drain-delay 5
+
+    hashfinder-server new-token NAME FILE makes a token for --tokens. SIGTERM drains.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,
