@@ -67,7 +67,7 @@ def test_page_is_served_until_closed(endpoint: MetricsEndpoint) -> None:
     assert "hashfinder_cancel_latency_seconds_sum 42.0" in page(endpoint)
     endpoint.close()
     with socket.create_server(("127.0.0.1", endpoint.port)):
-        assert not [thread for thread in threading.enumerate() if thread.name == "metrics"]
+        assert not endpoint._thread.is_alive()  # noqa: SLF001
 
 
 def test_page_is_negotiated(endpoint: MetricsEndpoint) -> None:
@@ -229,7 +229,7 @@ def test_thread_that_is_interrupted_serves_again(
     assert not faults
     assert ["metrics interrupted: serving them again"] == [line["event"] for line in lines]
     endpoint.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "metrics"]
+    assert not endpoint._thread.is_alive()  # noqa: SLF001
 
 
 def test_exception_in_a_metric_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
