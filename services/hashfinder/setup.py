@@ -16,22 +16,14 @@ SOURCE = Path("csrc")
 # Python's own flags come before these, with -fwrapv, which costs up to 6 % of the speed.
 FLAGS = ["-std=c11", "-O3", "-fvisibility=hidden", "-fno-wrapv", "-fno-strict-aliasing"]
 
-# Each instruction set: its name in csrc/variants.c, the bytes of a vector, how many vectors are
-# hashed at once, the compiler's flags. With several none waits for its own results, which pays
-# where the CPU's cache of decoded instructions holds their rounds: 700 for a vector with AVX-512.
-# The first CPUs with AVX-512 have room for 1,500 in all, those with VBMI for 2,300, and those with
-# VBMI and BF16 for 4,000 and more.
-VARIANTS: dict[str, tuple[int, int, list[str]]] = {"baseline": (16, 1, [])}
+# Each instruction set: its name in csrc/variants.c, the bytes of a vector, the compiler's flags.
+VARIANTS: dict[str, tuple[int, list[str]]] = {"baseline": (16, [])}
 if platform.machine() in {"x86_64", "AMD64"}:
     avx512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")]
-    # Tuned: GCC's order of instructions for any CPU costs a tenth of the speed.
-    newer = [*avx512, "-mavx512vbmi", "-mtune=icelake-server"]
     VARIANTS |= {
-        "avx2": (32, 2, ["-mavx2"]),
-        "avx2sha": (32, 2, ["-mavx2", "-msha"]),
-        "avx512": (64, 1, [*avx512, "-mtune=skylake-avx512"]),
-        "avx512vbmi": (64, 2, newer),
-        "avx512bf16": (64, 4, newer),
+        "avx2": (32, ["-mavx2"]),
+        "avx2sha": (32, ["-mavx2", "-msha"]),
+        "avx512": (64, [*avx512, "-mtune=skylake-avx512"]),
     }
 
 CANNOT_BUILD = """
@@ -57,7 +49,7 @@ class BuildKernel(build_ext):
         except (CCompilerError, ExecError, PlatformError) as error:
             raise SystemExit(CANNOT_BUILD.format(error=error)) from error
 
-    def compile_variant(self, name: str, size: int, streams: int, flags: list[str]) -> str:
+    def compile_variant(self, name: str, size: int, flags: list[str]) -> str:
         """Compile the kernel for one instruction set; return the path of the object."""
         [built] = self.compiler.compile(
             [str(SOURCE / "kernel.c")],
@@ -65,7 +57,6 @@ class BuildKernel(build_ext):
             macros=[
                 ("VARIANT", name),
                 ("VECTOR_BYTES", str(size)),
-                ("STREAMS", str(streams)),
             ],
             extra_postargs=[*FLAGS, *flags],
         )

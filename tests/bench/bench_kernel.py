@@ -120,7 +120,8 @@ def against(revision: str, turns: int, seconds: float) -> dict[str, float]:
         build = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
         subprocess.run(build, cwd=Path(folder, "services/hashfinder"), check=True)
         before = _run_version(Path(folder), "-c", PRINT_BACKENDS).split()
-        backends = [backend for backend in available_backends()[:-1] if backend in before]
+        both = [backend for backend in available_backends()[:-1] if backend in before]
+        backends = ["auto", *both]
         best: dict[tuple[str, Path], float] = {}
         for _ in range(turns):
             for backend in backends:

@@ -1,7 +1,6 @@
 /* The kernel, compiled once for each instruction set with
  *
  *   VECTOR_BYTES  the size of a vector register: 16, 32 or 64
- *   STREAMS       how many vectors SHA-1's unrolled rounds hash at once: 1, 2 or 4
  *   VARIANT       the instruction set's name, a part of those of the functions that this file defines
  *
  * Candidates are hashed in *vectors*, one in each lane, and scored in *groups* of 32 vectors. What an

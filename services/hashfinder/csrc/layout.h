@@ -29,8 +29,7 @@ enum {
  * first varying symbol is in. */
 struct outers {
     words chain[STATE];    /* the state before the block */
-    words state[STATE];    /* the state before the first varying word */
-    words known[7];        /* what SHA-1's next rounds need, see sha1.h */
+    words state[STATE];    /* the state before the first varying word; SHA-1: see sha1_prepare */
     words message[ROUNDS]; /* the words, expanded */
     words sum[ROUNDS];     /* the same, plus the rounds' constants */
 };
@@ -57,7 +56,7 @@ struct hash {
     void (*add_constants)(words message[ROUNDS]);
     /* Do the rounds `from` up to, not including, `to`, on the expanded words plus constants. */
     void (*run)(words state[STATE], const words sum[ROUNDS], unsigned from, unsigned to);
-    /* Set `known`; NULL for none. */
+    /* Change `state` into what `first` begins with; NULL for nothing. */
     void (*prepare)(const struct kernel_plan *plan, struct outers *outers);
     /* Of `count` vectors, a multiple of CALL, hash the block of the first varying symbol; */
     void (*first)(const struct kernel_plan *plan, const struct outers *outers,

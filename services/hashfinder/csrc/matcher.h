@@ -8,14 +8,17 @@
 
 #include "layout.h"
 
-enum { STEP = 7 };  /* as many matches as make a number of three bits */
+enum {
+    STEP = 7,          /* as many matches as make a number of three bits */
+    UPPER_VALUES = 8,  /* of the first half of a symbol */
+};
 
-/* A different character of the name that matches one or two symbols. A symbol's upper bits have one value and
- * its lower ones another: these are the numbers of their planes. */
+/* A different character of the name that matches one or two symbols. */
 struct letter {
     uint32_t start;        /* of its match planes */
     uint16_t first, last;  /* where it is in the name */
-    uint8_t high[2], low[2];
+    uint8_t count;         /* of symbols */
+    uint8_t values[2];
 };
 
 /* The name and where it may stand, made for a plan. */
@@ -34,12 +37,10 @@ struct pattern {
     struct letter letter[KERNEL_TEXT_LENGTH];
 };
 
-enum { NO_VALUE = 8 };  /* the number of a plane of zeros */
-
 /* Return the number of the class of the name's character i, which is added if it is new. */
 static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbols, unsigned i)
 {
-    unsigned low = pattern->bits == 1 ? 0 : (pattern->bits + 1) / 2, c = 0;
+    unsigned c = 0;
 
     symbols.values &= pattern->all;
     while (c < pattern->classes
@@ -54,12 +55,9 @@ static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbol
     pattern->class[pattern->classes++] = symbols;
     if (symbols.values && symbols.values != pattern->all) {
         struct letter *letter = &pattern->letter[pattern->letters++];
-        *letter = (struct letter){c * pattern->places, (uint16_t)i, (uint16_t)i, {0, NO_VALUE}, {0, NO_VALUE}};
-        for (unsigned k = 0; symbols.values; k++, symbols.values &= symbols.values - 1) {
-            unsigned value = (unsigned)__builtin_ctzll(symbols.values);
-            letter->high[k] = (uint8_t)(value >> low);
-            letter->low[k] = (uint8_t)(value & ((1u << low) - 1));
-        }
+        *letter = (struct letter){.start = c * pattern->places, .first = (uint16_t)i, .last = (uint16_t)i};
+        for (; symbols.values; symbols.values &= symbols.values - 1)
+            letter->values[letter->count++] = (uint8_t)__builtin_ctzll(symbols.values);
     }
     return c;
 }
@@ -88,10 +86,10 @@ static struct pattern *make_pattern(const struct kernel_query *query, unsigned d
     return pattern;
 }
 
-/* The size of the match planes. */
+/* The size of the match planes, and of those that `match_symbols` makes on its way. */
 static size_t match_size(const struct pattern *pattern)
 {
-    return pattern->classes * pattern->places * sizeof(words);
+    return (pattern->classes + UPPER_VALUES) * pattern->places * sizeof(words);
 }
 
 /* Set the match planes that are the same for all groups: of characters that match anything or nothing, and
@@ -109,69 +107,84 @@ static void set_constant_matches(const struct pattern *pattern, words *match)
         }
 }
 
-/* Make a plane for each value of a number of 0 to 3 bits, its most significant bit first. */
-INLINE void decode(const words *bits, int count, words *values)
+/* Make a plane for each value of a number of 0 to 3 bits, its most significant bit first; these planes are `step`
+ * apart. */
+INLINE void decode(const words *bits, int count, words *values, size_t step)
 {
     const words zero = {0};
+    words high[2], low[4];
 
-    if (count == 0)
-        values[0] = ~zero;
-    else if (count == 1)
-        values[0] = ~bits[0], values[1] = bits[0];
-    else {
-        words x = count == 3 ? bits[0] : zero, y = bits[count - 2], z = bits[count - 1];
-#ifdef __AVX512F__
-        values[0] = TERNARY(1 << 0, x, y, z);
-        values[1] = TERNARY(1 << 1, x, y, z);
-        values[2] = TERNARY(1 << 2, x, y, z);
-        values[3] = TERNARY(1 << 3, x, y, z);
-        if (count == 3) {
-            values[4] = TERNARY(1 << 4, x, y, z);
-            values[5] = TERNARY(1 << 5, x, y, z);
-            values[6] = TERNARY(1 << 6, x, y, z);
-            values[7] = TERNARY(1 << 7, x, y, z);
-        }
-#else
-        words low[4] = {~(y | z), ~y & z, y & ~z, y & z};
+    high[0] = count > 2 ? ~bits[0] : ~zero;
+    high[1] = count > 2 ? bits[0] : zero;
+    low[0] = low[1] = low[2] = low[3] = ~zero;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        if (count > 0)
+            low[i] &= i & 1 ? bits[count - 1] : ~bits[count - 1];
+        if (count > 1)
+            low[i] &= i & 2 ? bits[count - 2] : ~bits[count - 2];
+    }
+    UNROLL
+    for (int i = 0; i < 1 << count; i++)
+        values[(size_t)i * step] = low[i % 4] & high[i / 4];
+}
+
+/* Set a letter's match planes, of `places` places. Planes of `upper`, `step` for each value, have where a symbol's
+ * upper bits have that value; from `planes` on are all its bits. The numbers of bits and values are literals. */
+INLINE void match_letter(const struct letter *letter, const words *planes, const words *upper, size_t step,
+                         words *match, size_t places, int upper_bits, int lower_bits, int count)
+{
+    const words zero = {0};
+    const words *starts[2];
+    words others[2][3];  /* from which the lower bits have to differ */
+
+    for (int v = 0; v < count; v++) {
+        starts[v] = upper + (size_t)(letter->values[v] >> lower_bits) * step;
+        for (int k = 0; k < lower_bits; k++)
+            others[v][k] = zero - !(letter->values[v] >> (lower_bits - 1 - k) & 1);
+    }
+    for (size_t i = 0; i < places; i++, planes += upper_bits + lower_bits) {
+        words is[2];
         UNROLL
-        for (int i = 0; i < 4; i++) {
-            values[i] = low[i] & ~x;
-            if (count == 3)
-                values[i + 4] = low[i] & x;
+        for (int v = 0; v < count; v++) {
+            is[v] = starts[v][i];
+            UNROLL
+            for (int k = 0; k < lower_bits; k++)
+                is[v] = differing(is[v], planes[upper_bits + k], others[v][k]);
         }
-#endif
+        match[i] = is[0] | is[count - 1];
     }
 }
 
 /* Set the match planes of a group. The numbers of bits are literals. */
-INLINE void match_symbols(const struct pattern *pattern, const words *planes, words *match,
-                          int high_bits, int low_bits)
+INLINE void match_symbols(const struct pattern *pattern, const words *planes, words *match, int upper_bits,
+                          int lower_bits)
 {
-    const struct letter *begin = pattern->letter, *end = begin, *last = begin + pattern->letters;
-    words high[NO_VALUE + 1], low[NO_VALUE + 1];
+    const size_t bits = (size_t)(upper_bits + lower_bits), step = pattern->places;
+    const unsigned symbols = pattern->symbols > pattern->first_place ? pattern->symbols - pattern->first_place : 0;
+    words *upper = match + pattern->classes * step;
 
-    high[NO_VALUE] = low[NO_VALUE] = (words){0};
-    planes += pattern->first_place * (unsigned)(high_bits + low_bits);
-    for (unsigned place = 0; place < pattern->places; place++, planes += high_bits + low_bits) {
-        if (pattern->first_place + place >= pattern->symbols)
-            break;
-        while (end < last && end->first <= place)  /* letters that some offset brings here */
-            end++;
-        while (begin < end && begin->last + pattern->offsets <= place)
-            begin++;
-        decode(planes, high_bits, high);
-        decode(planes + high_bits, low_bits, low);
-        for (const struct letter *letter = begin; letter < end; letter++)
-            match[letter->start + place] = join(high[letter->high[0]] & low[letter->low[0]],
-                                                high[letter->high[1]], low[letter->low[1]]);
+    planes += pattern->first_place * bits;
+    for (unsigned place = 0; place < pattern->places && place < symbols; place++)
+        decode(planes + place * bits, upper_bits, upper + place, step);
+    for (const struct letter *letter = pattern->letter; letter < pattern->letter + pattern->letters; letter++) {
+        unsigned place = letter->first, end = letter->last + pattern->offsets;
+        end = end < symbols ? end : symbols;
+        const words *begin = planes + place * bits;
+        words *set = match + letter->start + place;
+        size_t places = place < end ? end - place : 0;
+        if (letter->count == 2)
+            match_letter(letter, begin, upper + place, step, set, places, upper_bits, lower_bits, 2);
+        else
+            match_letter(letter, begin, upper + place, step, set, places, upper_bits, lower_bits, 1);
     }
 }
 
 OUTLINE void match_group(const struct pattern *pattern, const words *planes, words *match)
 {
     switch (pattern->bits) {
-    case 1: match_symbols(pattern, planes, match, 1, 0); break;
-    case 4: match_symbols(pattern, planes, match, 2, 2); break;
+    case 1: match_symbols(pattern, planes, match, 0, 1); break;
+    case 4: match_symbols(pattern, planes, match, 1, 3); break;
     case 5: match_symbols(pattern, planes, match, 2, 3); break;
     default: match_symbols(pattern, planes, match, 3, 3);
     }

@@ -5,10 +5,6 @@
 
 #include "layout.h"
 
-/* Vectors hashed at once: in the unrolled rounds, as many as the CPU's cache of decoded instructions holds,
- * see setup.py; in the loops, as many as there are registers for. */
-#define SHA1_LOOP_STREAMS (VECTOR_BYTES == 64 ? 4 : VECTOR_BYTES == 32 ? 2 : 1)
-
 enum { SHA1_ROUNDS = 80, SHA1_STATE = 5 };
 
 static const uint32_t SHA1_CONSTANTS[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
@@ -62,81 +58,162 @@ static void sha1_run(words x[STATE], const words sum[ROUNDS], unsigned from, uns
     }
 }
 
-/* ---- Loops, for any first word -----------------------------------------------------------------
- *
- * After 5 rounds each word of the state is back in its place: five rounds make a pass. */
+/* Rounds on as many vectors at once as there are registers for: none then waits for its own results. */
+#define SHA1_STREAMS (VECTOR_BYTES == 64 ? 4 : VECTOR_BYTES == 32 ? 2 : 1)
 
-/* What a round adds, for each stream: `lanes[t] ^ message[t]`, and the constant; or one number, `sum[t]`. */
+/* What the rounds add, for each stream: `lanes[t] ^ message[t]`, and the constant. Of messages one word counts,
+ * LANES apart. Or the same for all streams, `sum[t]`. */
 struct sha1_words {
-    const words *lanes[SHA1_LOOP_STREAMS];
-    const uint32_t *message[SHA1_LOOP_STREAMS];  /* LANES apart */
+    const words *lanes[SHA1_STREAMS];
+    const uint32_t *message[SHA1_STREAMS];
     const uint32_t *sum;
 };
 
-INLINE words sha1_addend(const struct sha1_words *w, int s, unsigned t, int phase, bool constant)
+/* An item of `struct outers`, in the lane of which `word` is the first message word. With one pointer for all items,
+ * each is a register and a constant away, the cheapest operand. */
+#define OUTER(word, item)                                                                          \
+    (word)[((ptrdiff_t)offsetof(struct outers, item) - (ptrdiff_t)offsetof(struct outers, message)) \
+           / (ptrdiff_t)sizeof(uint32_t)]
+
+/* Where W comes from: it varies between lanes; it is the outer message's; it is the same for all candidates. */
+enum sha1_kind { SHA1_VARYING, SHA1_OUTER, SHA1_CONSTANT };
+
+/* W[t] + K. */
+INLINE words sha1_addend(const struct sha1_words *w, int phase, size_t t, int s, enum sha1_kind kind)
 {
     const words zero = {0};
 
-    if (constant)
-        return zero + w->sum[t];
-    return (w->lanes[s][t] ^ w->message[s][t * LANES]) + SHA1_CONSTANTS[phase];
+    return kind == SHA1_VARYING ? (w->lanes[s][t] ^ w->message[s][t * LANES]) + SHA1_CONSTANTS[phase]
+           : kind == SHA1_OUTER ? zero + OUTER(w->message[s], sum[t])
+                                : zero + w->sum[t];
 }
 
-INLINE void sha1_loops(words state[SHA1_LOOP_STREAMS][SHA1_STATE], const struct sha1_words *w,
-                       unsigned t, bool constant)
-{
-    enum { N = SHA1_LOOP_STREAMS };
-    words x[N][SHA1_STATE];
+typedef words sha1_states[SHA1_STREAMS][SHA1_STATE];
 
-    memcpy(x, state, sizeof x);
-    for (; t % 5; t++)  /* all words of messages are in the first 20 rounds */
-        UNROLL
-        for (int s = 0; s < N; s++) {
-            words *y = x[s], a = y[0], d = y[3];
-            sha1_round(0, sha1_addend(w, s, t, 0, constant), a, &y[1], y[2], d, &y[4]);
-            y[0] = y[4], y[4] = d, y[3] = y[2], y[2] = y[1], y[1] = a;
-        }
+/* Do the round t, of which k is t modulo 5, for all streams. After five rounds each word of the state is back
+ * in its place. All but t are literals. */
+INLINE void sha1_step(sha1_states x, const struct sha1_words *w, int phase, size_t t, int k,
+                      enum sha1_kind kind)
+{
+    UNROLL
+    for (int s = 0; s < SHA1_STREAMS; s++)
+        sha1_round(phase, sha1_addend(w, phase, t, s, kind), x[s][(5 - k) % 5], &x[s][(6 - k) % 5],
+                   x[s][(7 - k) % 5], x[s][(8 - k) % 5], &x[s][(9 - k) % 5]);
+}
+
+/* Do all rounds from t on, a multiple of 5. */
+INLINE void sha1_loops(sha1_states x, const struct sha1_words *w, size_t t, enum sha1_kind kind)
+{
     UNROLL
     for (int phase = 0; phase < 4; phase++)
-        for (unsigned end = 20 * (unsigned)phase + 20; t < end; t += 5)
+        for (; t < 20 * (size_t)phase + 20; t += 5)
             UNROLL
-            for (unsigned k = 0; k < 5; k++)
-                UNROLL
-                for (int s = 0; s < N; s++)
-                    sha1_round(phase, sha1_addend(w, s, t + k, phase, constant), x[s][(5 - k) % 5],
-                               &x[s][(6 - k) % 5], x[s][(7 - k) % 5], x[s][(8 - k) % 5],
-                               &x[s][(9 - k) % 5]);
-    memcpy(state, x, sizeof x);
+            for (int k = 0; k < 5; k++)
+                sha1_step(x, w, phase, t + (size_t)k, k, kind);
 }
 
-OUTLINE void sha1_vary(words state[SHA1_LOOP_STREAMS][SHA1_STATE], const struct sha1_words *w, unsigned t)
+/* Where W[t], t below 20, depends on this message word alone. */
+INLINE bool sha1_varies(int word, int t)
 {
-    sha1_loops(state, w, t, false);
+    const unsigned taps = 1u << 0 | 1u << 2 | 1u << 8 | 1u << 13;  /* of W[16]; W[19] has W[16] among its own */
+
+    return t == word || (t >= 16 && word >= t - 16 && taps >> (word - (t - 16)) & 1) || (t == 19 && taps >> word & 1);
+}
+
+/* Do the rounds up to 20 where the word `first`, a literal, is all that varies. Then two rounds are done but for
+ * that word, see sha1_prepare. */
+INLINE void sha1_start(sha1_states x, const struct sha1_words *w, int first)
+{
+    sha1_states y;
+
+    memcpy(y, x, sizeof y);
+    UNROLL
+    for (int s = 0; s < SHA1_STREAMS; s++) {
+        y[s][1] += w->lanes[s][first] ^ OUTER(w->message[s], message[first]);
+        y[s][0] += rotate(y[s][1], 5);
+        UNROLL
+        for (int i = 0; i < 5; i++)  /* to where sha1_step expects it */
+            x[s][(i + 13 - first % 5) % 5] = y[s][i];
+    }
+    UNROLL
+    for (int t = first + 2; t < 20; t++)
+        sha1_step(x, w, 0, (size_t)t, t % 5, sha1_varies(first, t) ? SHA1_VARYING : SHA1_OUTER);
+}
+
+/* Whether `sha1_start` knows the case: one of the words 0 to 13 alone varies. */
+static bool sha1_single(const struct kernel_plan *plan)
+{
+    return plan->first_word == plan->last_word && plan->first_word < 14;
+}
+
+/* Where one word alone varies: do the next two rounds but for that word. Else: go back. */
+static void sha1_prepare(const struct kernel_plan *plan, struct outers *outers)
+{
+    const words *sum = outers->sum + plan->first_word;
+    words *x = outers->state;
+
+    if (sha1_single(plan)) {
+        words b = x[4] + blend(x[1], x[2], x[3]) + rotate(x[0], 5) + SHA1_CONSTANTS[0], c = rotate(x[1], 30);
+        words a = x[3] + blend(x[0], c, x[2]) + sum[1];
+        x[4] = x[2], x[3] = c, x[2] = rotate(x[0], 30), x[1] = b, x[0] = a;
+    } else {
+        memcpy(x, outers->chain, sizeof outers->chain);
+        sha1_run(x, outers->sum, 0, plan->first_word / 5 * 5);
+    }
+}
+
+OUTLINE void sha1_first(const struct kernel_plan *plan, const struct outers *outers,
+                        const struct unit *units, unsigned count, words *digest)
+{
+    const words zero = {0};
+    const unsigned start = sha1_single(plan) ? plan->first_word : 16;
+    /* Streams are far apart, so that those of two outer messages read the same lane vectors. */
+    const size_t step = count / SHA1_STREAMS;
+    sha1_states x;
+    struct sha1_words w;
+
+    for (size_t j = 0; j < step; j++, units++, digest++) {
+        size_t t = 20;
+        UNROLL
+        for (int s = 0; s < SHA1_STREAMS; s++) {
+            w.lanes[s] = units[s * step].lanes;
+            w.message[s] = (const uint32_t *)outers->message + units[s * step].outer;
+            __asm__("" : "+r"(w.message[s]));
+            UNROLL
+            for (int i = 0; i < SHA1_STATE; i++)
+                x[s][i] = zero + OUTER(w.message[s], state[i]);
+        }
+        switch (start) {
+#define CASE(word) case word: sha1_start(x, &w, word); break
+        CASE(0); CASE(1); CASE(2); CASE(3); CASE(4); CASE(5); CASE(6);
+        CASE(7); CASE(8); CASE(9); CASE(10); CASE(11); CASE(12); CASE(13);
+#undef CASE
+        default: t = plan->first_word / 5 * 5;
+        }
+        sha1_loops(x, &w, t, SHA1_VARYING);
+        UNROLL
+        for (int s = 0; s < SHA1_STREAMS; s++)
+            UNROLL
+            for (int i = 0; i < SHA1_STATE; i++)
+                digest[i * GROUP + s * step] = x[s][i] + OUTER(w.message[s], chain[i]);
+    }
 }
 
 /* Hash one more block of the digests. */
-INLINE void sha1_more(const struct sha1_words *w, words *digest, bool constant)
+INLINE void sha1_more(const struct sha1_words *w, words *digest, enum sha1_kind kind)
 {
-    words x[SHA1_LOOP_STREAMS][SHA1_STATE];
+    sha1_states x;
 
-    for (int s = 0; s < SHA1_LOOP_STREAMS; s++)
+    UNROLL
+    for (int s = 0; s < SHA1_STREAMS; s++)
+        UNROLL
         for (int i = 0; i < SHA1_STATE; i++)
             x[s][i] = digest[i * GROUP + s];
-    if (constant)
-        sha1_loops(x, w, 0, true);
-    else
-        sha1_vary(x, w, 0);
-    for (int s = 0; s < SHA1_LOOP_STREAMS; s++)
+    sha1_loops(x, w, 0, kind);
+    UNROLL
+    for (int s = 0; s < SHA1_STREAMS; s++)
         for (int i = 0; i < SHA1_STATE; i++)
             digest[i * GROUP + s] += x[s][i];
-}
-
-OUTLINE void sha1_constant(const void *sum, unsigned count, words *digest)
-{
-    struct sha1_words w = {.sum = sum};
-
-    for (unsigned i = 0; i < count; i += SHA1_LOOP_STREAMS)
-        sha1_more(&w, digest + i, true);
 }
 
 OUTLINE void sha1_second(const struct kernel_plan *plan, const struct unit *units, unsigned count,
@@ -144,145 +221,21 @@ OUTLINE void sha1_second(const struct kernel_plan *plan, const struct unit *unit
 {
     struct sha1_words w;
 
-    for (unsigned i = 0; i < count; i += SHA1_LOOP_STREAMS) {
-        for (int s = 0; s < SHA1_LOOP_STREAMS; s++) {
-            w.lanes[s] = units[i + s].lanes + plan->table_size;
+    for (unsigned j = 0; j < count; j += SHA1_STREAMS) {
+        for (unsigned s = 0; s < SHA1_STREAMS; s++) {
+            w.lanes[s] = units[j + s].lanes + plan->table_size;
             w.message[s] = (const uint32_t *)plan->second;
         }
-        sha1_more(&w, digest + i, false);
+        sha1_more(&w, digest + j, SHA1_VARYING);
     }
 }
 
-OUTLINE void sha1_first_any(const struct kernel_plan *plan, const struct outers *outers,
-                            const struct unit *units, unsigned count, words *digest)
+OUTLINE void sha1_constant(const void *sum, unsigned count, words *digest)
 {
-    const words zero = {0};
-    words x[SHA1_LOOP_STREAMS][SHA1_STATE];
-    struct sha1_words w;
+    struct sha1_words w = {.sum = sum};
 
-    for (unsigned j = 0; j < count; j += SHA1_LOOP_STREAMS) {
-        for (unsigned s = 0; s < SHA1_LOOP_STREAMS; s++) {
-            w.lanes[s] = units[j + s].lanes;
-            w.message[s] = (const uint32_t *)outers->message + units[j + s].outer;
-            for (int i = 0; i < SHA1_STATE; i++)
-                x[s][i] = zero + ((const uint32_t *)&outers->state[i])[units[j + s].outer];
-        }
-        sha1_vary(x, &w, plan->first_word);
-        for (unsigned s = 0; s < SHA1_LOOP_STREAMS; s++)
-            for (int i = 0; i < SHA1_STATE; i++)
-                digest[i * GROUP + j + s] =
-                    x[s][i] + ((const uint32_t *)&outers->chain[i])[units[j + s].outer];
-    }
-}
-
-/* ---- Unrolled, where message word 0 or 1 alone varies ------------------------------------------ */
-
-/* Where W[t] depends on message word 0; on word 1, one round later. */
-INLINE bool sha1_varies(int word, int t)
-{
-    const uint64_t lower = 0xffdfdd7dd3490001;
-    const uint32_t upper = 0xdfdd;
-    int n = t - word;
-
-    return n >= 0 && (n < 64 ? lower >> n : upper >> (n - 64)) & 1;
-}
-
-/* What the five rounds need in which the varying word reaches the whole state. */
-static void sha1_prepare(const struct kernel_plan *plan, struct outers *outers)
-{
-    const words *sum = outers->sum + plan->first_word, *x = outers->state;
-    words b = rotate(x[1], 30), a = rotate(x[0], 30);
-
-    outers->known[0] = x[4] + blend(x[1], x[2], x[3]) + rotate(x[0], 5) + SHA1_CONSTANTS[0];
-    outers->known[1] = x[3] + blend(x[0], b, x[2]) + sum[1];
-    outers->known[2] = x[2] + sum[2];
-    outers->known[3] = b + sum[3];
-    outers->known[4] = a + sum[4];
-    outers->known[5] = b;
-    outers->known[6] = a;
-}
-
-/* Hash STREAMS vectors. `word` is a literal. The pointers are to what differs between vectors; all else that
- * is in memory is then a register and a constant away, the cheapest operand. */
-INLINE void sha1_unrolled(const struct outers *outers, const struct unit *units, int first,
-                          words *digest)
-{
-    const words zero = {0};
-    const words *lanes[STREAMS];
-    const uint32_t *outer[STREAMS];
-    words a[STREAMS], b[STREAMS], c[STREAMS], d[STREAMS], e[STREAMS];
-
-/* An item of one of the vectors in `outers`, in the lane of the stream s. */
-#define OUTER(s, item) outer[s][(offsetof(struct outers, item)) / sizeof(uint32_t)]
-
-    UNROLL
-    for (int s = 0; s < STREAMS; s++) {
-        lanes[s] = units[s].lanes;
-        outer[s] = (const uint32_t *)outers + units[s].outer;
-        __asm__("" : "+r"(outer[s]));  /* one register, not the sum of two */
-        /* The varying word comes in. In this round it is all that is not known; then comes `a`; then f. */
-        b[s] = (lanes[s][first] ^ OUTER(s, message[first])) + OUTER(s, known[0]);
-        a[s] = rotate(b[s], 5) + OUTER(s, known[1]);
-        c[s] = zero + OUTER(s, known[6]);
-        d[s] = zero + OUTER(s, known[5]);
-        e[s] = zero + OUTER(s, known[2]);
-    }
-    UNROLL
-    for (int t = first + 2; t < SHA1_ROUNDS; t++) {
-        UNROLL
-        for (int s = 0; s < STREAMS; s++) {
-            words next = e[s];
-            if (t >= first + 5) {
-                if (sha1_varies(first, t))
-                    next += (lanes[s][t] ^ OUTER(s, message[t])) + SHA1_CONSTANTS[t / 20];
-                else
-                    next += OUTER(s, sum[t]);
-            }
-            next += sha1_function(t / 20, b[s], c[s], d[s]);
-            next += rotate(a[s], 5);
-            e[s] = t == first + 2   ? zero + OUTER(s, known[3])
-                   : t == first + 3 ? zero + OUTER(s, known[4])
-                                    : d[s];
-            d[s] = c[s];
-            c[s] = rotate(b[s], 30);
-            b[s] = a[s];
-            a[s] = next;
-        }
-    }
-    UNROLL
-    for (int s = 0; s < STREAMS; s++) {
-        digest[s + GROUP * 0] = a[s] + OUTER(s, chain[0]);
-        digest[s + GROUP * 1] = b[s] + OUTER(s, chain[1]);
-        digest[s + GROUP * 2] = c[s] + OUTER(s, chain[2]);
-        digest[s + GROUP * 3] = d[s] + OUTER(s, chain[3]);
-        digest[s + GROUP * 4] = e[s] + OUTER(s, chain[4]);
-    }
-#undef OUTER
-}
-
-OUTLINE void sha1_first_0(const struct outers *outers, const struct unit *units, unsigned count,
-                          words *digest)
-{
-    for (unsigned i = 0; i < count; i += STREAMS)
-        sha1_unrolled(outers, units + i, 0, digest + i);
-}
-
-OUTLINE void sha1_first_1(const struct outers *outers, const struct unit *units, unsigned count,
-                          words *digest)
-{
-    for (unsigned i = 0; i < count; i += STREAMS)
-        sha1_unrolled(outers, units + i, 1, digest + i);
-}
-
-static void sha1_first(const struct kernel_plan *plan, const struct outers *outers,
-                       const struct unit *units, unsigned count, words *digest)
-{
-    if (plan->last_word != plan->first_word || plan->first_word > 1)
-        sha1_first_any(plan, outers, units, count, digest);
-    else if (plan->first_word)
-        sha1_first_1(outers, units, count, digest);
-    else
-        sha1_first_0(outers, units, count, digest);
+    for (unsigned j = 0; j < count; j += SHA1_STREAMS)
+        sha1_more(&w, digest + j, SHA1_CONSTANT);
 }
 
 static const struct hash sha1 = {

@@ -75,13 +75,13 @@ INLINE words parity(words x, words y, words z)
 #endif
 }
 
-/* x, and also the bits that both y and z have. */
-INLINE words join(words x, words y, words z)
+/* The bits of x where y and z differ. */
+INLINE words differing(words x, words y, words z)
 {
 #ifdef __AVX512F__
-    return TERNARY(0xf8, x, y, z);
+    return TERNARY(0x60, x, y, z);
 #else
-    return x | (y & z);
+    return x & (y ^ z);
 #endif
 }
 

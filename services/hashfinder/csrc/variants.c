@@ -24,20 +24,12 @@ static const char *const nothing[] = {NULL};
 DECLARE(avx2);
 DECLARE(avx2sha);
 DECLARE(avx512);
-DECLARE(avx512vbmi);
-DECLARE(avx512bf16);
 
 static const char *const avx2[] = {"avx2", NULL};
 static const char *const avx2sha[] = {"avx2", "sha", NULL};
-#define AVX512 "avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
-static const char *const avx512[] = {AVX512, NULL};
-/* VBMI and BF16 are not used: they tell how much decoded code the CPU can hold, see setup.py. */
-static const char *const avx512vbmi[] = {AVX512, "avx512vbmi", NULL};
-static const char *const avx512bf16[] = {AVX512, "avx512vbmi", "avx512bf16", NULL};
+static const char *const avx512[] = {"avx2", "avx512f", "avx512bw", "avx512dq", "avx512vl", NULL};
 
 const struct kernel_variant kernel_variants[] = {
-    VARIANT(avx512bf16, avx512bf16),
-    VARIANT(avx512vbmi, avx512vbmi),
     VARIANT(avx512, avx512),
     VARIANT(avx2sha, avx2sha),
     VARIANT(avx2, avx2),
@@ -54,8 +46,7 @@ int kernel_cpu_has(const char *feature)
     __builtin_cpu_init();
     /* The built-in takes literals only. It also asks the operating system. */
 #define HAS(name) (!strcmp(feature, name) && __builtin_cpu_supports(name))
-    return HAS("avx2") || HAS("avx512f") || HAS("avx512bw") || HAS("avx512dq") || HAS("avx512vl")
-           || HAS("avx512vbmi") || HAS("avx512bf16");
+    return HAS("avx2") || HAS("avx512f") || HAS("avx512bw") || HAS("avx512dq") || HAS("avx512vl");
 #undef HAS
 }
 
