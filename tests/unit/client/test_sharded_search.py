@@ -201,6 +201,27 @@ def test_results_are_those_of_one_server(
         assert min(keys) == (spent.best.distance, spent.best.position)
 
 
+def test_results_behind_a_slow_range_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many results that wait for the first range stop the other ranges; none is lost."""
+    monkeypatch.setattr(module, "MOST_HELD", 4)
+    query = Query("a-", inferior_distance=1, maximum_hashes=80)  # every other candidate, no match
+    client = Client(query, Division(range_size=20, width=4), Server([], 1000), max)
+    seen: list[int] = []
+    held = []
+
+    def run() -> None:
+        for events in client.run():
+            seen.extend(each.position for each in events if isinstance(each, Match))
+            held.append(client.search._held)  # noqa: SLF001
+
+    with pytest.raises(BudgetSpentError):
+        run()
+
+    expected, _ = brute_force(query)
+    assert expected == seen
+    assert 4 <= max(held) <= 4 + 3 * 2  # each of three stopped ranges had two more on the way
+
+
 @given(
     query=QUERIES,
     size=st.integers(5, 60),
