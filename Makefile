@@ -170,7 +170,7 @@ bench-attacks: setup ## Measure what each hostile peer does to a server and thos
 bench-attacks bench-kernel bench-stops bench-small bench-security bench-hops bench-scale bench-tracing bench-vanity:
 	@$(BENCH)$(@:bench-%=_%) $(BENCH_ARGS)
 
-chaos: setup ## Break servers, network, files and clocks at random for MINUTES=2 under resuming clients, then check the accounts (whole only as root)
+chaos: setup ## Break servers, network, files and clocks at random for MINUTES=2 under resuming clients, then check every result and counter (whole only as root)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(CHAOS_ARGS)
 
 soak: setup ## Stop searches in every way at random for MINUTES=2, then check that nothing leaked
