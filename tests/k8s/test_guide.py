@@ -24,7 +24,7 @@ pytestmark = pytest.mark.k8s
 KUBECTL = shutil.which("kubectl") or ""
 needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="no kubectl: what it does cannot be seen")
 GUIDE = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
-JOB = str(one_of("sharded-search", "Job")["metadata"]["name"])
+
 META: Object = {"namespace": "hashfinder", "resourceVersion": "1"}
 DISCOVERY: dict[str, Object] = {
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
@@ -56,6 +56,11 @@ DISCOVERY: dict[str, Object] = {
 }  # fmt: skip
 
 
+def job_name() -> str:
+    """Return the name of our Job. Not at import: `make test` collects this file without kubectl."""
+    return str(one_of("sharded-search", "Job")["metadata"]["name"])
+
+
 class Cluster:
     """What an API server would answer: one Job, and pods."""
 
@@ -73,15 +78,15 @@ class Cluster:
 
     def job(self) -> Object:
         """Return the Job."""
-        meta = {**META, "name": JOB}
+        meta = {**META, "name": job_name()}
         return {"kind": "Job", "apiVersion": "batch/v1", "metadata": meta, "status": self._status}
 
     def add_pod(self, phase: str, message: str) -> None:
         """Add a pod of the Job that has ended."""
-        name = f"{JOB}-{len(self._pods)}"
+        name = f"{job_name()}-{len(self._pods)}"
         state = {"terminated": {"exitCode": 0, "message": message}}
         status = {"phase": phase, "containerStatuses": [{"name": "shard", "state": state}]}
-        meta = {**META, "name": name, "labels": {"batch.kubernetes.io/job-name": JOB}}
+        meta = {**META, "name": name, "labels": {"batch.kubernetes.io/job-name": job_name()}}
         self._pods.append({"kind": "Pod", "apiVersion": "v1", "metadata": meta, "status": status})
 
     def answer(self, path: str, query: dict[str, list[str]]) -> Object | None:
@@ -92,10 +97,10 @@ class Cluster:
             "/apis/batch/v1/namespaces/hashfinder/jobs",
             "/api/v1/namespaces/hashfinder/pods",
         )
-        if path == f"{jobs}/{JOB}":
+        if path == f"{jobs}/{job_name()}":
             return self.job()
         if path == jobs:
-            assert [f"metadata.name={JOB}"] == query["fieldSelector"]
+            assert [f"metadata.name={job_name()}"] == query["fieldSelector"]
             return {
                 "kind": "JobList",
                 "apiVersion": "batch/v1",
@@ -103,7 +108,7 @@ class Cluster:
                 "items": [self.job()],
             }
         if path == pods:
-            assert [f"batch.kubernetes.io/job-name={JOB}"] == query["labelSelector"]
+            assert [f"batch.kubernetes.io/job-name={job_name()}"] == query["labelSelector"]
             [field] = query["fieldSelector"]
             phase = field.removeprefix("status.phase=")
             items = [each for each in self._pods if each["status"]["phase"] == phase]
