@@ -10,7 +10,7 @@ from hashfinder.kernel import available_backends
 from tests.bench.machine import cpu_seconds
 
 OPERATIONS = 673 / 16
-"""Vector operations per candidate, counted in the machine code: see docs/kernel.md."""
+"""Vector operations per candidate, counted in the source: see docs/kernel.md."""
 
 
 def openssl_rate() -> float:
