@@ -155,7 +155,7 @@ BENCH = PATH="$(CURDIR)/$(dir $(LUCKY_COMMIT)):$$PATH" GRPC_VERBOSITY=NONE $(BIN
 
 bench-page: setup $(PLOTTER)/.requirements ## Draw the plots of the last run of `make bench`, and make docs/benchmarks.md
 	@$(PLOTTER)/bin/python -m tests.bench.plots
-	@$(COG) -r docs/benchmarks.md docs/sharding.md README.md
+	@$(COG) -r $(PAGES)
 
 bench-kernel: setup ## Measure the kernel, beside OpenSSL and hashcat (BENCH_ARGS)
 bench-stops: setup ## Measure cancels and fair shares against two usual designs (BENCH_ARGS=--quick)
