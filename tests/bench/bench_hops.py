@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.bench.baselines import MAXIMUM_HASHES
 from tests.bench.gateway_load import measure_polling_and_stalled, measure_searches
 from tests.bench.report import Better, Report, percentile, run
 from tests.integration.gateway_process import (
@@ -58,7 +59,7 @@ class Disconnect:
 def measure(report: Report, arguments: argparse.Namespace) -> None:
     """Measure all disconnects, then many connections at once."""
     with ExitStack() as stack:
-        server = stack.enter_context(run_server())
+        server = stack.enter_context(run_server("--maximum-hashes", str(MAXIMUM_HASHES)))
         gateway = stack.enter_context(run_gateway(server))
         ways = _disconnects(server, gateway, stack) + _chromium_disconnects(gateway, stack, report)
         for number in range(arguments.rounds + 1):  # alternating, so that noise affects all alike
