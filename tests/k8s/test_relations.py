@@ -140,8 +140,11 @@ def test_probes_are_answered(overlay: str, tmp_path: Path) -> None:
     )
     given = configured(overlay, container(overlay))
     if "HASHFINDER_TLS_CERTIFICATE" in given:
-        certificate, key = Authority().server().write(tmp_path, "server")
+        authority = Authority()
+        certificate, key = authority.server().write(tmp_path, "server")
+        (tmp_path / "ca.pem").write_bytes(authority.pem)
         own += (f"--tls-certificate={certificate}", f"--tls-key={key}")
+        own += (f"--metrics-client-ca={tmp_path}/ca.pem",)
         own += ("--health-listen=127.0.0.1:0", f"--admin-listen=unix:{tmp_path}/admin")
     with run_server(*own, env=given) as running:
         probed = running.logs("serving")[0]["health"] or running.address
@@ -385,20 +388,21 @@ def test_tls_files_are_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are the Certificate's Secret, in a folder that the kubelet updates."""
     found = settings(WITH_TLS, monkeypatch)
     assert not found.plain_text
-    certificate = one_of(WITH_TLS, "Certificate")["spec"]
+    certificate = one_of(WITH_TLS, "Certificate", "hashfinder")["spec"]
     spec = server(WITH_TLS)["spec"]
     [secret] = [each for each in spec["volumes"] if "secret" in each]
     assert certificate["secretName"] == secret["secret"]["secretName"]
     mounts = {each["name"]: each for each in container(WITH_TLS)["volumeMounts"]}
     assert mounts[secret["name"]]["readOnly"]
     assert "subPath" not in mounts[secret["name"]]
-    for path, name in ((found.tls_certificate, "tls.crt"), (found.tls_key, "tls.key")):
+    files = (found.tls_certificate, found.tls_key, found.metrics_client_ca)
+    for path, name in zip(files, ("tls.crt", "tls.key", "ca.crt"), strict=True):
         assert f"{mounts[secret['name']]['mountPath']}/{name}" == path
 
 
 def test_certificate_has_the_names_that_clients_use() -> None:
     """Those of both Services, short and long."""
-    names = one_of(WITH_TLS, "Certificate")["spec"]["dnsNames"]
+    names = one_of(WITH_TLS, "Certificate", "hashfinder")["spec"]["dnsNames"]
     for each in all_of(WITH_TLS, "Service"):
         name = each["metadata"]["name"]
         for end in ("", ".hashfinder", ".hashfinder.svc", ".hashfinder.svc.cluster.local"):
