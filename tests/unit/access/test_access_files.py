@@ -1,6 +1,7 @@
 """The files of tokens and of the policy, followed."""
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,16 @@ DEFAULTS = Allowance(
 )
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), OSError(errno.EMFILE, "Too many open files")]
+)
 async def test_system_without_threads_is_looked_at_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where none can start, a change is taken as soon as one can."""
+    """Where none can start, a change is taken as soon as one can.
+
+    The first one also needs a descriptor: the module that starts it is imported then.
+    """
     policy = tmp_path / "policy.toml"
     policy.write_text("")
     files = AccessFiles(None, str(policy), DEFAULTS, certificates=False)
@@ -27,8 +34,7 @@ async def test_system_without_threads_is_looked_at_again(
 
     async def refuse(*_: object) -> None:
         tries.append(1)
-        message = "can't start new thread"
-        raise RuntimeError(message)
+        raise error
 
     monkeypatch.setattr(followed_files, "_LOOK_SECONDS", 0.01)
     with monkeypatch.context() as patched, capture_logs() as lines:

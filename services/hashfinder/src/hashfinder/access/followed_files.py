@@ -72,7 +72,9 @@ class FollowedFiles(Generic[T]):
         """Refresh off the event loop, since a file system may take its time, and report that."""
         try:
             was_taken = await asyncio.to_thread(self.refresh)
-        except RuntimeError as error:  # no thread can start: perhaps the next time
+        except Exception as error:  # noqa: BLE001
+            # No thread can start, or no file descriptor is left to import what starts it: perhaps
+            # the next time.
             _log.warning("file not looked at", file=self.name, reason=str(error))
             return
         if was_taken is not None:
