@@ -4,7 +4,8 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,8 +50,13 @@ WAYS: dict[str, Callable[[socket.socket], None]] = {
 }
 
 
-def _cancels(server: ServerProcess, cause: str) -> float:
-    return server.metric("hashfinder_cancellations_total", cause=cause)
+@contextmanager
+def counted(server: ServerProcess, cause: str, times: int = 1) -> Iterator[None]:
+    """Assert that searches end that often by `cause` in the block, and that none is left."""
+    before = server.metric("hashfinder_cancellations_total", cause=cause)
+    yield
+    server.wait_until_idle()
+    assert before + times == server.metric("hashfinder_cancellations_total", cause=cause)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -76,13 +82,9 @@ def test_a_pipelined_request_does_not_hide_a_disconnect(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
     """The second request waits in the gateway."""
-    before = _cancels(module_server, "client_cancel")
-    with gateway.connection() as connection:
+    with counted(module_server, "client_cancel"), gateway.connection() as connection:
         connection.sendall(get(search()) + get("/healthz"))
         module_server.wait_for_searches(1)
-    module_server.wait_until_idle()
-
-    assert before + 1 == _cancels(module_server, "client_cancel")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
@@ -90,41 +92,33 @@ def test_stopping_curl_ends_its_search(
     gateway: GatewayProcess, module_server: ServerProcess, signum: signal.Signals
 ) -> None:
     """By Ctrl-C, or by SIGKILL."""
-    before = _cancels(module_server, "client_cancel")
-    with subprocess.Popen(
-        [CURL, "--silent", "--no-buffer", gateway.url + search()], stdout=subprocess.PIPE
-    ) as curl:
+    command = [CURL, "--silent", "--no-buffer", gateway.url + search()]
+    with (
+        counted(module_server, "client_cancel"),
+        subprocess.Popen(command, stdout=subprocess.PIPE) as curl,
+    ):
         module_server.wait_for_searches(1)
         assert curl.stdout
         assert b"estimate" in curl.stdout.readline()
         curl.send_signal(signum)
-    module_server.wait_until_idle()
-
-    assert before + 1 == _cancels(module_server, "client_cancel")
 
 
 def test_curl_that_times_out_ends_its_search(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
     """Curl's own time limit is not sent to the server."""
-    before = _cancels(module_server, "client_cancel")
     words = [CURL, "--silent", "--max-time", "0.5", gateway.url + search()]
-    assert 28 == subprocess.run(words, capture_output=True, check=False).returncode
-    module_server.wait_until_idle()
-
-    assert before + 1 == _cancels(module_server, "client_cancel")
+    with counted(module_server, "client_cancel"):
+        assert 28 == subprocess.run(words, capture_output=True, check=False).returncode
 
 
 def test_a_deadline_reaches_the_server_and_counts_as_one(
     gateway: GatewayProcess, module_server: ServerProcess
 ) -> None:
     """The server gets the deadline and ends the search itself."""
-    before = _cancels(module_server, "deadline")
-    gateway.lines("hopelessly?timeout=0.3")
-    gateway.call("Find", _MESSAGE, connect_timeout_ms="300")
-    module_server.wait_until_idle()
-
-    assert before + 2 == _cancels(module_server, "deadline")
+    with counted(module_server, "deadline", times=2):
+        gateway.lines("hopelessly?timeout=0.3")
+        gateway.call("Find", _MESSAGE, connect_timeout_ms="300")
 
 
 def test_a_client_that_does_not_read_parks_its_search(
@@ -164,15 +158,15 @@ def test_a_gateway_that_is_killed_counts_as_lost(
     run_gateway: RunGateway, module_server: ServerProcess
 ) -> None:
     """Its searches end when its connection to the server closes."""
-    before = _cancels(module_server, "disconnect")
-    with run_gateway(module_server) as gateway, gateway.connection() as connection:
+    with (
+        run_gateway(module_server) as gateway,
+        gateway.connection() as connection,
+        counted(module_server, "disconnect"),
+    ):
         connection.sendall(get(search()))
         module_server.wait_for_searches(1)
         gateway.process.kill()
         gateway.process.wait()
-        module_server.wait_until_idle()
-
-    assert before + 1 == _cancels(module_server, "disconnect")
 
 
 def test_a_draining_gateway_ends_its_searches_with_a_status(
@@ -180,8 +174,10 @@ def test_a_draining_gateway_ends_its_searches_with_a_status(
     module_server: ServerProcess,
 ) -> None:
     """Clients get an end; new requests are refused; the exit code is 0."""
-    before = _cancels(module_server, "client_cancel")
-    with run_gateway(module_server, "--drain-grace=0.5") as gateway:
+    with (
+        counted(module_server, "client_cancel"),
+        run_gateway(module_server, "--drain-grace=0.5") as gateway,
+    ):
         with gateway.connection() as connection:
             connection.sendall(get(search(progress_interval="0.05")))
             module_server.wait_for_searches(1)
@@ -193,9 +189,6 @@ def test_a_draining_gateway_ends_its_searches_with_a_status(
             end = _read_until(connection, b"SERVER_DRAINING")
         assert b'"resume": "/find/hopelessly?' in end
         assert gateway.process.wait(20) == 0
-    module_server.wait_until_idle()
-
-    assert before + 1 == _cancels(module_server, "client_cancel")
 
 
 def test_a_client_that_does_not_read_does_not_delay_the_drain(
