@@ -14,8 +14,8 @@ HOSTS ?= server hashfinder hashfinder-headless
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli clients/web
-COVERED := services/hashfinder/src/hashfinder clients/python/src/hashfinder_client clients/cli/src/hashfinder_cli clients/web/src/hashfinder_web proto/src/hashfinder_rules
-TYPED := services/hashfinder/src clients/python/src clients/cli/src clients/web/src proto/generate.py proto/src/hashfinder_rules examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
+COVERED := services/hashfinder/src/hashfinder clients/python/src/hashfinder_client clients/cli/src/hashfinder_cli clients/web/src/hashfinder_web proto/src/hashfinder_process proto/src/hashfinder_rules
+TYPED := services/hashfinder/src clients/python/src clients/cli/src clients/web/src proto/generate.py proto/src/hashfinder_process proto/src/hashfinder_rules examples $(wildcard docs/*.py) $(wildcard deploy/*.py) tests
 
 # Tools that are no Python packages: each in a folder named by its version.
 BUF_VERSION := 1.75.0

@@ -33,6 +33,12 @@ class _Panel:
     height: int
     door: int
     colour: str
+    bus: int = 0
+    """The height at which arrows into it turn; 0 for straight ones."""
+
+    @property
+    def right(self) -> int:
+        return self.x + self.width
 
     @property
     def bottom(self) -> int:
@@ -41,15 +47,14 @@ class _Panel:
 
 _PANELS = {
     "hashfinder_cli": _Panel(16, 16, 356, 450, 194, "#e8f1fb"),
-    "hashfinder_web": _Panel(388, 16, 356, 450, 566, "#f1eafb"),
+    "hashfinder_web": _Panel(388, 16, 356, 450, 660, "#f1eafb"),
     "hashfinder": _Panel(792, 16, 372, 450, 806, "#fdf0e3"),
-    "hashfinder_client": _Panel(16, 502, 728, 280, 380, "#e4f5ec"),
-    "hashfinder_rules": _Panel(16, 830, 560, 178, 296, "#fbf5d4"),
-    "hashfinder_proto": _Panel(592, 830, 572, 178, 870, "#f0f0f0"),
+    "hashfinder_client": _Panel(16, 502, 560, 280, 380, "#e4f5ec"),
+    "hashfinder_rules": _Panel(16, 830, 372, 178, 202, "#fbf5d4", 806),
+    "hashfinder_proto": _Panel(404, 830, 372, 178, 590, "#f0f0f0", 806),
+    "hashfinder_process": _Panel(792, 830, 372, 178, 978, "#fbe9ee", 794),
 }
 _WIDTH, _HEIGHT = 1180, 1024
-_BUS = 806
-"""The height at which arrows turn."""
 _LEGEND = (
     "Inside a package, a module imports only",
     "modules below it, and modules on one line",
@@ -134,22 +139,23 @@ def _panel(name: str, layers: list[list[str]]) -> Iterator[str]:
 
 
 def _arrow(one: str, other: str) -> Iterator[str]:
-    """Yield an arrow that leaves a panel by its door, and comes from above into the other."""
+    """Yield an arrow that leaves a panel above the other, or by its door, and comes from above."""
     source, target = _PANELS[one], _PANELS[other]
-    is_above = target.x < source.door < target.x + target.width and source.bottom < target.y < _BUS
-    way = "" if is_above else f" V{_BUS} H{target.door}"
-    yield f'<path class="import" d="M{source.door} {source.bottom}{way} V{target.y - 3}"/>'
+    x, way = source.door, f" V{target.bus} H{target.door}"
+    if not target.bus:
+        x, way = (max(source.x, target.x) + min(source.right, target.right)) // 2, ""
+    yield f'<path class="import" d="M{x} {source.bottom}{way} V{target.y - 3}"/>'
 
 
 def _call() -> Iterator[str]:
     """Yield what no import shows: the client calls the server."""
     client, server = _PANELS["hashfinder_client"], _PANELS["hashfinder"]
-    x = client.x + client.width
+    x = server.x - 24
     yield (
-        f'<path class="call" d="M{x} {client.y + 40} H{(x + server.x) // 2} V{server.y + 220}'
+        f'<path class="call" d="M{client.right} {client.y + 40} H{x} V{server.y + 220}'
         f' H{server.x - 3}"/>'
     )
-    yield _text((x + server.x) // 2 - 15, server.y + 212, "gRPC")
+    yield _text(x - 15, server.y + 212, "gRPC")
 
 
 def _legend() -> Iterator[str]:

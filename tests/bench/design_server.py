@@ -14,11 +14,11 @@ from unittest.mock import patch
 from hashfinder.app import Application
 from hashfinder.config import load_settings
 from hashfinder.kernel import Kernel, load_kernel
-from hashfinder.observability.logs import LogFormat, configure_logging
 from hashfinder.runtime.event_loop import run
 from hashfinder.runtime.interpreter import tune_interpreter
 from hashfinder.transport.adapt import RpcContext
 from hashfinder.transport.servicer import SearchServicer
+from hashfinder_process.logs import LogFormat, configure_logging
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.bench.baselines import MAXIMUM_HASHES, start_thread_per_rpc, start_to_thread
 from tests.bench.recorder import RecordedKernel, SearchRecorder

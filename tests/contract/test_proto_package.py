@@ -130,7 +130,7 @@ def test_service_keeps_the_classic_method_names_and_kinds() -> None:
     ]
 
 
-RULES = ROOT / "proto" / "src" / "hashfinder_rules"
+SOURCES = ROOT / "proto" / "src"
 FOREIGN_FIRST = "import hash_name_pb2, hash_name_pb2_grpc"
 OURS_FIRST = "import hashfinder_proto.hash_name_pb2, hashfinder_proto.hash_name_pb2_grpc"
 USE_BOTH = """
@@ -233,5 +233,10 @@ def test_wheel_carries_the_modules_and_their_types(tmp_path: Path) -> None:
         "hashfinder_proto/hash_name_pb2_grpc.py",
         "hashfinder_proto/hash_name_pb2_grpc.pyi",
         "hashfinder_proto/py.typed",
-        *(f"hashfinder_rules/{path.name}" for path in RULES.iterdir() if path.is_file()),
+        *(
+            str(path.relative_to(SOURCES))
+            for package in ("hashfinder_process", "hashfinder_rules")
+            for path in (SOURCES / package).iterdir()
+            if path.is_file()
+        ),
     } == {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}

@@ -50,7 +50,7 @@ def test_client_has_signatures_and_docstrings_and_no_code() -> None:
     assert "best: Candidate | None\n    " in text
 
 
-@pytest.mark.parametrize("package", ["", "_client", "_cli", "_web", "_rules"])
+@pytest.mark.parametrize("package", ["", "_client", "_cli", "_web", "_rules", "_process"])
 def test_picture_has_every_module(package: str) -> None:
     """Each module and folder of a package is in it."""
     picture = (DOCS / "pictures/modules.svg").read_text(encoding="utf-8")

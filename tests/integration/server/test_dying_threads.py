@@ -12,7 +12,7 @@ from tests.integration.server_process import ServerProcess, eventually
 
 StartServer = Callable[..., ServerProcess]
 BREAK_LOG = """
-from hashfinder.observability.sink import Sink
+from hashfinder_process.sink import Sink
 write, faults = Sink.write, [{fault}]
 def broken(sink, text):
     if faults and "rpc ended" in text:

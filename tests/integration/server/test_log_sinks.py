@@ -29,7 +29,7 @@ from tests.integration.server_process import (
 
 DROPPED = "hashfinder_log_lines_dropped_total"
 HOPELESS = HashNameRequest(desired_name="hopelessly")
-SMALL_QUEUE = "from hashfinder.observability import log_writer\nlog_writer._CAPACITY = 500"
+SMALL_QUEUE = "from hashfinder_process import log_writer\nlog_writer._CAPACITY = 500"
 
 
 class Server:

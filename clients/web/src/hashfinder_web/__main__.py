@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hashfinder_process.log_writer import LogWriter
     from hashfinder_web.config import Settings
-    from hashfinder_web.logs import LogWriter
 
 _SAME_SIGNAL_SECONDS = 0.2
 """A terminal signals the whole process group, and a wrapper forwards what it gets."""
@@ -42,7 +42,9 @@ def main() -> int:
     # The imports take a second, in which PID 1 of a container would ignore a signal.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: os._exit(0))
-    _open_streams()
+    from hashfinder_process.streams import open_streams  # noqa: PLC0415
+
+    open_streams()
     from hashfinder_web.config import (  # noqa: PLC0415
         SettingsInvalidError,
         discard_foreign_variables,
@@ -65,28 +67,27 @@ def main() -> int:
 
         return check(settings)
     discard_foreign_variables()
-    from hashfinder_web.logs import configure_logging  # noqa: PLC0415
+    from hashfinder_process.logs import (  # noqa: PLC0415
+        LogFormat,
+        configure_logging,
+        log_stray_errors,
+    )
 
-    is_terminal = sys.stderr.isatty()
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal)
+    log_format = settings.log_format
+    if log_format == "auto":
+        log_format = "console" if sys.stderr.isatty() else "json"
     try:
-        writer = configure_logging(as_json=as_json, level=settings.log_level)
+        writer = configure_logging(LogFormat(log_format), settings.log_level)
     except RuntimeError as error:  # no thread can be started
         _complain(f"cannot start: {error}")
         return 1
-    code = _serve(settings, writer, announces=not as_json)
+    log_stray_errors()
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # peers can cause its warnings
+    code = _serve(settings, writer, announces=log_format == "console")
     writer.close(_FLUSH_SECONDS)
-    # The end of the interpreter takes a while on a busy machine, and removes the handler of the
-    # alarm that bounds the drain: a gateway that had drained was then seen to die of the alarm.
+    # The end of the interpreter takes a while on a busy machine, in which the watchdog would end a
+    # gateway that has drained with 1.
     os._exit(code)
-
-
-def _open_streams() -> None:
-    """Put /dev/null where the parent closed a stream: else a socket or file gets its number."""
-    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            opened = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this
-            setattr(sys, name, open(opened, "w" if descriptor else "r", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
@@ -106,6 +107,8 @@ def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
 
 
 async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> None:
+    from hashfinder_process.sink import write_to  # noqa: PLC0415
+    from hashfinder_process.watchdog import Watchdog  # noqa: PLC0415
     from hashfinder_web.app import Application  # noqa: PLC0415
 
     application = Application(settings, lambda: writer.dropped)
@@ -116,26 +119,21 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
         writer.close(_FLUSH_SECONDS)
         os._exit(1)
 
-    _take_signals(application.ask_to_stop, settings.drain_grace + _END_SECONDS, give_up)
+    watchdog = Watchdog(give_up)
+    _take_signals(
+        application.ask_to_stop, lambda: watchdog.arm(settings.drain_grace + _END_SECONDS)
+    )
     if announces:
         text = f"hashfinder-web: http://{application.address}/\n".encode()
         # On a thread, since stdout may have no reader. Nothing waits for it.
-        threading.Thread(target=_announce, args=(text,), daemon=True).start()
+        threading.Thread(target=write_to, args=(_STDOUT, text), daemon=True).start()
     await application.run()
 
 
-def _announce(text: bytes) -> None:
-    with suppress(OSError):
-        os.write(_STDOUT, text)
-
-
-def _take_signals(
-    stop: Callable[[], None], seconds: float, give_up: Callable[[float], None]
-) -> None:
+def _take_signals(stop: Callable[[], None], limit: Callable[[], None]) -> None:
     """Call `stop` on the event loop at the first signal; end the process at the second.
 
-    If it lives for `seconds` after the first, `give_up` ends it: no handler here needs the loop,
-    which may hang.
+    `limit` bounds the end at the first: no handler here needs the loop, which may hang.
     """
     loop = asyncio.get_running_loop()
     signalled_at: list[float] = []
@@ -144,8 +142,7 @@ def _take_signals(
         now = time.monotonic()
         if not signalled_at:
             signalled_at.append(now)
-            signal.signal(signal.SIGALRM, lambda *_: give_up(seconds))
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            limit()
             loop.call_soon_threadsafe(stop)
         elif now - signalled_at[0] > _SAME_SIGNAL_SECONDS:
             os._exit(128 + signum)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hashfinder.app import Application
     from hashfinder.config import Settings
-    from hashfinder.observability.log_writer import LogWriter
+    from hashfinder_process.log_writer import LogWriter
 
 _FLUSH_SECONDS = 0.5
 """How long the end of the process waits for the last log lines to be written."""
@@ -36,7 +36,7 @@ def main() -> int:
     # The imports take a second, in which PID 1 of a container would ignore a signal.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: os._exit(0))
-    from hashfinder.runtime.streams import flush_streams, open_streams  # noqa: PLC0415
+    from hashfinder_process.streams import flush_streams, open_streams  # noqa: PLC0415
 
     open_streams()
     try:
@@ -73,7 +73,7 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as leaving:  # --help, or an unknown flag
         return int(leaving.code or 0)
     discard_foreign_variables()
-    from hashfinder.observability.logs import (  # noqa: PLC0415
+    from hashfinder_process.logs import (  # noqa: PLC0415
         LogFormat,
         configure_logging,
         log_stray_errors,
@@ -140,7 +140,7 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     from hashfinder.runtime.event_loop import is_prompt  # noqa: PLC0415
     from hashfinder.runtime.interpreter import tune_interpreter  # noqa: PLC0415
     from hashfinder.runtime.lifeline import watch_end  # noqa: PLC0415
-    from hashfinder.runtime.watchdog import Watchdog  # noqa: PLC0415
+    from hashfinder_process.watchdog import Watchdog  # noqa: PLC0415
 
     def leave(code: int) -> None:
         application.discard()
@@ -180,7 +180,7 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
 
 def _announce(application: Application) -> None:
     """Print the addresses for people. Nothing waits for stdout, which may have no reader."""
-    from hashfinder.observability.sink import write_to  # noqa: PLC0415
+    from hashfinder_process.sink import write_to  # noqa: PLC0415
 
     metrics = f"metrics {application.metrics_url}, " if application.metrics_url else ""
     text = (

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from hashfinder.observability.log_writer import LogWriter
-from hashfinder.observability.logs import LogFormat, configure_logging
-from hashfinder.observability.sink import Sink
+from hashfinder_process.log_writer import LogWriter
+from hashfinder_process.logs import LogFormat, configure_logging
+from hashfinder_process.sink import Sink
 
 
 class Stderr:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hashfinder.observability import log_writer
-from hashfinder.observability.log_writer import LineQueue, LogWriter
-from hashfinder.observability.sink import Sink
+from hashfinder_process import log_writer
+from hashfinder_process.log_writer import LineQueue, LogWriter
+from hashfinder_process.sink import Sink
 
 PATIENCE_SECONDS = 20.0
 

@@ -11,7 +11,7 @@ from functools import cache
 
 import structlog
 
-from hashfinder.observability.log_writer import LineQueue, LogWriter
+from hashfinder_process.log_writer import LineQueue, LogWriter
 
 _STDERR = 2
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)

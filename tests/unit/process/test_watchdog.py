@@ -3,7 +3,7 @@
 import queue
 import time
 
-from hashfinder.runtime.watchdog import Watchdog
+from hashfinder_process.watchdog import Watchdog
 
 
 def test_armed_watchdog_ends_the_process_in_time() -> None:

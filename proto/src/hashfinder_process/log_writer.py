@@ -12,7 +12,7 @@ from contextlib import suppress
 from logging.handlers import QueueHandler, QueueListener
 from queue import SimpleQueue
 
-from hashfinder.observability.sink import Sink
+from hashfinder_process.sink import Sink
 
 _CAPACITY = 10_000
 """Lines that wait to be written: some megabytes at most."""
