@@ -14,7 +14,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.request import urlopen
 
 from prometheus_client import Metric
@@ -39,6 +38,7 @@ from docs.command_reference import command_reference
 from docs.contract_reference import contract_reference
 from docs.markdown_table import table
 from docs.modules_picture import modules_picture
+from hashfinder_process.settings import ProgramSettings, SettingsInvalidError
 from tests.integration.gateway_process import run_gateway
 from tests.integration.server_process import run_server
 
@@ -74,12 +74,12 @@ ROOT = Path(__file__).parents[1]
 def settings_table(program: str = "hashfinder") -> str:
     """Return a row for each setting of a program, in the order of their definition."""
     rows = []
-    config: Any = import_module(f"{program}.config")
-    for name, field in config.Settings.model_fields.items():
+    settings: type[ProgramSettings] = import_module(f"{program}.config").Settings
+    for name, field in settings.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
         default = "not set" if field.default in {None, ""} else f"`{field.default}`"
-        variable = f"`{config.Settings.model_config['env_prefix']}{name.upper()}`"
-        allowed = "true or false" if field.annotation is bool else _allowed(config, flag)
+        variable = f"`{settings.model_config['env_prefix']}{name.upper()}`"
+        allowed = "true or false" if field.annotation is bool else _allowed(settings, flag)
         rows.append((variable, f"`{flag}`", default, allowed, str(field.description)))
     return table(("variable", "flag", "default", "allowed", "meaning"), rows)
 
@@ -155,11 +155,11 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _allowed(config: Any, flag: str) -> str:  # noqa: ANN401  # a module
+def _allowed(settings: type[ProgramSettings], flag: str) -> str:
     """Return what a setting may be, as the error that refuses a wrong value says it."""
     try:
-        config.load_settings([flag, "?"])
-    except config.SettingsInvalidError as error:
+        settings.load([flag, "?"])
+    except SettingsInvalidError as error:
         if allowed := re.search(r"must be (.*), not '\?'", str(error)):
             return allowed[1]
     return "a text"  # refused, if at all, since it does not fit another setting

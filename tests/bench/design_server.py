@@ -12,7 +12,7 @@ import threading
 from unittest.mock import patch
 
 from hashfinder.app import Application
-from hashfinder.config import load_settings
+from hashfinder.config import Settings
 from hashfinder.kernel import Kernel, load_kernel
 from hashfinder.runtime.event_loop import run
 from hashfinder.runtime.interpreter import tune_interpreter
@@ -46,7 +46,7 @@ async def serve_fair_chunks(kernel: Kernel, recorder: SearchRecorder) -> None:
     given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     flags = [str(word) for flag in {**FLAGS, **given}.items() for word in flag]
     with patch("hashfinder.app.SearchServicer", RecordedServicer):
-        application = Application(load_settings(flags), kernel)
+        application = Application(Settings.load(flags), kernel)
     await application.start()
     _answer(recorder, application.address, asyncio.get_running_loop())
     await application.lifecycle.run()

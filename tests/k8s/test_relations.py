@@ -12,7 +12,7 @@ import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.certs import Authority
-from hashfinder.config import Settings, load_settings
+from hashfinder.config import Settings
 from hashfinder.domain.address import TcpAddress, UnixAddress
 from hashfinder.lifecycle import DrainTimes
 from hashfinder_client.target import BALANCED, check_target
@@ -73,7 +73,7 @@ def settings(name: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.delenv(variable)
     for variable, value in configured(name, container(name)).items():
         monkeypatch.setenv(variable, value)
-    return load_settings([])
+    return Settings.load([])
 
 
 def ports(name: str) -> dict[str, int]:

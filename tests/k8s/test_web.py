@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hashfinder_client.target import BALANCED
-from hashfinder_web.config import Settings, load_settings
+from hashfinder_web.config import Settings
 from tests.integration.gateway_process import GatewayProcess, run_gateway
 from tests.integration.server_process import run_server
 from tests.k8s.manifests import Object, all_of, configured, one_of, selects
@@ -43,7 +43,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     assert given.keys() <= known
     for variable, value in given.items():
         monkeypatch.setenv(variable, value)
-    return load_settings([])
+    return Settings.load([])
 
 
 def test_it_uses_every_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hashfinder.config import Settings, SettingsInvalidError, load_settings
+from hashfinder.config import Settings
 from hashfinder.domain.address import TcpAddress, UnixAddress
+from hashfinder_process.settings import SettingsInvalidError
 
 RANGES: dict[str, tuple[float, float]] = {
     "port": (0, 65535),
@@ -73,7 +74,7 @@ def value(settings: Settings, name: str) -> Any:  # noqa: ANN401  # of any setti
 def complaint(*arguments: str) -> str:
     """Return the error message for these arguments."""
     with pytest.raises(SettingsInvalidError) as caught:
-        load_settings(list(arguments))
+        Settings.load(list(arguments))
     return str(caught.value)
 
 
@@ -87,7 +88,7 @@ def test_tests_know_every_setting() -> None:
 
 def test_defaults_are_used_for_unset_settings() -> None:
     """Only the arguments given count, not those of the process."""
-    settings = load_settings([])
+    settings = Settings.load([])
     assert ("127.0.0.1", 50051, 9464) == (settings.host, settings.port, settings.metrics_port)
     assert settings.workers is None
     assert "auto" == settings.kernel
@@ -97,7 +98,7 @@ def test_defaults_are_used_for_unset_settings() -> None:
 def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     """Each setting has a description in the class, and --help shows it with its flag."""
     with pytest.raises(SystemExit) as caught:
-        load_settings(["--help"])
+        Settings.load(["--help"])
     assert 0 == caught.value.code
     page = capsys.readouterr().out
     words = " ".join(page.split())
@@ -120,10 +121,10 @@ def test_limits_of_a_range_are_inclusive(
     """From flags and from the environment."""
     limit = RANGES[name][edge]
     if by_flag:
-        settings = load_settings([flag(name), str(limit)])
+        settings = Settings.load([flag(name), str(limit)])
     else:
         monkeypatch.setenv(variable(name), str(limit))
-        settings = load_settings([])
+        settings = Settings.load([])
     assert limit == value(settings, name)
 
 
@@ -150,7 +151,7 @@ def test_fractions_are_no_whole_numbers(name: str) -> None:
 )
 def test_choices_are_accepted(name: str, choice: str) -> None:
     """Each choice is accepted by its word."""
-    assert choice == value(load_settings([flag(name), choice]), name)
+    assert choice == value(Settings.load([flag(name), choice]), name)
 
 
 @pytest.mark.parametrize("name", sorted(CHOICES))
@@ -174,7 +175,7 @@ def test_addresses_are_ports_or_sockets(
     """Anything else is refused with the allowed forms."""
     for text in ("[::1]:0", "unix:/run/hashfinder.sock", "private"):
         monkeypatch.setenv(variable(name), text)
-        settings = load_settings([flag(name), text] if by_flag else [])
+        settings = Settings.load([flag(name), text] if by_flag else [])
         assert text == value(settings, name)
     monkeypatch.setenv(variable(name), "unix:socket")
     expected = (
@@ -187,11 +188,11 @@ def test_addresses_are_ports_or_sockets(
 @pytest.mark.parametrize("name", sorted(SWITCHES))
 def test_switches_are_flags_without_a_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a variable they need a value."""
-    assert value(load_settings([flag(name)]), name) is True
-    assert value(load_settings([f"--no-{name.replace('_', '-')}"]), name) is False
+    assert value(Settings.load([flag(name)]), name) is True
+    assert value(Settings.load([f"--no-{name.replace('_', '-')}"]), name) is False
     for text, meant in (("true", True), ("0", False)):
         monkeypatch.setenv(variable(name), text)
-        assert meant is value(load_settings([]), name)
+        assert meant is value(Settings.load([]), name)
     monkeypatch.setenv(variable(name), "perhaps")
     assert f"{flag(name)} ({variable(name)}) must be true or false, not 'perhaps'" == complaint()
 
@@ -206,8 +207,8 @@ def test_tracing_without_its_packages_says_what_is_missing() -> None:
 
 def test_address_of_grpc_is_that_of_listen_or_of_host_and_port() -> None:
     """--host remains the address for metrics."""
-    assert TcpAddress("::1", 7) == load_settings(["--host", "::1", "--port", "7"]).address
-    settings = load_settings(["--host", "::1", "--listen", "unix:/run/hashfinder.sock"])
+    assert TcpAddress("::1", 7) == Settings.load(["--host", "::1", "--port", "7"]).address
+    settings = Settings.load(["--host", "::1", "--listen", "unix:/run/hashfinder.sock"])
     assert UnixAddress("/run/hashfinder.sock") == settings.address
 
 
@@ -217,7 +218,7 @@ def test_listen_and_port_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> 
     sentence = "--listen (HASHFINDER_LISTEN) and --port (HASHFINDER_PORT) exclude each other"
     assert sentence == complaint("--listen", "unix:/run/hashfinder.sock")
     monkeypatch.setenv("HASHFINDER_PORT", "")
-    assert load_settings(["--listen", "127.0.0.1:0"]).listen
+    assert Settings.load(["--listen", "127.0.0.1:0"]).listen
 
 
 TLS = ("--tls-certificate", "server.pem", "--tls-key", "server.key")
@@ -238,7 +239,7 @@ TLS = ("--tls-certificate", "server.pem", "--tls-key", "server.key")
 )
 def test_plain_text_leaves_the_machine_only_if_asked_for(arguments: list[str]) -> None:
     """It needs loopback, a unix socket, a certificate, or --plain-text."""
-    load_settings(arguments)
+    Settings.load(arguments)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:0", "[::]:0", "hashfinder.test:0", "0.0.0.0:0"])
@@ -254,7 +255,7 @@ def test_plain_text_on_other_addresses_is_refused(address: str) -> None:
 def test_plain_text_by_variable(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers set it by environment variable."""
     monkeypatch.setenv("HASHFINDER_PLAIN_TEXT", text)
-    assert (text in {"true", "1", "yes"}) == load_settings([]).plain_text
+    assert (text in {"true", "1", "yes"}) == Settings.load([]).plain_text
 
 
 def test_switch_is_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +286,7 @@ def test_flags_come_before_the_environment_and_that_before_defaults(
     """Each setting separately."""
     monkeypatch.setenv("HASHFINDER_PORT", "1001")
     monkeypatch.setenv("HASHFINDER_METRICS_PORT", "1002")
-    settings = load_settings(["--port", "2001"])
+    settings = Settings.load(["--port", "2001"])
     assert (2001, 1002) == (settings.port, settings.metrics_port)
     assert 1024 == settings.maximum_searches
 
@@ -293,14 +294,14 @@ def test_flags_come_before_the_environment_and_that_before_defaults(
 def test_flag_overrides_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that is not used is not checked."""
     monkeypatch.setenv("HASHFINDER_PORT", "bad")
-    assert 5 == load_settings(["--port", "5"]).port
+    assert 5 == Settings.load(["--port", "5"]).port
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_empty_variable_counts_as_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container's template may leave it empty."""
     monkeypatch.setenv(variable(name), "")
-    assert Settings.model_fields[name].default == value(load_settings([]), name)
+    assert Settings.model_fields[name].default == value(Settings.load([]), name)
 
 
 def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +323,7 @@ def test_unknown_flags_and_missing_values_end_with_2(
 ) -> None:
     """The usage goes to stderr."""
     with pytest.raises(SystemExit) as caught:
-        load_settings(arguments)
+        Settings.load(arguments)
     assert 2 == caught.value.code
     captured = capsys.readouterr()
     assert "" == captured.out
@@ -331,7 +332,7 @@ def test_unknown_flags_and_missing_values_end_with_2(
 
 def test_settings_do_not_change() -> None:
     """Settings are immutable."""
-    settings: Any = load_settings([])
+    settings: Any = Settings.load([])
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1
 
@@ -340,17 +341,17 @@ def test_variables_of_other_programs_are_ignored(monkeypatch: pytest.MonkeyPatch
     """Kubernetes sets some for every service, such as HASHFINDER_PORT_50051_TCP."""
     monkeypatch.setenv("HASHFINDER_PORT_50051_TCP", "tcp://10.0.0.1:50051")
     monkeypatch.setenv("HASHFINDER_SERVICE_HOST", "10.0.0.1")
-    assert 50051 == load_settings([]).port
+    assert 50051 == Settings.load([]).port
 
 
 def test_side_addresses_are_ports_or_sockets() -> None:
     """Health may be served to any address, operators on this machine alone."""
-    settings = load_settings(
+    settings = Settings.load(
         ["--health-listen", "0.0.0.0:50052", "--admin-listen", "unix:/run/admin"]
     )
     assert TcpAddress("0.0.0.0", 50052) == settings.side_address("health_listen")  # noqa: S104
     assert UnixAddress("/run/admin") == settings.side_address("admin_listen")
-    assert load_settings(["--admin-listen", "[::1]:0"]).side_address("health_listen") is None
+    assert Settings.load(["--admin-listen", "[::1]:0"]).side_address("health_listen") is None
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "192.0.2.1:1", "admin.test:1"])
@@ -373,11 +374,11 @@ def test_side_address_cannot_be_private(name: str) -> None:
 def test_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     """Each shows flags that exist, with values that they take, in lines that fit a terminal."""
     with pytest.raises(SystemExit):
-        load_settings(["--help"])
+        Settings.load(["--help"])
     lines = capsys.readouterr().out.splitlines()
     # Python 3.13 takes the indentation of the code from docstrings, and so from the help.
     examples = [line.strip() for line in lines if re.match(r"(?: {4})?  hashfinder-server", line)]
     assert len(examples) >= 5
     for example in examples:
-        load_settings(shlex.split(example)[1:])
+        Settings.load(shlex.split(example)[1:])
         assert len(example) <= 90

@@ -1,4 +1,5 @@
-"""What server and gateway do alike as processes: log, standard streams, and an end in time.
+"""What server and gateway do alike as processes: settings, log, streams, and an end in time.
 
-`logs` needs structlog, on which whoever imports it depends; the others need the standard library.
+`logs` needs structlog, `settings` pydantic-settings. Who imports them depends on these; the others
+need the standard library alone.
 """

@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 
-from hashfinder_web.config import SettingsInvalidError, load_settings
+from hashfinder_process.settings import SettingsInvalidError
+from hashfinder_web.config import Settings
 
 
 def test_every_flag_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +15,7 @@ def test_every_flag_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HASHFINDER_WEB_MAXIMUM_SEARCHES", "7")
     monkeypatch.setenv("HASHFINDER_PORT", "9")
 
-    settings = load_settings(["--maximum-searches", "8"])
+    settings = Settings.load(["--maximum-searches", "8"])
 
     assert (1234, 8) == (settings.port, settings.maximum_searches)
 
@@ -29,12 +30,12 @@ def test_every_flag_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_metrics_are_at_the_servers_host_by_default(flags: list[str], expected: str) -> None:
     """Unless their address is set."""
-    assert expected == load_settings(flags).metrics_url
+    assert expected == Settings.load(flags).metrics_url
 
 
 def test_allowed_hosts_are_a_list() -> None:
     """The host that is listened on is always allowed."""
-    settings = load_settings(["--allowed-hosts", "A.example , b", "--host", "here.example"])
+    settings = Settings.load(["--allowed-hosts", "A.example , b", "--host", "here.example"])
 
     assert {"a.example", "b", "here.example"} == settings.host_names
 
@@ -57,7 +58,7 @@ def test_an_invalid_value_is_named_with_its_range(flag: str, value: str, reason:
     variable = f"HASHFINDER_WEB_{flag.upper().replace('-', '_')}"
 
     with pytest.raises(SettingsInvalidError) as caught:
-        load_settings([f"--{flag}={value}"])
+        Settings.load([f"--{flag}={value}"])
 
     assert str(caught.value).startswith(f"--{flag} ({variable}) {reason}")
 
@@ -74,26 +75,26 @@ def test_an_invalid_value_is_named_with_its_range(flag: str, value: str, reason:
 def test_unusable_tls_files_are_named(flags: list[str], reason: str) -> None:
     """They are checked with the settings, not at the first search."""
     with pytest.raises(SettingsInvalidError) as caught:
-        load_settings(flags).check_files()
+        Settings.load(flags).check_files()
 
     assert str(caught.value).startswith(reason)
 
 
 def test_plain_text_is_the_default() -> None:
     """With `--tls` alone, the system's CAs are trusted."""
-    assert load_settings([]).security is None
-    assert load_settings(["--tls"]).security is not None
+    assert Settings.load([]).security is None
+    assert Settings.load(["--tls"]).security is not None
 
 
 def test_a_unix_socket_has_no_default_for_metrics() -> None:
     """Their address must be set."""
-    assert not load_settings(["--server=unix:/run/hf"]).metrics_url
+    assert not Settings.load(["--server=unix:/run/hf"]).metrics_url
 
 
 def test_tracing_without_its_packages_says_what_is_missing() -> None:
     """The error is one sentence."""
     with pytest.raises(SettingsInvalidError) as caught:
-        load_settings(["--tracing"])
+        Settings.load(["--tracing"])
     assert (
         "--tracing (HASHFINDER_WEB_TRACING) needs the packages of an extra:"
         " pip install 'hashfinder-web[tracing]'"
@@ -103,11 +104,11 @@ def test_tracing_without_its_packages_says_what_is_missing() -> None:
 def test_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     """Each shows flags that exist, with values that they take, in lines that fit a terminal."""
     with pytest.raises(SystemExit):
-        load_settings(["--help"])
+        Settings.load(["--help"])
     lines = capsys.readouterr().out.splitlines()
     # Python 3.13 takes the indentation of the code from docstrings, and so from the help.
     examples = [line.strip() for line in lines if re.match(r"(?: {4})?  hashfinder-web", line)]
     assert len(examples) >= 5
     for example in examples:
-        load_settings(shlex.split(example)[1:])
+        Settings.load(shlex.split(example)[1:])
         assert len(example) <= 90

@@ -17,6 +17,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from hashfinder_process.entry import enter
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,28 +36,15 @@ _FLUSH_SECONDS = 0.5
 
 def main() -> int:
     """Run the gateway; return its exit code. Once it has served, the process ends here."""
-    # gRPC's core writes lines of its own to stderr, where logs are promised; peers can cause them.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251  # no setting of ours
-    # None is for Python what cannot be imported. Where the command line is installed too, structlog
-    # would import rich: time to start, for tracebacks with the values of variables.
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    # The imports take a second, in which PID 1 of a container would ignore a signal.
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: os._exit(0))
-    from hashfinder_process.streams import open_streams  # noqa: PLC0415
-
-    open_streams()
-    from hashfinder_web.config import (  # noqa: PLC0415
-        SettingsInvalidError,
-        discard_foreign_variables,
-        load_settings,
-    )
+    enter()
+    from hashfinder_process.settings import SettingsInvalidError  # noqa: PLC0415
+    from hashfinder_web.config import Settings  # noqa: PLC0415
 
     if sys.argv[1:] == ["--version"]:
         print(f"hashfinder-web {version('hashfinder-web')}")
         return 0
     try:
-        settings = load_settings(sys.argv[1:])
+        settings = Settings.load(sys.argv[1:])
         settings.check_files()
     except SettingsInvalidError as error:
         _complain(str(error))
@@ -66,7 +55,6 @@ def main() -> int:
         from hashfinder_web.check import check  # noqa: PLC0415
 
         return check(settings)
-    discard_foreign_variables()
     from hashfinder_process.logs import (  # noqa: PLC0415
         LogFormat,
         configure_logging,
@@ -91,7 +79,7 @@ def main() -> int:
 
 
 def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
-    from hashfinder_web.config import SettingsInvalidError  # noqa: PLC0415
+    from hashfinder_process.settings import SettingsInvalidError  # noqa: PLC0415
     from hashfinder_web.listener import BindError  # noqa: PLC0415
 
     log = logging.getLogger(__name__)

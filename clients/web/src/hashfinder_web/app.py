@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from hashfinder_process.settings import SettingsInvalidError
 from hashfinder_proto import hash_name_pb2
 from hashfinder_web.calls import Calls
-from hashfinder_web.config import Settings, SettingsInvalidError
+from hashfinder_web.config import Settings
 from hashfinder_web.connect.routes import ConnectRoutes
 from hashfinder_web.files import load_files
 from hashfinder_web.find.route import FindRoute

@@ -1,36 +1,22 @@
 """The settings: the only reader of the environment and of the gateway's arguments."""
 
-import os
 import re
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    CliApp,
-    CliImplicitFlag,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import Field, field_validator
+from pydantic_settings import CliImplicitFlag, SettingsConfigDict
 
 from hashfinder_client.target import UNIX, check_target, host_of
 from hashfinder_client.tls import Tls
 from hashfinder_client.token_file import TokenFile
+from hashfinder_process.settings import ProgramSettings, SettingsInvalidError, needs_tracing_of
 
-_PREFIX = "HASHFINDER_WEB_"
 _METRICS_PORT = 9464
 _HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}")
-_FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
-"""Variables of other programs that change what our libraries do when they are imported."""
 
 
-class SettingsInvalidError(Exception):
-    """A flag or an environment variable has no valid value. The operator acts."""
-
-
-class Settings(BaseSettings):
+class Settings(ProgramSettings):
     """Serve HashFinder to browsers and curl. Each flag is also a variable: HASHFINDER_WEB_PORT.
 
     Examples:
@@ -41,15 +27,7 @@ class Settings(BaseSettings):
       hashfinder-web --check readyz --port 8080
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        frozen=True,
-        cli_kebab_case=True,
-        cli_prog_name="hashfinder-web",
-        env_ignore_empty=True,
-        use_attribute_docstrings=True,
-        extra="ignore",
-    )
+    model_config = SettingsConfigDict(env_prefix="HASHFINDER_WEB_", cli_prog_name="hashfinder-web")
 
     server: str = "127.0.0.1:50051"
     """The server: HOST:PORT, or dns:///HOST:PORT for all servers of that name in turn."""
@@ -91,19 +69,8 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and json elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log lines to write."""
-    tracing: CliImplicitFlag[bool] = False
+    tracing: Annotated[CliImplicitFlag[bool], needs_tracing_of("hashfinder-web")] = False
     """Whether to send a span of each call by OTLP: OpenTelemetry's own variables say where."""
-
-    @field_validator("tracing")
-    @classmethod
-    def _check_tracing(cls, value: bool) -> bool:  # noqa: FBT001  # the setting
-        if value:
-            try:
-                version("opentelemetry-exporter-otlp-proto-grpc")
-            except PackageNotFoundError:
-                message = "needs the packages of an extra: pip install 'hashfinder-web[tracing]'"
-                raise ValueError(message) from None
-        return value
 
     @field_validator("server")
     @classmethod
@@ -187,54 +154,14 @@ class Settings(BaseSettings):
         return frozenset(each.lower() for each in [*_names(self.allowed_hosts), self.host])
 
 
-def load_settings(arguments: list[str]) -> Settings:
-    """Return the settings from `arguments` and the environment.
-
-    Raises:
-        SettingsInvalidError: with a line for each: its flag, variable and allowed range.
-        SystemExit: after ``--help``, or on an unknown flag.
-    """
-    try:
-        return CliApp.run(Settings, cli_args=arguments)
-    except ValidationError as error:
-        lines = []
-        for each in error.errors():
-            name, reason = str(each["loc"][0]), each.get("ctx", {}).get("error")
-            must = reason or f"must be {_allowed(name)}, not {each['input']!r}"
-            lines.append(f"--{name.replace('_', '-')} ({_PREFIX}{name.upper()}) {must}")
-        raise SettingsInvalidError("\n".join(lines)) from None
-    except SettingsError as error:
-        raise SettingsInvalidError(str(error)) from None
-
-
-def discard_foreign_variables() -> None:
-    """Remove variables that are meant for other programs. Call it before the imports."""
-    for name in _FOREIGN:
-        os.environ.pop(name, None)
-
-
 def _unusable(error: ValueError) -> SettingsInvalidError:
     """Return the error of a file, whose field the client library names."""
     field, is_named, what = str(error).partition(": ")
     message = f"--certificate and --key: {error}"
     if is_named:
-        flag = field.replace("_", "-")
-        message = f"--{flag} ({_PREFIX}{field.upper()}): {what}"
+        message = f"{Settings.named(field)}: {what}"
     return SettingsInvalidError(message)
 
 
 def _names(value: str) -> list[str]:
     return [each.strip() for each in value.split(",") if each.strip()]
-
-
-def _allowed(name: str) -> str:
-    """Return what a setting may be, in words, from its own definition."""
-    schema = Settings.model_json_schema()["properties"][name]
-    if "enum" in schema:
-        return " or ".join(schema["enum"])
-    if schema["type"] == "boolean":
-        return "true or false"
-    if schema["type"] == "string":
-        return "a text"
-    kind = "a whole number" if schema["type"] == "integer" else "a number"
-    return f"{kind} from {schema['minimum']} to {schema['maximum']}"

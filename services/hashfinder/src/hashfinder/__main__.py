@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+from hashfinder_process.entry import enter
+from hashfinder_process.streams import flush_streams
 
 if TYPE_CHECKING:
     from hashfinder.app import Application
@@ -28,17 +30,7 @@ _STDIN, _STDOUT = 0, 1
 
 def main() -> int:
     """Run the server; return its exit code. A failure ends the process here."""
-    # gRPC's core writes lines of its own to stderr, where logs are promised; peers can cause them.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251  # no setting of ours
-    # None is for Python what cannot be imported. Where the command line is installed too, structlog
-    # would import rich: a fifth of the time to start, for tracebacks with the values of variables.
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    # The imports take a second, in which PID 1 of a container would ignore a signal.
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: os._exit(0))
-    from hashfinder_process.streams import flush_streams, open_streams  # noqa: PLC0415
-
-    open_streams()
+    enter()
     try:
         code = _run(sys.argv[1:])
         sys.stdout.flush()
@@ -54,11 +46,8 @@ def main() -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from hashfinder.config import (  # noqa: PLC0415
-        SettingsInvalidError,
-        discard_foreign_variables,
-        load_settings,
-    )
+    from hashfinder.config import Settings  # noqa: PLC0415
+    from hashfinder_process.settings import SettingsInvalidError  # noqa: PLC0415
 
     if arguments == ["--version"]:
         print(f"hashfinder-server {version('hashfinder')}")
@@ -66,13 +55,12 @@ def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["new-token"]:
         return _new_token(arguments[1:])
     try:
-        settings = load_settings(arguments)
+        settings = Settings.load(arguments)
     except SettingsInvalidError as error:
         _complain(str(error))
         return 2
     except SystemExit as leaving:  # --help, or an unknown flag
         return int(leaving.code or 0)
-    discard_foreign_variables()
     from hashfinder_process.logs import (  # noqa: PLC0415
         LogFormat,
         configure_logging,

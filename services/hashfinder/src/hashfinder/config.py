@@ -1,21 +1,9 @@
-"""The settings: the only reader of the environment and of the server's arguments.
+"""The settings: the only reader of the environment and of the server's arguments."""
 
-One declaration after another with its help, at over 250 lines.
-"""
-
-import os
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    CliApp,
-    CliImplicitFlag,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_settings import CliImplicitFlag, SettingsConfigDict
 
 from hashfinder.domain.address import (
     ListenAddress,
@@ -25,11 +13,7 @@ from hashfinder.domain.address import (
     parse_address,
 )
 from hashfinder.domain.allowance import Allowance
-from hashfinder.domain.errors import HashFinderError
-
-_PREFIX = "HASHFINDER_"
-_FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
-"""Variables of other programs that change what our libraries do when they are imported."""
+from hashfinder_process.settings import ProgramSettings, needs_tracing_of
 
 
 def _check_address(text: str) -> str:
@@ -62,11 +46,7 @@ LocalAddress: TypeAlias = Annotated[str, AfterValidator(_check_local_address)]
 """Likewise, and on this machine alone."""
 
 
-class SettingsInvalidError(HashFinderError):
-    """A flag or an environment variable has no valid value. The operator acts."""
-
-
-class Settings(BaseSettings):
+class Settings(ProgramSettings):
     """Serve HashFinder. Each flag is also an environment variable: --port is HASHFINDER_PORT.
 
     Examples:
@@ -79,16 +59,7 @@ class Settings(BaseSettings):
     hashfinder-server new-token NAME FILE makes a token for --tokens. SIGTERM drains.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        frozen=True,
-        cli_kebab_case=True,
-        cli_prog_name="hashfinder-server",
-        cli_hide_none_type=True,
-        env_ignore_empty=True,
-        use_attribute_docstrings=True,
-        extra="ignore",
-    )
+    model_config = SettingsConfigDict(env_prefix="HASHFINDER_", cli_prog_name="hashfinder-server")
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address to listen on, for gRPC and metrics."""
@@ -166,44 +137,33 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and json elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log lines to write."""
-    tracing: CliImplicitFlag[bool] = False
+    tracing: Annotated[CliImplicitFlag[bool], needs_tracing_of("hashfinder")] = False
     """Whether to send a span of each RPC by OTLP: OpenTelemetry's own variables say where."""
-
-    @field_validator("tracing")
-    @classmethod
-    def _check_tracing(cls, value: bool) -> bool:  # noqa: FBT001  # the setting
-        if value:
-            try:
-                version("opentelemetry-exporter-otlp-proto-grpc")
-            except PackageNotFoundError:
-                message = "needs the packages of an extra: pip install 'hashfinder[tracing]'"
-                raise ValueError(message) from None
-        return value
 
     @model_validator(mode="after")
     def _check_listen(self) -> Self:
         if self.listen is not None and "port" in self.model_fields_set:
-            message = f"{_named('listen')} and {_named('port')} exclude each other"
+            message = f"{self.named('listen')} and {self.named('port')} exclude each other"
             raise ValueError(message)
         return self
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            message = f"{_named('tls_certificate')} and {_named('tls_key')} need each other"
+            message = f"{self.named('tls_certificate')} and {self.named('tls_key')} need each other"
             raise ValueError(message)
         for name in ("tls_client_ca", "metrics_client_ca"):
             if getattr(self, name) is not None and self.tls_certificate is None:
-                message = f"{_named(name)} needs {_named('tls_certificate')}"
+                message = f"{self.named(name)} needs {self.named('tls_certificate')}"
                 raise ValueError(message)
         if self.tls_certificate is not None and not isinstance(self.address, TcpAddress):
-            message = f"{_named('tls_certificate')} is for a port: a unix socket is plain text"
+            message = f"{self.named('tls_certificate')} is for a port: a unix socket is plain text"
             raise ValueError(message)
         if self.tls_certificate is None and not self.plain_text and not is_local(self.address):
             message = (
                 f"{self.address} is not loopback: give a certificate with"
-                f" {_named('tls_certificate')} and {_named('tls_key')}, or allow plain text with"
-                f" {_named('plain_text')}"
+                f" {self.named('tls_certificate')} and {self.named('tls_key')}, or allow plain"
+                f" text with {self.named('plain_text')}"
             )
             raise ValueError(message)
         return self
@@ -230,53 +190,3 @@ class Settings(BaseSettings):
         return (
             TcpAddress(self.host, self.port) if self.listen is None else parse_address(self.listen)
         )
-
-
-def load_settings(arguments: list[str]) -> Settings:
-    """Return the settings from `arguments` and the environment.
-
-    Raises:
-        SettingsInvalidError: with a line for each: its flag, variable and allowed range.
-        SystemExit: after ``--help``, or on an unknown flag.
-    """
-    try:
-        return CliApp.run(Settings, cli_args=arguments)
-    except ValidationError as error:
-        lines = [_sentence(each) for each in error.errors()]
-        raise SettingsInvalidError("\n".join(lines)) from None
-    except SettingsError as error:
-        raise SettingsInvalidError(str(error)) from None
-
-
-def discard_foreign_variables() -> None:
-    """Remove variables that are meant for other programs. Call it before the imports."""
-    for name in _FOREIGN:
-        os.environ.pop(name, None)
-
-
-def _sentence(error: ErrorDetails) -> str:
-    if not error["loc"]:  # of several settings
-        return str(error["ctx"]["error"])
-    name = str(error["loc"][0])
-    if error["type"] == "value_error":
-        return f"{_named(name)} {error['ctx']['error']}"
-    return f"{_named(name)} must be {_allowed(name)}, not {error['input']!r}"
-
-
-def _named(name: str) -> str:
-    """Return a setting as its flag and its variable."""
-    return f"--{name.replace('_', '-')} ({_PREFIX}{name.upper()})"
-
-
-def _allowed(name: str) -> str:
-    """Return what a setting may be, in words, from its own definition."""
-    schema = Settings.model_json_schema()["properties"][name]
-    schema = schema.get("anyOf", [schema])[0]
-    if "enum" in schema:
-        return " or ".join(schema["enum"])
-    if schema["type"] == "string":
-        return "a text"
-    if schema["type"] == "boolean":
-        return "true or false"
-    kind = "a whole number" if schema["type"] == "integer" else "a number"
-    return f"{kind} from {schema['minimum']} to {schema['maximum']}"
