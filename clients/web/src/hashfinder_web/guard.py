@@ -30,7 +30,7 @@ class Guard:
         Raises:
             HttpError: it is refused.
         """
-        host = _name_of(request.headers.get("host", ""))
+        host = _name_of(request.host)
         if host in self._names or _is_address(host):
             return
         text = (
@@ -49,7 +49,7 @@ class Guard:
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         foreign = site is not None and site not in _OWN
         if origin is not None:
-            foreign |= origin.partition("://")[2].lower() != headers.get("host", "").lower()
+            foreign |= origin.partition("://")[2].lower() != request.host.lower()
         elif site is None and request.method == "GET":
             # Every browser says that it is one. An old one, or one that takes the address for not
             # trustworthy, does not say for whose page it asks.

@@ -1,6 +1,7 @@
 """One HTTP request and its answer."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TypeAlias
@@ -10,6 +11,8 @@ from hashfinder_web.asgi import Receive, Scope, Send
 Headers: TypeAlias = Sequence[tuple[str, str]]
 
 _LONGEST_HEAD = 16 * 1024
+_URL = re.compile(rb"https?://([^/?#]+)(/[^?#]*)?", re.IGNORECASE)
+"""The form of a request's target that is for proxies, and that a server has to take as well."""
 _BODY_SECONDS = 10.0
 """How long a body may take to arrive."""
 _CONTENT_SECURITY = (
@@ -46,20 +49,31 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         """Take what ASGI gives."""
         self.method: str = scope["method"]
-        self.path: bytes = scope["raw_path"]
+        target: bytes = scope["raw_path"]
+        url = _URL.fullmatch(target)
+        self.path: bytes = target if url is None else url[2] or b"/"
         """Without the query, percent signs and all."""
         self.query: bytes = scope["query_string"]
         self.peer: tuple[str, int] = tuple(scope["client"] or ("", 0))[:2]
         """The address and port that the connection comes from."""
         self.receive = receive
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.host: str = self.headers.get("host", "") if url is None else url[1].decode("latin-1")
+        """Whom it is for. What its target says counts before the header (RFC 9112, 3.2.2)."""
 
-    def check_size(self) -> None:
-        """Refuse a head that is too long. The HTTP server lets one pass that comes at once.
+    def check_head(self) -> None:
+        """Refuse a target that is no path, and a head that is too long.
+
+        The HTTP server lets one pass that comes at once.
 
         Raises:
             HttpError: it is.
         """
+        if not self.path.startswith(b"/"):
+            if self.method == "CONNECT" or (self.method, self.path) == ("OPTIONS", b"*"):
+                methods = ("allow", "GET, HEAD, POST")
+                raise HttpError(405, "the method must be GET, HEAD or POST", [methods])
+            raise HttpError(400, "the target must be a path, or a URL of HTTP")
         close = [("connection", "close")]
         if len(self.path) + len(self.query) > _LONGEST_HEAD:
             raise HttpError(414, f"the path has more than {_LONGEST_HEAD} bytes", close)

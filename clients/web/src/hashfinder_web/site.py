@@ -68,7 +68,7 @@ class Site:
             raise  # the HTTP server sends a bare 500, or closes the connection
 
     async def _serve(self, request: Request, send: Send) -> None:
-        request.check_size()
+        request.check_head()
         path = request.path
         if path == b"/healthz":
             _check_read(request)
