@@ -144,3 +144,17 @@ def test_long_partition_before_the_first_report(network: Network, server: Server
         server.wait_until_idle(20)
     assert [] == positions(process)
     assert 2 == searches(server)
+
+
+@pytest.mark.netns
+def test_partition_of_a_search_without_reports(network: Network, server: ServerProcess) -> None:
+    """It is probed as well, so the command ends. By keepalive alone it would take five minutes."""
+    words = [sys.executable, "-m", "hashfinder_cli", "find", "hopelessly"]
+    process = subprocess.Popen(
+        [*network.inside, *words, "--server", server.address], stderr=subprocess.PIPE, text=True
+    )
+    server.wait_for_searches(1)
+    network.drop_all_packets()
+    _, stderr = process.communicate(timeout=100)
+    assert 5 == process.returncode, stderr
+    assert "Lost the connection" in stderr

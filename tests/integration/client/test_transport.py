@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import grpc
@@ -18,6 +19,7 @@ from hashfinder_client import (
     Finder,
     Match,
     Pause,
+    Query,
     RetryPolicy,
     SearchEvent,
     StoppedError,
@@ -25,7 +27,11 @@ from hashfinder_client import (
     UnavailableError,
     resumable_search,
 )
-from hashfinder_client.channel import channel_options
+from hashfinder_client.blocking_runner import BlockingRunner
+from hashfinder_client.channel import channel_options, connect, connect_async
+from hashfinder_client.renewable_channel import RenewableChannel
+from hashfinder_client.search_runner import SearchRunner
+from hashfinder_client.sharded_search import ShardedSearch
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
 from tests.integration.scripted import ServeScript, valid_response
 from tests.integration.server_process import ServerProcess
@@ -160,6 +166,52 @@ def test_server_that_need_not_report_is_probed(
 
     with pytest.raises(DeadlinePassedError):
         asyncio.run(search_async()) if is_async else search()
+    assert 3 <= server.metric("grpc_server_handled_total", grpc_method="Check") <= 12
+
+
+@pytest.mark.parametrize(
+    ("method", "is_async"),
+    [("FindRange", False), ("FindRange", True), ("Find", True)],
+    ids=["sync", "async", "unary"],
+)
+def test_server_that_is_not_asked_to_report_is_probed(
+    server_process: Callable[..., ServerProcess],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    *,
+    is_async: bool,
+) -> None:
+    """Likewise: such a search may be silent until its end."""
+    monkeypatch.setattr(resumable_search, "LEAST_PATIENCE", 0.2)
+    server = server_process("--workers", "1")
+    query = Query("hopelesslyhopeless")
+    part = resumable_search.ResumableSearch(query, RetryPolicy(resume=False), timeout=2)
+    sharded = ShardedSearch(query, None, lambda *_: part)
+
+    def search() -> None:
+        channel = RenewableChannel(server.address, connect)
+        runner = BlockingRunner(channel, sharded)
+        try:
+            deque(runner.events())
+        finally:
+            runner.close()
+            for each in channel.close():
+                each.close()
+
+    async def search_async() -> None:
+        channel = RenewableChannel(server.address, connect_async)
+        runner = SearchRunner(channel, sharded, streams=method == "FindRange")
+        try:
+            async for _ in runner.events():
+                pass
+        finally:
+            await runner.close()
+            for each in channel.close():
+                await each.close()
+
+    with pytest.raises(DeadlinePassedError):
+        asyncio.run(search_async()) if is_async else search()
+    assert 1 == server.metric("grpc_server_handled_total", grpc_method=method)
     assert 3 <= server.metric("grpc_server_handled_total", grpc_method="Check") <= 12
 
 

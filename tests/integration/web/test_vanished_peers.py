@@ -1,14 +1,23 @@
-"""A client whose network is gone: every packet is dropped, and no connection is closed."""
+"""A peer whose network is gone: every packet is dropped, and no connection is closed."""
 
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.gateway_process import UNFINDABLE, RunGateway, get, post, search
+from tests.integration.gateway_process import (
+    CURL,
+    SERVICE_PATH,
+    UNFINDABLE,
+    RunGateway,
+    get,
+    post,
+    search,
+)
 from tests.integration.network import Network
 from tests.integration.server_process import ServerProcess
 
@@ -67,3 +76,22 @@ def test_a_vanished_peer_frees_its_search(
         gateway.wait_for_calls(0)
     after = module_server.metric("hashfinder_cancellations_total", cause="client_cancel")
     assert before + 1 == after
+
+
+@pytest.mark.netns
+def test_a_vanished_server_ends_its_calls(
+    server_process: Callable[..., ServerProcess], run_gateway: RunGateway, network: Network
+) -> None:
+    """Within 40 s, also while nothing is sent."""
+    server = server_process("--host", network.server_address, "--plain-text")
+    port = server.address.rpartition(":")[2]
+    message = json.dumps({"desiredName": UNFINDABLE})
+    with run_gateway(server, prefix=network.inside) as gateway:
+        url = f"{gateway.url}{SERVICE_PATH}Find"
+        words = [CURL, "--silent", "--header", "content-type: application/json", "--data", message]
+        client = subprocess.Popen([*network.inside, *words, url], stdout=subprocess.PIPE, text=True)
+        server.wait_for_searches(1)
+
+        with network.partition("--protocol", "tcp", "--match", "multiport", "--ports", port):
+            answer, _ = client.communicate(timeout=100)
+    assert "unavailable" == json.loads(answer)["code"]

@@ -254,6 +254,17 @@ def test_connection_lost_after_the_last_position() -> None:
         assert next_position == stopped.value.next_position
 
 
+def test_patience() -> None:
+    """It has a bound with and without reports. Only a server that is asked for some sends some."""
+    for interval, patience in [(None, 20.0), (0.5, 20.0), (60.0, 180.0)]:
+        search = ResumableSearch(
+            Query("ab", inferior_distance=2), RetryPolicy(), progress_interval=interval
+        )
+        assert not search.knows_reports
+        search.take(result("ab", 7))
+        assert (patience, interval is not None) == (search.patience, search.knows_reports)
+
+
 def test_server_without_positions() -> None:
     """A server of the classic contract cannot resume at a position; results are not repeated."""
     response = result("ab", 0)

@@ -134,7 +134,7 @@ class _RpcThread(threading.Thread):
     def check_silence(self) -> None:
         """Give the RPC up, if its server is silent for too long; probe one that need not speak."""
         since, patience = self._waits_since, self._patience
-        if since is None or patience is None or time.monotonic() - since <= patience:
+        if since is None or time.monotonic() - since <= patience:
             return
         if self._has_reported:
             self._is_silent = True
@@ -160,7 +160,7 @@ class _RpcThread(threading.Thread):
         finally:
             self._call.cancel()
         ended = RpcStatus.of(self._call)
-        if self._is_silent and self._patience is not None and not self._is_cancelled:
+        if self._is_silent and not self._is_cancelled:
             ended = RpcStatus.silent(self._patience)
         status = self._renewable.annotated(ended)
         self._span.end(status)

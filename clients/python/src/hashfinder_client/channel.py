@@ -48,16 +48,20 @@ _SINGLE_OPTIONS: _Options = (
     ),
 )
 _LOCAL_OPTIONS: _Options = (("grpc.enable_http_proxy", 0),)
-_BALANCING_OPTIONS: _Options = (
-    # Each RPC goes to the next of the servers that are there. Whenever a connection ends, which the
-    # servers see to by its age, the name is looked up again: at most every second, not every 30.
-    ("grpc.lb_policy_name", "round_robin"),
-    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+KEEPALIVE: _Options = (
     # Finds a server that is gone without a word, within two such times and the timeout: 40 s. Ours
     # bear a ping every 5 s; any other bears them while it sends messages.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
+)
+"""The options of a channel whose servers are known to bear it."""
+_BALANCING_OPTIONS: _Options = (
+    # Each RPC goes to the next of the servers that are there. Whenever a connection ends, which the
+    # servers see to by its age, the name is looked up again: at most every second, not every 30.
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    *KEEPALIVE,
 )
 
 

@@ -35,7 +35,8 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, Se
 DEADLINE_SLACK = 1.0
 """Seconds by which an RPC may reach the deadline before this side's clock does."""
 LEAST_PATIENCE = 20.0
-"""Seconds of silence after which a server that sends reports is taken for lost, at least."""
+"""Seconds of silence after which a server that sends reports is taken for lost, at least; and
+one that sends none is probed."""
 MISSING_REPORTS = 3
 """How many reports in a row have to be missing for that."""
 
@@ -110,20 +111,21 @@ class ResumableSearch:
         self._hashes = position - self._query.first_position
 
     @property
-    def patience(self) -> float | None:
-        """Seconds for which a server that has sent a report may be silent; None for no bound.
+    def patience(self) -> float:
+        """Seconds for which the server may be silent before it is taken for lost, or probed.
 
         A connection may be lost without a word, as by a firewall that forgets it. The server finds
         that out by its keepalive, and frees the search; this side must not ping as often.
         """
-        if self._progress_interval is None:
-            return None
-        return max(LEAST_PATIENCE, MISSING_REPORTS * self._progress_interval)
+        return max(LEAST_PATIENCE, MISSING_REPORTS * (self._progress_interval or 0.0))
 
     @property
     def knows_reports(self) -> bool:
-        """Whether an RPC has told a position: such a server reports, from the start of the next."""
-        return self._is_told
+        """Whether an RPC has told a position: such a server reports, from the start of the next.
+
+        False where no reports are asked for.
+        """
+        return self._is_told and self._progress_interval is not None
 
     def remaining(self) -> float | None:
         """Return how many seconds are left: the timeout of the next RPC. None for no bound."""

@@ -166,7 +166,7 @@ def _is_cancelled() -> bool:
 
 
 async def _messages(
-    call: _Call, patience: float | None, *, at_once: bool
+    call: _Call, patience: float, *, at_once: bool
 ) -> AsyncGenerator[HashNameResponse]:
     """Yield the messages; raise a TimeoutError where none comes for `patience` seconds.
 
@@ -190,7 +190,7 @@ async def _messages(
 
 async def _probe(channel: grpc.aio.Channel, search: ResumableSearch) -> None:
     """Find out that the connection is lost, for as long as the server need not say anything."""
-    while search.patience is not None and not search.knows_reports:
+    while not search.knows_reports:
         await asyncio.sleep(search.patience)
         with suppress(grpc.RpcError, grpc.aio.UsageError):  # The latter: the channel is closed.
             await channel.unary_unary(PROBE, bytes, bytes)(b"", timeout=search.patience)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from hashfinder_client.channel import LINGER, Options, channel_options, connect_async
+from hashfinder_client.channel import KEEPALIVE, LINGER, Options, channel_options, connect_async
 from hashfinder_client.tls import Tls
 
 _IDLE_SECONDS = 30.0
@@ -21,6 +21,7 @@ _OPTIONS: Options = [
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 64 * 1024),
     ("grpc.primary_user_agent", "hashfinder-web"),
+    *KEEPALIVE,
 ]
 
 
