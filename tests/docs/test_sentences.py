@@ -37,7 +37,12 @@ SENTENCES: list[tuple[str, str, str, float]] = [
     ),
     (ARCHITECTURE, r"than 25 ms and (\d+) %", "transport.classify:_DEADLINE_SLACK_RATIO", 1e-2),
     (ARCHITECTURE, r"which waits (\d+) ms", "transport.abandonment:_SETTLE_SECONDS", 1e-3),
-    (ARCHITECTURE, r"Signals within ([\d.]+) s of", "lifecycle:_SAME_SIGNAL_SECONDS", 1),
+    (
+        ARCHITECTURE,
+        r"Signals within ([\d.]+) s of",
+        "hashfinder_process.entry:_SAME_SIGNAL_SECONDS",
+        1,
+    ),
     (ARCHITECTURE, r"\| ([\d.]+) s, or g \|", "lifecycle:_LINGER_SECONDS", 1),
     (ARCHITECTURE, r"m the margin of (\d+) s", "lifecycle:DrainTimes.margin", 1),
     (ARCHITECTURE, r"`chunk_seconds` \((\d+) ms\)", "config:Settings.chunk_seconds", 1e-3),
@@ -63,10 +68,11 @@ def test_number_is_that_of_the_code(page: str, sentence: str, constant: str, uni
 
 
 def value_of(constant: str) -> float:
-    """Return a constant of a module of the server, or the default of a field of a class there."""
+    """Return a constant of a module, most often the server's, or the default of a field there."""
     module, _, name = constant.partition(":")
     owner, _, field = name.partition(".")
-    found = getattr(import_module(f"hashfinder.{module}"), owner)
+    module = module if module.startswith("hashfinder_") else f"hashfinder.{module}"
+    found = getattr(import_module(module), owner)
     if field and issubclass(found, BaseModel):
         return float(found.model_fields[field].default)
     if field:

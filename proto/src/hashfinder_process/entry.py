@@ -1,11 +1,17 @@
-"""How a program begins: before the imports that take time."""
+"""How a program begins, before the imports that take time, and what its signals do."""
 
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 
 from hashfinder_process.streams import open_streams
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_SIGNAL_SECONDS = 0.2
+"""A terminal signals the whole process group, and a wrapper forwards what it gets: one Ctrl-C may
+arrive several times."""
 _FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """Variables of other programs that change what our libraries do when they are imported."""
 
@@ -13,7 +19,7 @@ _FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 def enter() -> None:
     """Let a signal end the process, open the standard streams, and keep libraries to their job."""
     # The imports take a second, in which PID 1 of a container would ignore a signal.
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in _SIGNALS:
         signal.signal(signum, lambda *_: os._exit(0))
     open_streams()
     # gRPC's core writes lines of its own to stderr, where logs are promised; peers can cause them.
@@ -23,3 +29,28 @@ def enter() -> None:
     # None is for Python what cannot be imported. Where the command line is installed too, structlog
     # would import rich: a fifth of the time to start, for tracebacks with the values of variables.
     sys.modules["rich"] = None  # type: ignore[assignment]
+
+
+def take_signals(
+    drain: Callable[[int], None],
+    leave: Callable[[int], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Call `drain` at the first SIGINT or SIGTERM, `leave` with 128 + its number at a later one.
+
+    Both are called in the handler, so that they need no event loop, which may be blocked. A signal
+    within 0.2 s of the first is the first one again.
+    """
+    first_at: float | None = None
+
+    def handle(signum: int, _frame: object) -> None:
+        nonlocal first_at
+        now = clock()
+        if first_at is None:
+            first_at = now
+            drain(signum)
+        elif now - first_at > _SAME_SIGNAL_SECONDS:
+            leave(128 + signum)
+
+    for signum in _SIGNALS:
+        signal.signal(signum, handle)

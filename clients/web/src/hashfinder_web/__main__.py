@@ -9,24 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
-import time
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from hashfinder_process.entry import enter
+from hashfinder_process.entry import enter, take_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hashfinder_process.log_writer import LogWriter
     from hashfinder_web.config import Settings
 
-_SAME_SIGNAL_SECONDS = 0.2
-"""A terminal signals the whole process group, and a wrapper forwards what it gets."""
 _STDOUT = 1
 _END_SECONDS = 8.0
 """After its grace, how long a drain may take before the process ends whatever hangs."""
@@ -107,36 +101,17 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
         writer.close(_FLUSH_SECONDS)
         os._exit(1)
 
-    watchdog = Watchdog(give_up)
-    _take_signals(
-        application.ask_to_stop, lambda: watchdog.arm(settings.drain_grace + _END_SECONDS)
-    )
+    def drain(_signum: int) -> None:
+        watchdog.arm(settings.drain_grace + _END_SECONDS)
+        loop.call_soon_threadsafe(application.ask_to_stop)
+
+    watchdog, loop = Watchdog(give_up), asyncio.get_running_loop()
+    take_signals(drain, os._exit)
     if announces:
         text = f"hashfinder-web: http://{application.address}/\n".encode()
         # On a thread, since stdout may have no reader. Nothing waits for it.
         threading.Thread(target=write_to, args=(_STDOUT, text), daemon=True).start()
     await application.run()
-
-
-def _take_signals(stop: Callable[[], None], limit: Callable[[], None]) -> None:
-    """Call `stop` on the event loop at the first signal; end the process at the second.
-
-    `limit` bounds the end at the first: no handler here needs the loop, which may hang.
-    """
-    loop = asyncio.get_running_loop()
-    signalled_at: list[float] = []
-
-    def handle(signum: int, _frame: object) -> None:
-        now = time.monotonic()
-        if not signalled_at:
-            signalled_at.append(now)
-            limit()
-            loop.call_soon_threadsafe(stop)
-        elif now - signalled_at[0] > _SAME_SIGNAL_SECONDS:
-            os._exit(128 + signum)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, handle)
 
 
 def _complain(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from hashfinder.domain.errors import HashFinderError
+from hashfinder_process.entry import take_signals
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -21,10 +22,6 @@ _LINGER_SECONDS = 0.5
 While it hangs up, gRPC answers new RPCs with CANCELLED. Clients that received a time to retry send
 none then.
 """
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SAME_SIGNAL_SECONDS = 0.2
-"""A terminal signals the whole process group, and a wrapper forwards what it gets: one Ctrl-C may
-arrive several times."""
 
 
 class State(StrEnum):
@@ -88,32 +85,24 @@ class Lifecycle:
         self._clock = clock
         self._asked = asyncio.Event()
         self._failure: HashFinderError | None = None
-        self._signalled_at: float | None = None
         self._limit: Callable[[float], None] = lambda _seconds: None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def take_signals(self, limit: Callable[[float], None], leave: Callable[[int], None]) -> None:
         """Drain on the first SIGINT or SIGTERM; `leave` with 128 + its number on a later one.
 
-        A signal within 0.2 s of the first is the first one again. Whatever begins the drain,
-        `limit` is called with the seconds that it may take: at a signal in the handler itself, so
-        that a server whose event loop is blocked ends, too.
+        Whatever begins the drain, `limit` is called with the seconds that it may take: at a signal
+        in the handler itself, so that a server whose event loop is blocked ends, too.
         """
         self._loop = loop = asyncio.get_running_loop()
         self._limit = limit
 
-        def handle(signum: int, _frame: object) -> None:
-            now = self._clock()
-            if self._signalled_at is None:
-                self._signalled_at = now
-                limit(self._times.cap)
-                _log.info("signal", name=signal.Signals(signum).name)
-                loop.call_soon_threadsafe(self.ask_to_stop)
-            elif now - self._signalled_at > _SAME_SIGNAL_SECONDS:
-                leave(128 + signum)
+        def drain(signum: int) -> None:
+            limit(self._times.cap)
+            _log.info("signal", name=signal.Signals(signum).name)
+            loop.call_soon_threadsafe(self.ask_to_stop)
 
-        for signum in _SIGNALS:
-            signal.signal(signum, handle)
+        take_signals(drain, leave, self._clock)
 
     def stdin_ended(self) -> None:
         """Let `run` drain, within the time that it has after a signal. From any thread."""
