@@ -8,7 +8,6 @@ import gzip
 import math
 import resource
 import socket
-import struct
 import sys
 import threading
 import time
@@ -19,111 +18,48 @@ from contextlib import suppress
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.hostile_frames import (
+    ESTIMATE,
+    FIND,
+    FIND_RANGE,
+    REFLECTION,
+    WATCH,
+    Build,
+    call,
+    endless_headers,
+    header_bomb,
+    headers_alone,
+    headers_and_reset,
+    health_check,
+    large_headers,
+    ping,
+    settings_to_acknowledge,
+    unknown_method,
+)
 from tests.http2 import (
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADERS,
     INITIAL_WINDOW_SIZE,
-    PING,
     PREFACE,
     RST_STREAM,
     SETTINGS,
     Connection,
     connect,
-    encode,
     frame,
-    message,
-    request_headers,
     setting,
 )
 
 SOURCE = "127.0.0.66"
-FIND = b"/hash_name.HashFinder/Find"
-FIND_RANGE = b"/hash_name.HashFinder/FindRange"
-ESTIMATE = b"/hash_name.HashFinder/Estimate"
-CHECK = b"/grpc.health.v1.Health/Check"
-WATCH = b"/grpc.health.v1.Health/Watch"
-REFLECTION = b"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 DENSE = HashNameRequest(desired_name="abzzzzzzzz", interesting_hamming_distance=9)
 MANY = 2_000
 _BATCH = 100
 _WATCHED = HealthCheckRequest(service="hash_name.HashFinder").SerializeToString()
 _LONG = HashNameRequest(desired_name="doctorwho", ideal_hamming_distance=3, wildcard="?")
-
-Build = Callable[[int], bytes]
-Outcome = Counter[str]
-
-
-def headers_and_reset(stream: int) -> bytes:
-    """Open a stream, and cancel it at once."""
-    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
-    return opened + frame(RST_STREAM, 0, stream, (8).to_bytes(4))
-
-
-def headers_alone(stream: int) -> bytes:
-    """Open a stream without ever sending its message."""
-    return frame(HEADERS, END_HEADERS, stream, encode(request_headers(FIND)))
-
-
-def health_check(stream: int) -> bytes:
-    """Send a health check, without waiting for the answer."""
-    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(CHECK)))
-    return opened + frame(DATA, END_STREAM, stream, message(b""))
-
-
-def large_headers(stream: int) -> bytes:
-    """Open a stream with 15 kB of headers, twice the limit that the server announces."""
-    block = encode(request_headers(FIND, (b"x-large", b"v" * 15_000)))
-    opened = frame(HEADERS, END_HEADERS, stream, block)
-    return opened + frame(DATA, END_STREAM, stream, message(b""))
-
-
-def header_bomb(stream: int) -> bytes:
-    """Open a stream with a few kB that HPACK expands to 12 MB: one long entry, 3,000 times."""
-    entry = b"\x40" + encode([(b"x", b"v" * 4_000)])[1:]
-    block = encode(request_headers(FIND)) + entry + b"\xbe" * 3_000
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream, block)
-
-
-def settings_to_acknowledge(_stream: int) -> bytes:
-    """Change a setting, which the server must acknowledge."""
-    return frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 65_535))
-
-
-def endless_headers(stream: int) -> bytes:
-    """Begin a header block, or continue it, without ending it."""
-    piece = encode([(b"x-piece", b"v" * 4_000)])
-    return frame(HEADERS if stream == 1 else CONTINUATION, 0, 1, piece)
-
-
-def unknown_method(stream: int) -> bytes:
-    """Call a method that does not exist."""
-    opened = frame(HEADERS, END_HEADERS, stream, encode(request_headers(b"/a.B/C\xff")))
-    return opened + frame(DATA, END_STREAM, stream, message(b""))
-
-
-def call(path: bytes, serialized: bytes, *more: tuple[bytes, bytes], flag: int = 0) -> Build:
-    """Return what builds an RPC with one message; `flag` marks it as compressed."""
-    block = encode(request_headers(path, *more))
-    data = struct.pack(">BI", flag, len(serialized)) + serialized
-
-    def build(stream: int) -> bytes:
-        opened = frame(HEADERS, END_HEADERS, stream, block)
-        return opened + frame(DATA, END_STREAM, stream, data)
-
-    return build
-
-
-def ping(_stream: int) -> bytes:
-    """Send a ping, which the server must answer."""
-    return frame(PING, 0, 0, bytes(8))
-
-
 _BOMB = gzip.compress(bytes(50_000_000))
 _NONSENSE = b"\x32\xff\x00" * 100
+
+Outcome = Counter[str]
 
 
 def flood(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.recorder import resident_bytes
-from tests.integration.server_process import SERVICE, Samples, ServerProcess
+from tests.integration.samples import Samples
+from tests.integration.server_process import SERVICE, ServerProcess
 
 SETTLE_SECONDS = 45.0
 """How long gRPC's own threads and connections may take to go away on an idle server."""

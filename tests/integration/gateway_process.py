@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.integration.program import Program
-from tests.integration.server_process import Samples, ServerProcess, eventually, scrape
+from tests.integration.samples import Samples, scrape
+from tests.integration.server_process import ServerProcess, eventually
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0

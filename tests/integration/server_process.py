@@ -6,63 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 
 import grpc
-from prometheus_client import Metric
-from prometheus_client.parser import text_string_to_metric_families
 
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.program import Program
+from tests.integration.samples import Samples, scrape
 
 SERVICE = "hash_name.HashFinder"
 PROGRAM = (sys.executable, "-m", "hashfinder")
 
 _STOP_SECONDS = 20.0
 _START_SECONDS = 30.0
-
-Labels = frozenset[tuple[str, str]]
-
-
-class Samples(dict[tuple[str, Labels], float]):
-    """One scrape: the value of every series, by its name and labels."""
-
-    @classmethod
-    def of(cls, families: Iterable[Metric]) -> Self:
-        """Return the samples of some metrics."""
-        return cls(
-            {
-                (sample.name, frozenset(sample.labels.items())): sample.value
-                for family in families
-                for sample in family.samples
-            }
-        )
-
-    def value(self, name: str, **labels: str) -> float:
-        """Return the sum of all series `name` with these labels, 0 if there are none."""
-        wanted = labels.items()
-        return sum(value for (n, have), value in self.items() if n == name and wanted <= have)
-
-    def moved(self, name: str, since: Self) -> dict[Labels, float]:
-        """Return how much each series `name` changed, without those that did not."""
-        moves = {
-            labels: value - since.get((n, labels), 0.0)
-            for (n, labels), value in self.items()
-            if n == name
-        }
-        return {labels: move for labels, move in moves.items() if move}
-
-
-def scrape(url: str) -> Samples:
-    """Return the current metrics at `url`."""
-    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own http address
-        text = response.read().decode()
-    return Samples.of(text_string_to_metric_families(text))
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:

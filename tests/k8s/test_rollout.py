@@ -15,7 +15,8 @@ from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.replicas import NameServer, Replicas
 from tests.integration.server_process import ServerProcess, eventually, run_server
 from tests.k8s.forwarder import Forwarder
-from tests.k8s.rollout_clients import ENDLESS, RANGE_SIZE, Clients
+from tests.k8s.rollout_clients import ENDLESS, RANGE_SIZE
+from tests.k8s.running_clients import Clients
 
 pytestmark = [pytest.mark.k8s, pytest.mark.timeout(240)]
 

@@ -14,7 +14,8 @@ from deploy.certs import Authority
 from hashfinder_client import Tls
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.network import Network
-from tests.integration.server_process import Samples, ServerProcess, run_server
+from tests.integration.samples import Samples
+from tests.integration.server_process import ServerProcess, run_server
 
 FILES = Path(__file__).parents[3] / "deploy/proxies"
 COMMANDS = {

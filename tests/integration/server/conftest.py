@@ -20,8 +20,9 @@ from hashfinder.config import Settings
 from hashfinder.kernel import Kernel
 from hashfinder.observability.metrics import create_registry
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.samples import Samples
 from tests.integration.server.kernels import IdleKernel
-from tests.integration.server_process import Samples, ServerProcess, run_server
+from tests.integration.server_process import ServerProcess, run_server
 
 if TYPE_CHECKING:
     from hashfinder_proto.hash_name_pb2_grpc import HashFinderAsyncStub  # exists for types alone

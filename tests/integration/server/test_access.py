@@ -18,6 +18,7 @@ from hashfinder_proto.hash_name_admin_pb2 import ListSearchesRequest, StopSearch
 from hashfinder_proto.hash_name_admin_pb2_grpc import HashFinderAdminStub
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.samples import scrape
 from tests.integration.server.endings import Ending, ending_of
 from tests.integration.server_process import (
     PROGRAM,
@@ -25,7 +26,6 @@ from tests.integration.server_process import (
     ServerProcess,
     eventually,
     run_server,
-    scrape,
     server_command,
     server_environment,
 )

@@ -16,8 +16,9 @@ from hashfinder.kernel import Scan
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from hashfinder_rules.query import Query
+from tests.integration.samples import Labels, Samples
 from tests.integration.server.conftest import RunningApplication, StartApplication
-from tests.integration.server_process import Labels, RunServer, Samples, ServerProcess, eventually
+from tests.integration.server_process import RunServer, ServerProcess, eventually
 
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 METHODS = ("Find", "FindRange")

@@ -9,7 +9,8 @@ import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.chaos.world import Clock
-from tests.integration.server_process import Samples, ServerProcess, eventually
+from tests.integration.samples import Samples
+from tests.integration.server_process import ServerProcess, eventually
 
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 

@@ -17,12 +17,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.samples import Samples, scrape
 from tests.integration.server_process import (
     PROGRAM,
-    Samples,
     eventually,
     listening_ports,
-    scrape,
     server_command,
     server_environment,
 )

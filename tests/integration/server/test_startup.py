@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.samples import scrape
 from tests.integration.server_process import (
     PROGRAM,
     ServerProcess,
     eventually,
     listening_ports,
-    scrape,
     server_command,
     server_environment,
 )

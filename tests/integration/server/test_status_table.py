@@ -20,6 +20,7 @@ from hashfinder_proto.hash_name_admin_pb2 import (
 from hashfinder_proto.hash_name_admin_pb2_grpc import HashFinderAdminStub
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.http2 import DATA, END_STREAM, Connection, frame, message, request_headers
+from tests.integration.samples import Labels, Samples
 from tests.integration.server import brute_force
 from tests.integration.server.conftest import RunningApplication, StartApplication
 from tests.integration.server.endings import Ending, finish
@@ -34,7 +35,6 @@ from tests.integration.server.status_rows import (
     Row,
     python_kernel,
 )
-from tests.integration.server_process import Labels, Samples
 
 
 def begin(running: RunningApplication, method: str, row: Row, request_id: str) -> Any:  # noqa: ANN401

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
-from tests.attacks import (
+from tests.hostile_frames import (
     WATCH,
     endless_headers,
     header_bomb,

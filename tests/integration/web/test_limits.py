@@ -10,7 +10,8 @@ from tests.integration.gateway_process import (
     post,
     search,
 )
-from tests.integration.server_process import Samples, ServerProcess
+from tests.integration.samples import Samples
+from tests.integration.server_process import ServerProcess
 
 _FIND = SERVICE_PATH + "Find"
 _JSON = {"content-type": "application/json"}

@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway_process import get
+from tests.integration.samples import Samples, scrape
 from tests.integration.server_process import (
-    Samples,
     ServerProcess,
     eventually,
     listening_ports,
-    scrape,
     server_environment,
 )
 
