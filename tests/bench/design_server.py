@@ -18,7 +18,7 @@ from hashfinder.runtime.event_loop import run
 from hashfinder.runtime.interpreter import tune_interpreter
 from hashfinder.transport.adapt import RpcContext
 from hashfinder.transport.servicer import SearchServicer
-from hashfinder_process.logs import LogFormat, configure_logging
+from hashfinder_process.logs import configure_logging
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.bench.baselines import MAXIMUM_HASHES, start_thread_per_rpc, start_to_thread
 from tests.bench.recorder import RecordedKernel, SearchRecorder
@@ -90,7 +90,7 @@ def main() -> None:
     recorder = SearchRecorder()
     kernel = RecordedKernel(load_kernel(), recorder)
     tune_interpreter()  # in every design, since `hashfinder` does it
-    configure_logging(LogFormat.JSON, "info")
+    configure_logging(console=False, level="info")
     match sys.argv[1]:
         case "fair-chunks":
             run(serve_fair_chunks(kernel, recorder))

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from enum import StrEnum
 from functools import cache
 
 import structlog
@@ -17,17 +16,15 @@ _STDERR = 2
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    JSON = "json"
-    CONSOLE = "console"
+def is_for_console(log_format: str) -> bool:
+    """Return whether lines are for a person: by this setting, or on a terminal if it is auto."""
+    return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
 
 
-def configure_logging(log_format: LogFormat, level: str, descriptor: int = _STDERR) -> LogWriter:
+def configure_logging(*, console: bool, level: str, descriptor: int = _STDERR) -> LogWriter:
     """Send the logs of all libraries and our own through one renderer and one writer.
 
-    Close the writer before the process ends.
+    It is JSON, or text for a console. Close the writer before the process ends.
 
     Raises:
         RuntimeError: its thread cannot start.
@@ -38,7 +35,9 @@ def configure_logging(log_format: LogFormat, level: str, descriptor: int = _STDE
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderers: list[structlog.typing.Processor]
-    if log_format is LogFormat.JSON:
+    if console:
+        renderers = [structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))]
+    else:
         renderers = [
             # Without local variables: what clients ask for is not for the log.
             structlog.processors.ExceptionRenderer(
@@ -46,8 +45,6 @@ def configure_logging(log_format: LogFormat, level: str, descriptor: int = _STDE
             ),
             structlog.processors.JSONRenderer(_to_json),
         ]
-    else:
-        renderers = [structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from hashfinder_process.log_writer import LogWriter
-from hashfinder_process.logs import LogFormat, configure_logging
+from hashfinder_process.logs import configure_logging
 from hashfinder_process.sink import Sink
 
 
@@ -21,9 +21,9 @@ class Stderr:
         self._capfd = capfd
         self._writers: list[LogWriter] = []
 
-    def configure(self, log_format: LogFormat, level: str) -> LogWriter:
+    def configure(self, level: str, *, console: bool = False) -> LogWriter:
         """Configure the log."""
-        self._writers.append(configure_logging(log_format, level))
+        self._writers.append(configure_logging(console=console, level=level))
         return self._writers[-1]
 
     def text(self) -> str:
@@ -61,7 +61,7 @@ def log() -> structlog.stdlib.BoundLogger:
 
 def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
     """It has event, level, logger, time in UTC, and the other values unchanged."""
-    stderr.configure(LogFormat.JSON, "info")
+    stderr.configure("info")
     log.info("rpc ended", seconds=0.5, cause=None, text="two\nlines \u00e9")
     (line,) = stderr.json()
     timestamp = line.pop("timestamp")
@@ -79,7 +79,7 @@ def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: S
 
 def test_lines_of_other_libraries_look_the_same(stderr: Stderr) -> None:
     """Arguments are inserted, extras are kept."""
-    stderr.configure(LogFormat.JSON, "info")
+    stderr.configure("info")
     logging.getLogger("grpc.aio").warning("lost %s of %d", "peer", 3, extra={"peer": "x"})
     (line,) = stderr.json()
     assert ("lost peer of 3", "warning", "grpc.aio", "x") == (
@@ -98,7 +98,7 @@ def test_exception_is_logged_with_its_trace(
     stderr: Stderr,
 ) -> None:
     """It is on the same line, together with the request id."""
-    stderr.configure(LogFormat.JSON, "info")
+    stderr.configure("info")
     try:
         raise RuntimeError("boom")  # noqa: EM101, TRY301  # only to have a trace
     except RuntimeError as error:
@@ -130,7 +130,7 @@ def test_less_severe_lines_are_left_out(
     stderr: Stderr,
 ) -> None:
     """Both of our lines and of libraries'."""
-    stderr.configure(LogFormat.JSON, level)
+    stderr.configure(level)
     for logger in (log, logging.getLogger("other")):
         logger.debug("a")
         logger.info("b")
@@ -141,7 +141,7 @@ def test_less_severe_lines_are_left_out(
 
 def test_console_is_for_people(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
     """It is plain text, without colours if stderr is not a terminal."""
-    stderr.configure(LogFormat.CONSOLE, "info")
+    stderr.configure("info", console=True)
     log.info("serving", port=50051)
     logging.getLogger("other").warning("careful %s", "now")
     text = stderr.text()
@@ -155,8 +155,8 @@ def test_configuring_again_replaces_what_was(
     log: structlog.stdlib.BoundLogger, stderr: Stderr
 ) -> None:
     """No line is written twice."""
-    stderr.configure(LogFormat.CONSOLE, "debug")
-    stderr.configure(LogFormat.JSON, "info")
+    stderr.configure("debug", console=True)
+    stderr.configure("info")
     log.debug("left out")
     log.info("once")
     assert ["once"] == [line["event"] for line in stderr.json()]
@@ -170,7 +170,7 @@ def test_line_that_cannot_be_rendered_is_counted(
 
     The loss is also reported if the writer is closed before it has written the last line.
     """
-    writer = stderr.configure(LogFormat.JSON, "info")
+    writer = stderr.configure("info")
     if busy:
         write = Sink.write
 

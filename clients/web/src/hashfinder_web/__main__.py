@@ -49,23 +49,17 @@ def main() -> int:
         from hashfinder_web.check import check  # noqa: PLC0415
 
         return check(settings)
-    from hashfinder_process.logs import (  # noqa: PLC0415
-        LogFormat,
-        configure_logging,
-        log_stray_errors,
-    )
+    from hashfinder_process import logs  # noqa: PLC0415
 
-    log_format = settings.log_format
-    if log_format == "auto":
-        log_format = "console" if sys.stderr.isatty() else "json"
+    console = logs.is_for_console(settings.log_format)
     try:
-        writer = configure_logging(LogFormat(log_format), settings.log_level)
+        writer = logs.configure_logging(console=console, level=settings.log_level)
     except RuntimeError as error:  # no thread can be started
         _complain(f"cannot start: {error}")
         return 1
-    log_stray_errors()
+    logs.log_stray_errors()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # peers can cause its warnings
-    code = _serve(settings, writer, announces=log_format == "console")
+    code = _serve(settings, writer, announces=console)
     writer.close(_FLUSH_SECONDS)
     # The end of the interpreter takes a while on a busy machine, in which the watchdog would end a
     # gateway that has drained with 1.

@@ -61,23 +61,17 @@ def _run(arguments: list[str]) -> int:
         return 2
     except SystemExit as leaving:  # --help, or an unknown flag
         return int(leaving.code or 0)
-    from hashfinder_process.logs import (  # noqa: PLC0415
-        LogFormat,
-        configure_logging,
-        log_stray_errors,
-    )
+    from hashfinder_process import logs  # noqa: PLC0415
 
-    log_format = settings.log_format
-    if log_format == "auto":
-        log_format = "console" if sys.stderr.isatty() else "json"
+    console = logs.is_for_console(settings.log_format)
     try:
-        writer = configure_logging(LogFormat(log_format), settings.log_level)
+        writer = logs.configure_logging(console=console, level=settings.log_level)
     except RuntimeError as error:  # no thread can be started
         _complain(f"cannot start: {error}")
         return 1
-    log_stray_errors()
+    logs.log_stray_errors()
     try:
-        return _serve(settings, writer, announces=log_format == "console")
+        return _serve(settings, writer, announces=console)
     finally:
         writer.close(_FLUSH_SECONDS)
 
