@@ -8,7 +8,7 @@ import pytest
 
 from deploy.certs import Authority, Pair
 from hashfinder_client import Tls
-from hashfinder_web.upstream.metrics import fetch_all
+from hashfinder_web.upstream.metrics import ServerMetrics
 from tests.http2 import connections
 from tests.integration.security.conftest import StartTls, TlsFolder, credentials
 from tests.integration.security.test_tls import found, negotiated
@@ -87,9 +87,17 @@ def test_gateway_reads_them_with_its_certificate(
     """The one that it shows to the server for searches."""
     certificate, key = authority.client("web").write(tmp_path, "web")
     url = f"https://{address(server)}/metrics"
-    [text] = fetch_all(url, Tls(ca=folder.ca, certificate=certificate, key=key))
+    metrics = ServerMetrics(url, Tls(ca=folder.ca, certificate=certificate, key=key))
+    [text] = metrics.fetch_all()
     assert "hashfinder_build_info" in text
-    assert [] == fetch_all(url, Tls(ca=folder.ca))
+    assert [] == ServerMetrics(url, Tls(ca=folder.ca)).fetch_all()
+
+    certificate.write_bytes(b"broken")
+    assert 1 == len(metrics.fetch_all()), "the former one remains"
+
+    # The other's CA signed it: the server does not take it, so it was read.
+    Authority("HashFinder test CA 2").client("web").write(tmp_path, "web")
+    assert [] == metrics.fetch_all()
 
 
 def test_renewed_files_count_for_the_next_scrape(

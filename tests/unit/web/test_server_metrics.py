@@ -1,6 +1,14 @@
 """The copy of the server's metrics: filtered, and summed over servers."""
 
-from hashfinder_web.upstream.metrics import fetch_all, summed
+import urllib.request
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from deploy.certs import Authority
+from hashfinder_client import Tls
+from hashfinder_web.upstream.metrics import ServerMetrics, summed
 
 ONE = """\
 # HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
@@ -29,5 +37,27 @@ def test_metrics_are_summed_over_the_servers() -> None:
 
 def test_unreachable_servers_are_left_out() -> None:
     """Such as one that refuses connections, or a name without an address."""
-    assert [] == fetch_all("http://127.0.0.1:1/metrics")
-    assert [] == fetch_all("http://nowhere.invalid:1/metrics")
+    assert [] == ServerMetrics("http://127.0.0.1:1/metrics").fetch_all()
+    assert [] == ServerMetrics("http://nowhere.invalid:1/metrics").fetch_all()
+
+
+def test_certificates_are_read_when_they_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for every scrape: those of the system take some milliseconds, even unused."""
+    made = Mock(side_effect=urllib.request.build_opener)
+    monkeypatch.setattr(urllib.request, "build_opener", made)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(Authority().pem)
+    with_tls = ServerMetrics("https://127.0.0.1:1/metrics", Tls(ca=ca))
+    plain = ServerMetrics("http://127.0.0.1:1/metrics")
+
+    for _ in range(3):
+        with_tls.fetch_all()
+        plain.fetch_all()
+    assert 2 == made.call_count
+    ca.write_bytes(Authority("other").pem)
+    for _ in range(3):
+        with_tls.fetch_all()
+        plain.fetch_all()
+    assert 3 == made.call_count

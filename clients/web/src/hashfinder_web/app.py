@@ -23,7 +23,7 @@ from hashfinder_web.remembered import Remembered
 from hashfinder_web.site import Site
 from hashfinder_web.upstream.channels import ChannelPool
 from hashfinder_web.upstream.health import ServerHealth
-from hashfinder_web.upstream.metrics import server_metrics
+from hashfinder_web.upstream.metrics import ServerMetrics
 from hashfinder_web.upstream.rpc import Upstream
 
 if TYPE_CHECKING:
@@ -70,8 +70,10 @@ class Application:
             tracer=self._tracing,
         )
 
+        servers = ServerMetrics(settings.metrics_url, security)
+
         async def exposition() -> bytes:
-            theirs = await asyncio.to_thread(server_metrics, settings.metrics_url, security)
+            theirs = await asyncio.to_thread(servers.text)
             return (theirs + metrics.exposition()).encode()
 
         site = Site(

@@ -26,13 +26,51 @@ _SHOWN = (
 """How the names begin. The others are for the operator of the server."""
 
 
-def server_metrics(url: str, tls: Tls | None) -> str:
-    """Return them in Prometheus' text format, summed over the servers at all addresses of `url`.
+class ServerMetrics:
+    """Asks all servers of a URL. For one thread at a time."""
 
-    Nothing of a server that cannot be asked. It blocks, for seconds where a server is silent.
-    `tls` is whom to trust and what to show where the URL is one of HTTPS; None for the defaults.
-    """
-    return summed(fetch_all(url, tls))
+    def __init__(self, url: str, tls: Tls | None = None) -> None:
+        """Take where the metrics are.
+
+        `tls` is whom to trust and what to show where the URL is one of HTTPS; None for the
+        defaults. Its files are read by the first scrape and when they have changed.
+        """
+        self._url = url
+        self._tls = tls or Tls()
+        self._stamps: tuple[object, ...] = ()
+        self._opener: urllib.request.OpenerDirector | None = None
+
+    def text(self) -> str:
+        """Return them in Prometheus' text format, summed over the servers at all addresses.
+
+        Nothing of a server that cannot be asked. It blocks, for seconds where a server is silent.
+        """
+        return summed(self.fetch_all())
+
+    def fetch_all(self) -> list[str]:
+        """Return what the URL answers, at every address that its host has."""
+        texts = []
+        for each in _addresses(self._url):
+            try:
+                texts.append(_fetch(self._newest(), each))
+            except (OSError, ValueError):
+                continue
+        return texts
+
+    def _newest(self) -> urllib.request.OpenerDirector:
+        """Return what opens the URL. Files of TLS that are broken change nothing.
+
+        Raises:
+            OSError: they are the first.
+        """
+        stamps = self._tls.stamps()
+        if self._opener is None or stamps != self._stamps:
+            try:
+                self._opener, self._stamps = _opener(self._url, self._tls), stamps
+            except OSError:  # an SSLError is one
+                if self._opener is None:
+                    raise
+        return self._opener
 
 
 def summed(texts: Iterable[str]) -> str:
@@ -51,17 +89,6 @@ def summed(texts: Iterable[str]) -> str:
     return "".join(
         f"{line}\n" if value is None else f"{line} {value}\n" for line, value in lines.items()
     )
-
-
-def fetch_all(url: str, tls: Tls | None = None) -> list[str]:
-    """Return what `url` answers, at every address that its host has."""
-    texts = []
-    for each in _addresses(url):
-        try:
-            texts.append(_fetch(each, tls or Tls()))
-        except (OSError, ValueError):
-            continue
-    return texts
 
 
 def _addresses(url: str) -> list[str]:
@@ -83,7 +110,7 @@ def _addresses(url: str) -> list[str]:
     return [parts._replace(netloc=netloc).geturl() for netloc in netlocs]
 
 
-def _fetch(url: str, tls: Tls) -> str:
+def _opener(url: str, tls: Tls) -> urllib.request.OpenerDirector:
     handlers: list[urllib.request.BaseHandler] = []
     if url.startswith("https:"):
         context = ssl.create_default_context(cafile=tls.ca)
@@ -91,7 +118,10 @@ def _fetch(url: str, tls: Tls) -> str:
             context.load_cert_chain(tls.certificate, tls.key)
         handlers.append(urllib.request.HTTPSHandler(context=context))
     # Whatever proxy the environment names: metrics are near.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+
+
+def _fetch(opener: urllib.request.OpenerDirector, url: str) -> str:
     with opener.open(url, timeout=_SECONDS) as response:
         data: bytes = response.read(_LARGEST)
     return data.decode()
