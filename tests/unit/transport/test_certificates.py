@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.certs import Authority, Pair
+from hashfinder.access.file_error import UnreadableError
 from hashfinder.access.followed_files import stamps_of
 from hashfinder.transport.certificates import CertificateError, TlsFiles, load_certificates
 
@@ -157,7 +158,7 @@ BREAKS: dict[str, tuple[Callable[[Written], object], str, str]] = {
 
 @pytest.mark.parametrize("case", BREAKS)
 def test_what_is_wrong_is_named(written: Written, case: str) -> None:
-    """The message names the setting, the file, and the problem."""
+    """The message names the setting, the file, and the problem; the type, who can mend it."""
     spoil, setting, what = BREAKS[case]
     spoil(written)
     with pytest.raises(CertificateError) as caught:
@@ -166,6 +167,8 @@ def test_what_is_wrong_is_named(written: Written, case: str) -> None:
     assert sentence.startswith(setting)
     assert str(written.folder) in sentence
     assert what in sentence
+    of_the_system = what in {"No such file", "Is a directory"}
+    assert of_the_system == isinstance(caught.value, UnreadableError)
 
 
 def test_stamps_change_with_every_file(written: Written) -> None:

@@ -1,6 +1,8 @@
 """Credentials are reloaded when their files change."""
 
 import asyncio
+import errno
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,6 +69,25 @@ async def test_invalid_set_is_reported_once(files: TlsFiles, authority: Authorit
             await credentials.look()
     assert (1, 1) == (credentials.reloads, credentials.failed_reloads)
     assert ["info", "error", "info", "info"] == [line["log_level"] for line in lines]
+
+
+async def test_set_that_could_not_be_read_is_read_later(
+    files: TlsFiles, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as when the process had no file descriptor left. It is reported once."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    credentials = TlsCredentials(files)
+    put(files, authority.server())
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        for _ in range(4):
+            await credentials.look()
+    assert (0, 1) == (credentials.reloads, credentials.failed_reloads)
+    await credentials.look()
+    assert (1, 1) == (credentials.reloads, credentials.failed_reloads)
 
 
 async def test_incomplete_files_are_not_read(files: TlsFiles, authority: Authority) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hashfinder.access.file_error import AccessFileError
+from hashfinder.access.file_error import AccessFileError, UnreadableAccessFileError
 
 T = TypeVar("T")
 
@@ -15,13 +15,14 @@ def load(path: str, parse: Callable[[str], T]) -> T:
     """Return what `parse` makes of the text of a file.
 
     Raises:
-        AccessFileError: it cannot be read, or `parse` refuses it; names the file.
+        UnreadableAccessFileError: it cannot be read.
+        AccessFileError: `parse` refuses it. Both name the file.
     """
     try:
         return parse(_text_of(Path(path)))
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-        raise AccessFileError([(None, problem)], path) from None
+        raise UnreadableAccessFileError([(None, problem)], path) from None
     except UnicodeDecodeError:
         raise AccessFileError([(None, "is not UTF-8")], path) from None
     except AccessFileError as error:

@@ -1,10 +1,14 @@
-"""The error of an invalid token or policy file."""
+"""The errors of files that are followed, and of an invalid token or policy file."""
 
 from collections.abc import Iterable
 
 from hashfinder.domain.errors import HashFinderError
 
 _SHOWN = 20
+
+
+class UnreadableError(HashFinderError):
+    """The system kept a file from being read, whatever it contains: a later try may succeed."""
 
 
 class AccessFileError(HashFinderError):
@@ -20,3 +24,7 @@ class AccessFileError(HashFinderError):
         if len(texts) > _SHOWN:
             texts[_SHOWN:] = [f"and {len(texts) - _SHOWN} more"]
         super().__init__((f"{file}: " if file else "") + "; ".join(texts))
+
+
+class UnreadableAccessFileError(AccessFileError, UnreadableError):
+    """A token or policy file cannot be read. The operator acts."""

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import structlog
 
+from hashfinder.access.file_error import UnreadableError
 from hashfinder.domain.errors import HashFinderError
 
 T = TypeVar("T")
@@ -24,7 +24,10 @@ class FollowedFiles(Generic[T]):
     """A value loaded from files. Files that turn out to be broken change nothing."""
 
     def __init__(self, name: str, paths: Iterable[str], load: Callable[[], T]) -> None:
-        """Load the files at `paths`, which the log calls `name`. Raises what `load` raises."""
+        """Load the files at `paths`, which the log calls `name`. Raises what `load` raises.
+
+        Where that is an UnreadableError, it is called again also for the same change.
+        """
         self.name = name
         self._paths = tuple(paths)
         self._load = load
@@ -58,7 +61,7 @@ class FollowedFiles(Generic[T]):
 
     def _refuse(self, error: HashFinderError) -> bool | None:
         """Report a change that is not taken, once; return what `refresh` returns."""
-        if _is_unreadable(error):  # perhaps no file descriptor was left: look again
+        if isinstance(error, UnreadableError):  # perhaps no file descriptor was left: look again
             self._loaded = ()
         if self._seen == self._refused:
             return None
@@ -88,12 +91,6 @@ async def follow(followed: Iterable[FollowedFiles[Any]], on_reload: OnReload) ->
         await asyncio.sleep(_LOOK_SECONDS)
         for files in every:
             await files.look(on_reload)
-
-
-def _is_unreadable(error: HashFinderError) -> bool:
-    """Return whether the system is what kept a file from being read, rather than its content."""
-    origin = error.__context__
-    return isinstance(origin, OSError) and not isinstance(origin, ssl.SSLError)
 
 
 def stamps_of(paths: Iterable[str]) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashfinder.access.followed_files import stamps_of
+from hashfinder.access.file_error import UnreadableError
 from hashfinder.domain.errors import HashFinderError
 
 CERTIFICATE = "--tls-certificate (HASHFINDER_TLS_CERTIFICATE)"
@@ -25,6 +25,10 @@ _HANDSHAKE_STEPS = 4
 
 class CertificateError(HashFinderError):
     """A file of the TLS settings cannot be used. The operator acts."""
+
+
+class UnreadableCertificateError(CertificateError, UnreadableError):
+    """A file of the TLS settings cannot be read. The operator acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,13 @@ class CertificateSet:
 def load_certificates(files: TlsFiles) -> CertificateSet:
     """Return what `files` contain. Reads and computes for some milliseconds.
 
+    If they change meanwhile, their follower sees that, and they are read again.
+
     Raises:
-        CertificateError: a file cannot be read or used, or they do not fit each other, or they
-            changed meanwhile; names the setting and the file.
+        UnreadableCertificateError: a file cannot be read.
+        CertificateError: one cannot be used, or they do not fit each other. Both name the setting
+            and the file.
     """
-    before = stamps_of(files.paths)
     chain = _read(CERTIFICATE, files.certificate)
     key = _read(KEY, files.key)
     leaf = _certificates(CERTIFICATE, files.certificate, chain)[0]
@@ -87,9 +93,6 @@ def load_certificates(files: TlsFiles) -> CertificateSet:
         trusted = _certificates(METRICS_CLIENT_CA, files.metrics_client_ca, content)
         metrics.load_verify_locations(cadata="\n".join(trusted))
         metrics.verify_mode = ssl.CERT_REQUIRED
-    if before != stamps_of(files.paths):
-        message = f"{CERTIFICATE}: {files.certificate} and its key changed while they were read"
-        raise CertificateError(message)
     return CertificateSet(chain, key, client_ca, expires, metrics)
 
 
@@ -97,9 +100,11 @@ def _read(setting: str, path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
             content = file.read(_LARGEST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        message = f"{setting}: cannot read {path}: {reason}"
+    except OSError as error:
+        message = f"{setting}: cannot read {path}: {error.strerror}"
+        raise UnreadableCertificateError(message) from error
+    except ValueError as error:
+        message = f"{setting}: cannot read {path}: {error}"
         raise CertificateError(message) from error
     if len(content) > _LARGEST_BYTES:
         message = f"{setting}: {path} is larger than 1 MiB"
@@ -136,7 +141,7 @@ def _server_context(files: TlsFiles) -> ssl.SSLContext:
         raise CertificateError(message) from error
     except OSError as error:
         message = f"{KEY}: cannot read {files.key}: {error.strerror}"
-        raise CertificateError(message) from error
+        raise UnreadableCertificateError(message) from error
     return context
 
 
