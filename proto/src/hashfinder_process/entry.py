@@ -1,12 +1,14 @@
-"""How a program begins, before the imports that take time, and what its signals do."""
+"""How a program begins, before the imports that take time, what its signals do, how it ends."""
 
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
 
-from hashfinder_process.streams import open_streams
+from hashfinder_process.streams import flush_streams, open_streams
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SAME_SIGNAL_SECONDS = 0.2
@@ -16,8 +18,18 @@ _FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """Variables of other programs that change what our libraries do when they are imported."""
 
 
-def enter() -> None:
-    """Let a signal end the process, open the standard streams, and keep libraries to their job."""
+class ProgramError(Exception):
+    """The program cannot do what it is asked for. The operator acts."""
+
+    code = 1
+    """What it exits with."""
+
+
+def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
+    """Run `main` with the arguments, and end the process with the code that it returns.
+
+    A `ProgramError` is printed on stderr. Until `main` takes the signals, they end the process.
+    """
     # The imports take a second, in which PID 1 of a container would ignore a signal.
     for signum in _SIGNALS:
         signal.signal(signum, lambda *_: os._exit(0))
@@ -29,6 +41,22 @@ def enter() -> None:
     # None is for Python what cannot be imported. Where the command line is installed too, structlog
     # would import rich: a fifth of the time to start, for tracebacks with the values of variables.
     sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        try:
+            code = main(sys.argv[1:])
+        except SystemExit as leaving:  # --help, or an unknown flag
+            code = int(leaving.code or 0)
+        sys.stdout.flush()
+    except ProgramError as error:
+        _complain(program, str(error))
+        code = error.code
+    except OSError as error:  # of what is printed: the log raises none
+        _complain(program, f"cannot write to stdout: {error.strerror}")
+        code = 1
+    flush_streams()
+    # The end of the interpreter waits for threads: a server that could not listen was seen to hang
+    # there. On a busy machine it takes a while, and the watchdog would count that as the drain.
+    os._exit(code)
 
 
 def take_signals(
@@ -54,3 +82,8 @@ def take_signals(
 
     for signum in _SIGNALS:
         signal.signal(signum, handle)
+
+
+def _complain(program: str, text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(f"{program}: {text}\n")

@@ -10,6 +10,7 @@ from functools import cache
 
 import structlog
 
+from hashfinder_process.entry import ProgramError
 from hashfinder_process.log_writer import LineQueue, LogWriter
 
 _STDERR = 2
@@ -27,7 +28,7 @@ def configure_logging(*, console: bool, level: str, descriptor: int = _STDERR) -
     It is JSON, or text for a console. Close the writer before the process ends.
 
     Raises:
-        RuntimeError: its thread cannot start.
+        ProgramError: its thread cannot start.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -58,7 +59,11 @@ def configure_logging(*, console: bool, level: str, descriptor: int = _STDERR) -
     queue = LineQueue()
     queue.setFormatter(formatter)
     writer = LogWriter(queue, descriptor, render_loss)
-    writer.start()
+    try:
+        writer.start()
+    except RuntimeError as error:
+        message = f"cannot start: {error}"
+        raise ProgramError(message) from None
     structlog.configure(
         processors=[*shared, *renderers],
         logger_factory=lambda name: _Logger(name, queue),

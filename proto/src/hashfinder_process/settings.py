@@ -7,9 +7,13 @@ from pydantic import AfterValidator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
+from hashfinder_process.entry import ProgramError
 
-class SettingsInvalidError(Exception):
-    """A flag or an environment variable has no valid value. The operator acts."""
+
+class SettingsInvalidError(ProgramError):
+    """A flag or an environment variable has no valid value."""
+
+    code = 2
 
 
 class ProgramSettings(BaseSettings):

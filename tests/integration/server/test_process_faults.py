@@ -209,19 +209,16 @@ async def stuck(self, request, context):
     await asyncio.to_thread(time.sleep, 3600)
 SearchServicer.Find = stuck
 """,
-    "thread that is no daemon": """
-import threading, time
-from hashfinder.transport.servicer import SearchServicer
-async def stuck(self, request, context):
-    threading.Thread(target=time.sleep, args=(3600,)).start()
-    raise ValueError
-SearchServicer.Find = stuck
-""",
     "kernel that does not return": """
 import time
 from hashfinder.kernel.python import PythonScanner
 PythonScanner.scan = lambda self, *_: time.sleep(3600)
 """,
+}
+
+SLOW_ENDS = {
+    "thread that is no daemon": "threading.Thread(target=time.sleep, args=(3600,)).start()",
+    "function at the interpreter's end": "atexit.register(time.sleep, 3600)",
 }
 
 
@@ -246,6 +243,17 @@ def test_drain_ends_within_its_cap(server_process: StartServer, what: str, signa
         call.cancel()
     assert (1 if signals == 1 else 143) == code
     assert took < (CAP if signals == 1 else 2) + 2  # plus the machine's delays
+
+
+@pytest.mark.parametrize("what", SLOW_ENDS)
+def test_slow_end_of_the_interpreter_does_not_fail_the_drain(
+    server_process: StartServer, what: str
+) -> None:
+    """The exit code is that of the drain, which ended in time."""
+    code = f"import atexit, threading, time\n{SLOW_ENDS[what]}"
+    server = server_process(before=SHORT_MARGINS + code)
+    server.send(signal.SIGTERM)
+    assert 0 == server.wait()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -134,6 +134,25 @@ def test_reader_that_does_not_read_keeps_neither_calls_nor_the_end(
     os.close(reader)
 
 
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_answer_that_cannot_be_printed_is_an_error(flag: str) -> None:
+    """Without a traceback, and with the exit code 1."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN, flag],
+            env=server_environment({"PYTHONUNBUFFERED": ""}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (1, "hashfinder-web: cannot write to stdout: No space left on device\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
 @contextmanager
 def hanging(code: str, log: Path) -> Iterator[Gateway]:
     """Run a gateway that logs to a file, and let its event loop hang."""

@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import threading
-from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from hashfinder_process.entry import enter, take_signals
+from hashfinder_process.entry import run, take_signals
 
 if TYPE_CHECKING:
     from hashfinder_process.log_writer import LogWriter
     from hashfinder_web.config import Settings
 
+_PROGRAM = "hashfinder-web"
 _STDOUT = 1
 _END_SECONDS = 8.0
 """After its grace, how long a drain may take before the process ends whatever hangs."""
@@ -28,23 +27,19 @@ _FLUSH_SECONDS = 0.5
 """How long the end of the process waits for the last log lines to be written."""
 
 
-def main() -> int:
-    """Run the gateway; return its exit code. Once it has served, the process ends here."""
-    enter()
-    from hashfinder_process.settings import SettingsInvalidError  # noqa: PLC0415
+def main() -> NoReturn:
+    """Run the gateway, and end the process with its exit code."""
+    run(_PROGRAM, _run)
+
+
+def _run(arguments: list[str]) -> int:
     from hashfinder_web.config import Settings  # noqa: PLC0415
 
-    if sys.argv[1:] == ["--version"]:
-        print(f"hashfinder-web {version('hashfinder-web')}")
+    if arguments == ["--version"]:
+        print(f"{_PROGRAM} {version('hashfinder-web')}")
         return 0
-    try:
-        settings = Settings.load(sys.argv[1:])
-        settings.check_files()
-    except SettingsInvalidError as error:
-        _complain(str(error))
-        return 2
-    except SystemExit as leaving:  # --help, or an unknown flag
-        return int(leaving.code or 0)
+    settings = Settings.load(arguments)
+    settings.check_files()
     if settings.check:
         from hashfinder_web.check import check  # noqa: PLC0415
 
@@ -52,18 +47,13 @@ def main() -> int:
     from hashfinder_process import logs  # noqa: PLC0415
 
     console = logs.is_for_console(settings.log_format)
-    try:
-        writer = logs.configure_logging(console=console, level=settings.log_level)
-    except RuntimeError as error:  # no thread can be started
-        _complain(f"cannot start: {error}")
-        return 1
+    writer = logs.configure_logging(console=console, level=settings.log_level)
     logs.log_stray_errors()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # peers can cause its warnings
-    code = _serve(settings, writer, announces=console)
-    writer.close(_FLUSH_SECONDS)
-    # The end of the interpreter takes a while on a busy machine, in which the watchdog would end a
-    # gateway that has drained with 1.
-    os._exit(code)
+    try:
+        return _serve(settings, writer, announces=console)
+    finally:
+        writer.close(_FLUSH_SECONDS)
 
 
 def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
@@ -108,10 +98,5 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     await application.run()
 
 
-def _complain(text: str) -> None:
-    with suppress(OSError):
-        print(f"hashfinder-web: {text}", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

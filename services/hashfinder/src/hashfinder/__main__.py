@@ -11,64 +11,40 @@ import logging
 import os
 import sys
 import threading
-from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from hashfinder_process.entry import enter
-from hashfinder_process.streams import flush_streams
+from hashfinder_process.entry import run
 
 if TYPE_CHECKING:
     from hashfinder.app import Application
     from hashfinder.config import Settings
     from hashfinder_process.log_writer import LogWriter
 
+_PROGRAM = "hashfinder-server"
 _FLUSH_SECONDS = 0.5
 """How long the end of the process waits for the last log lines to be written."""
 _STDIN, _STDOUT = 0, 1
 
 
-def main() -> int:
-    """Run the server; return its exit code. A failure ends the process here."""
-    enter()
-    try:
-        code = _run(sys.argv[1:])
-        sys.stdout.flush()
-    except OSError as error:  # of what is printed: the log raises none
-        _complain(f"cannot write to stdout: {error.strerror}")
-        code = 1
-    flush_streams()
-    if code:
-        # The end of the interpreter waits for threads, which the watchdog bounds only in a drain: a
-        # server that could not listen was seen to hang there.
-        os._exit(code)
-    return code
+def main() -> NoReturn:
+    """Run the server, and end the process with its exit code."""
+    run(_PROGRAM, _run)
 
 
 def _run(arguments: list[str]) -> int:
     from hashfinder.config import Settings  # noqa: PLC0415
-    from hashfinder_process.settings import SettingsInvalidError  # noqa: PLC0415
 
     if arguments == ["--version"]:
-        print(f"hashfinder-server {version('hashfinder')}")
+        print(f"{_PROGRAM} {version('hashfinder')}")
         return 0
     if arguments[:1] == ["new-token"]:
         return _new_token(arguments[1:])
-    try:
-        settings = Settings.load(arguments)
-    except SettingsInvalidError as error:
-        _complain(str(error))
-        return 2
-    except SystemExit as leaving:  # --help, or an unknown flag
-        return int(leaving.code or 0)
+    settings = Settings.load(arguments)
     from hashfinder_process import logs  # noqa: PLC0415
 
     console = logs.is_for_console(settings.log_format)
-    try:
-        writer = logs.configure_logging(console=console, level=settings.log_level)
-    except RuntimeError as error:  # no thread can be started
-        _complain(f"cannot start: {error}")
-        return 1
+    writer = logs.configure_logging(console=console, level=settings.log_level)
     logs.log_stray_errors()
     try:
         return _serve(settings, writer, announces=console)
@@ -77,7 +53,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _new_token(arguments: list[str]) -> int:
-    from hashfinder.access.new_token import USAGE, NewTokenError, create_token  # noqa: PLC0415
+    from hashfinder.access.new_token import USAGE, create_token  # noqa: PLC0415
 
     if arguments in (["-h"], ["--help"]):
         print(USAGE, end="")
@@ -87,11 +63,7 @@ def _new_token(arguments: list[str]) -> int:
     except ValueError:
         print(USAGE, end="", file=sys.stderr)
         return 2
-    try:
-        print(create_token(name, path))
-    except NewTokenError as error:
-        _complain(str(error))
-        return 2
+    print(create_token(name, path))
     return 0
 
 
@@ -172,10 +144,5 @@ def _announce(application: Application) -> None:
     threading.Thread(target=write_to, args=(_STDOUT, text.encode()), daemon=True).start()
 
 
-def _complain(text: str) -> None:
-    with suppress(OSError):
-        print(f"hashfinder-server: {text}", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,6 +4,7 @@ import os
 import secrets
 
 from hashfinder.access.token_file import check_name, hash_token
+from hashfinder_process.entry import ProgramError
 
 USAGE = """\
 usage: hashfinder-server new-token NAME FILE
@@ -14,8 +15,10 @@ the file of --tokens: NAME and the token's SHA-256. NAME is 1 to 64 letters, dig
 _TOKEN_BYTES = 32
 
 
-class NewTokenError(Exception):
-    """No token was made. The operator acts."""
+class NewTokenError(ProgramError):
+    """No token was made."""
+
+    code = 2
 
 
 def create_token(name: str, path: str) -> str:
