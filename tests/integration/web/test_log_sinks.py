@@ -1,6 +1,7 @@
 """The gateway serves and drains in any state of its standard streams, and if its loop hangs."""
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -40,6 +41,16 @@ import atexit, time
 from hashfinder_web import __main__
 __main__._END_SECONDS = 5.0
 atexit.register(time.sleep, 10)
+{MAIN}
+"""
+DYING_THREAD = f"""
+import threading
+from hashfinder_web import app
+run = app.Application.run
+async def dying(self):
+    threading.Thread(target=lambda: 1 / 0).start()
+    await run(self)
+app.Application.run = dying
 {MAIN}
 """
 NO_THREADS = f"""
@@ -151,6 +162,15 @@ def test_answer_that_cannot_be_printed_is_an_error(flag: str) -> None:
         done.returncode,
         done.stderr,
     )
+
+
+def test_error_that_nobody_caught_is_in_the_log(tmp_path: Path) -> None:
+    """As a line like all others, and not as a traceback beside them."""
+    log = tmp_path / "log"
+    with log.open("wb") as stderr, started(command(code=DYING_THREAD), stderr=stderr) as gateway:
+        assert 0 == gateway.end()
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert "thread died" in events
 
 
 @contextmanager
