@@ -126,7 +126,7 @@ def test_a_body_beyond_the_limit_is_refused(gateway: GatewayProcess) -> None:
         (400, b"GET / HTTP/1.1\r\n\r\n"),
         (400, b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: attacker.example\r\n\r\n"),
         (400, b"\x16\x03\x01\x02\x00\x01\x00"),
-        (421, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        (400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ],
     ids=["path", "headers", "endless header", "no host", "two hosts", "TLS", "HTTP/2"],
 )
