@@ -50,6 +50,24 @@ class Program:
         """Fork a process; `before` is Python that it runs first, `streams` are Popen's."""
         return _Forked(self, before, [*self.command, *arguments], env, **streams)
 
+    def run(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        before: str = "",
+        seconds: float = 30.0,
+        **streams: Any,  # noqa: ANN401  # as for Popen
+    ) -> subprocess.CompletedProcess[str]:
+        """Fork a process that ends by itself within some seconds; return what it wrote."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+        with self.start(arguments, env, before=before, **pipes) as process:
+            try:
+                written = process.communicate(timeout=seconds)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, *written)
+
     def fork(self, request: Mapping[str, object], streams: Sequence[int]) -> int:
         """Fork a process with these streams; return its id."""
         if self._control is None:

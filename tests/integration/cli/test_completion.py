@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.scripted import Run
+
 PROGRAM = (sys.executable, "-m", "hashfinder_cli")
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 
-def completed(shell: str, line: str) -> subprocess.CompletedProcess[str]:
+def completed(run: Run, shell: str, line: str) -> subprocess.CompletedProcess[str]:
     """Return what a shell is told when TAB is pressed at the end of a line."""
     asked = {
         "_HASHFINDER_COMPLETE": f"complete_{shell}",
@@ -21,21 +23,13 @@ def completed(shell: str, line: str) -> subprocess.CompletedProcess[str]:
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         "_TYPER_COMPLETE_WORD_TO_COMPLETE": line.rpartition(" ")[2],
     }
-    return subprocess.run(
-        PROGRAM,
-        env={**os.environ, **asked},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    return run(variables=asked)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_options_of_the_command_are_completed(shell: str) -> None:
+def test_options_of_the_command_are_completed(run: Run, shell: str) -> None:
     """In words that the shell takes."""
-    done = completed(shell, "hashfinder find x --result-f")
+    done = completed(run, shell, "hashfinder find x --result-f")
     assert "--result-file" in done.stdout
     assert "" == done.stderr
 
@@ -54,12 +48,12 @@ LINES = (
     ("shell", "line"),
     [*(("bash", line) for line in LINES), *((each, LINES[0]) for each in SHELLS[1:])],
 )
-def test_nothing_is_done(shell: str, line: str, tmp_path: Path) -> None:
+def test_nothing_is_done(run: Run, shell: str, line: str, tmp_path: Path) -> None:
     """No file is written or read, which a FIFO would notice, and no callback of an option runs."""
     file, fifo = tmp_path / "file", tmp_path / "fifo"
     file.write_text("kept")
     os.mkfifo(fifo)
-    done = completed(shell, line.replace("FILE", str(file)).replace("FIFO", str(fifo)))
+    done = completed(run, shell, line.replace("FILE", str(file)).replace("FIFO", str(fifo)))
     assert "" == done.stderr
     assert "0.1.0" not in done.stdout
     assert "kept" == file.read_text()

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest, HashNameResponse, SearchProgress
-from tests.integration.scripted import ServeScript, Start, hash_of, valid_response
+from tests.integration.scripted import Run, ServeScript, Start, hash_of, valid_response
 from tests.integration.server_process import ServerProcess
 
 NAME = "2jmj7l"
@@ -35,8 +35,27 @@ def server(serve_script: ServeScript) -> str:
     return serve_script(script)
 
 
+@pytest.fixture
+def redirected(run: Run) -> Run:
+    """Run `hashfinder` with a shell's redirections and arguments.
+
+    One with closed streams is not forked: what its imports open may take their numbers.
+    """
+
+    def redirected(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if "&-" in line:
+            return shell(line, *arguments)
+        with Path("/dev/full").open("w") as full:
+            streams = {"stderr" if word.startswith("2") else "stdout" for word in line.split()}
+            done = run(*arguments, **dict.fromkeys(streams, full))
+        written = (done.stdout or "", done.stderr or "")
+        return subprocess.CompletedProcess(done.args, done.returncode, *written)
+
+    return redirected
+
+
 def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `hashfinder` with arguments and a shell's redirections."""
+    """Run `hashfinder` in a shell, which redirects its streams."""
     program = f'exec "$0" -W error -m hashfinder_cli "$@" {line}'
     return subprocess.run(
         ["/bin/sh", "-c", program, sys.executable, *arguments],
@@ -49,9 +68,9 @@ def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--progress"]])
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
-def test_broken_stderr(server: str, redirection: str, options: list[str]) -> None:
+def test_broken_stderr(redirected: Run, server: str, redirection: str, options: list[str]) -> None:
     """Neither the results nor the exit code depend on stderr."""
-    done = shell(redirection, "find", NAME, "--server", server, *options)
+    done = redirected(redirection, "find", NAME, "--server", server, *options)
 
     assert (0, "") == (done.returncode, done.stderr)
     if options == ["--json"]:
@@ -90,9 +109,9 @@ def test_stderr_without_a_reader(
 @pytest.mark.parametrize(
     "redirection", ["2>/dev/full", "2>&-", "2>/dev/full >/dev/full", "2>&- >&-"]
 )
-def test_usage_error_without_stderr(redirection: str) -> None:
+def test_usage_error_without_stderr(redirected: Run, redirection: str) -> None:
     """A usage error is exit code 2, whether or not the message can be written."""
-    assert 2 == shell(redirection, "find").returncode
+    assert 2 == redirected(redirection, "find").returncode
 
 
 COMMANDS = {
@@ -112,13 +131,18 @@ COMMANDS = {
     [(">&-", "it is closed"), (">/dev/full", "No space left on device")],
 )
 def test_broken_stdout(
-    module_server: ServerProcess, server: str, arguments: list[str], redirection: str, reason: str
+    redirected: Run,
+    module_server: ServerProcess,
+    server: str,
+    arguments: list[str],
+    redirection: str,
+    reason: str,
 ) -> None:
     """If stdout cannot be written, the command prints an error and exits 1."""
     asked = server if arguments[0] == "find" else module_server.address
     target = [] if "--help" in arguments or "--version" in arguments else ["--server", asked]
 
-    done = shell(redirection, *arguments, *target)
+    done = redirected(redirection, *arguments, *target)
 
     what = "the results" if target and arguments[0] == "find" else "to stdout"
     assert 1 == done.returncode

@@ -22,7 +22,7 @@ from hashfinder.observability.metrics import create_registry
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
 from tests.integration.samples import Samples
 from tests.integration.server.kernels import IdleKernel
-from tests.integration.server_process import ServerProcess, run_server
+from tests.integration.server_process import RunServer, ServerProcess
 
 if TYPE_CHECKING:
     from hashfinder_proto.hash_name_pb2_grpc import HashFinderAsyncStub  # exists for types alone
@@ -31,7 +31,7 @@ _STOP_SECONDS = 15.0
 
 
 @pytest.fixture(scope="session")
-def shared_server() -> Iterator[ServerProcess]:
+def shared_server(run_server: RunServer) -> Iterator[ServerProcess]:
     """Run one server for all tests that do not stop it."""
     with run_server("--workers", "2", "--keepalive-seconds", "5") as server:
         yield server

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,16 +18,16 @@ from hashfinder_proto.hash_name_admin_pb2 import ListSearchesRequest, StopSearch
 from hashfinder_proto.hash_name_admin_pb2_grpc import HashFinderAdminStub
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.program import Program
 from tests.integration.samples import scrape
 from tests.integration.server.endings import Ending, ending_of
 from tests.integration.server_process import (
-    PROGRAM,
     SERVICE,
     ServerProcess,
     eventually,
     run_server,
-    server_command,
     server_environment,
+    server_flags,
 )
 
 FILES = Path(__file__).parent / "access"
@@ -186,41 +186,35 @@ def test_tokens_do_not_leak(server: Server, stub: HashFinderStub) -> None:
     ],
 )
 def test_server_does_not_start_with_an_invalid_file(
-    tmp_path: Path, flag: str, text: str | None, problem: str
+    server_program: Program, tmp_path: Path, flag: str, text: str | None, problem: str
 ) -> None:
     """It exits 2, as for every invalid setting, and names the file and the line."""
     path = tmp_path / "file"
     if text is not None:
         path.write_text(text)
-    ended = subprocess.run(
-        server_command(flag, str(path)),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env=server_environment(),
-        check=False,
-    )
+    ended = server_program.run(server_flags(flag, str(path)), server_environment())
     assert 2 == ended.returncode
     [failed] = [json.loads(each) for each in ended.stderr.splitlines()]
     assert failed["reason"].startswith(f"{path}: {problem}")
 
 
 def test_new_token_command_makes_a_valid_token(
-    server: Server, stub: HashFinderStub, tmp_path: Path
+    server_program: Program, server: Server, stub: HashFinderStub, tmp_path: Path
 ) -> None:
     """The token is only in its file, and not in the command's output."""
     path = tmp_path / "carol.token"
-    command = [*PROGRAM, "new-token", "carol", str(path)]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    arguments = ["new-token", "carol", str(path)]
+    made = server_program.run(arguments, os.environ)
+    assert 0 == made.returncode
     token = path.read_text().strip()
     assert token not in made.stdout + made.stderr
     server.change(server.tokens, made.stdout)
     assert grpc.StatusCode.OK is ended(stub, (("authorization", f"Bearer {token}"),)).code
 
-    again = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    again = server_program.run(arguments, os.environ)
     assert (2, "") == (again.returncode, again.stdout)
     assert f"hashfinder-server: cannot write {path}: File exists\n" == again.stderr
-    unknown = subprocess.run(command[:-1], capture_output=True, text=True, timeout=30, check=False)
+    unknown = server_program.run(arguments[:-1], os.environ)
     assert (2, "") == (unknown.returncode, unknown.stdout)
     assert unknown.stderr.startswith("usage: hashfinder-server new-token NAME FILE\n")
 

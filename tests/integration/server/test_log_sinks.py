@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
+from tests.integration.program import Program
 from tests.integration.samples import Samples, scrape
 from tests.integration.server_process import (
     PROGRAM,
@@ -24,17 +25,19 @@ from tests.integration.server_process import (
     listening_ports,
     server_command,
     server_environment,
+    server_flags,
 )
 
 DROPPED = "hashfinder_log_lines_dropped_total"
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 SMALL_QUEUE = "from hashfinder_process import log_writer\nlog_writer._CAPACITY = 500"
+Started = Callable[..., AbstractContextManager["Server"]]
 
 
 class Server:
     """A server that is known only by its process."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[Any]) -> None:
         """Find its addresses through the operating system."""
         self.process = process
         eventually(lambda: len(listening_ports(process.pid)) == 2, "both ports are open", 30)
@@ -82,26 +85,36 @@ def health(channel: grpc.Channel) -> int:
     return status
 
 
-@contextmanager
-def started(
-    *flags: str,
-    before: str = "",
-    closed: tuple[int, ...] = (),
-    within: tuple[str, ...] = (),
-    **streams: Any,  # noqa: ANN401  # Popen's
-) -> Iterator[Server]:
+@pytest.fixture
+def started(server_program: Program) -> Started:
     """Run a server with streams that the test chooses; the others are /dev/null.
 
-    `before` is Python code that runs first, `within` a program that execs the server.
+    `before` is Python code that runs first. A server with closed streams is not forked: what its
+    imports open may take their numbers.
     """
-    chosen: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
-    command = [*within, *without(closed, server_command(*flags, before=before))]
-    process = subprocess.Popen(command, env=server_environment(), **chosen)
-    try:
-        yield Server(process)
-    finally:
-        process.kill()
-        process.wait()
+
+    @contextmanager
+    def started(
+        *flags: str,
+        before: str = "",
+        closed: tuple[int, ...] = (),
+        **streams: Any,  # noqa: ANN401  # Popen's
+    ) -> Iterator[Server]:
+        chosen = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
+        process: subprocess.Popen[Any]
+        if closed:
+            command = without(closed, server_command(*flags, before=before))
+            process = subprocess.Popen(command, env=server_environment(), **chosen)
+        else:
+            arguments, environment = server_flags(*flags), server_environment()
+            process = server_program.start(arguments, environment, before=before, **chosen)
+        try:
+            yield Server(process)
+        finally:
+            process.kill()
+            process.wait()
+
+    return started
 
 
 def without(descriptors: tuple[int, ...], command: list[str]) -> list[str]:
@@ -120,7 +133,7 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
-def test_closed_stream(closed: tuple[int, ...], log_format: str) -> None:
+def test_closed_stream(started: Started, closed: tuple[int, ...], log_format: str) -> None:
     """The server works with a closed stream, as in `hashfinder-server 2>&-`."""
     with started("--log-format", log_format, closed=closed) as server:
         server.work()
@@ -128,7 +141,7 @@ def test_closed_stream(closed: tuple[int, ...], log_format: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_full_disk(log_format: str) -> None:
+def test_full_disk(started: Started, log_format: str) -> None:
     """Log lines that cannot be written are counted; the announcement on stdout may be lost."""
     with Path("/dev/full").open("w") as full:
         flags = ("--log-format", log_format)
@@ -139,7 +152,7 @@ def test_full_disk(log_format: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_reader_that_has_left(log_format: str) -> None:
+def test_reader_that_has_left(started: Started, log_format: str) -> None:
     """A reader that exits does not matter, as with `hashfinder-server 2>&1 | head -n1`."""
     reader, writer = os.pipe()
     with started("--log-format", log_format, stdout=writer, stderr=writer) as server:
@@ -152,7 +165,7 @@ def test_reader_that_has_left(log_format: str) -> None:
 
 
 @pytest.mark.parametrize("non_blocking", [False, True])
-def test_reader_that_does_not_read(non_blocking: bool) -> None:  # noqa: FBT001  # a case
+def test_reader_that_does_not_read(started: Started, *, non_blocking: bool) -> None:
     """The queue fills, further lines are dropped, and the drain waits for no reader.
 
     Once the reader reads again, every line is whole, and the log says how many are missing.
@@ -182,7 +195,7 @@ def test_reader_that_does_not_read(non_blocking: bool) -> None:  # noqa: FBT001 
         os.close(reader)
 
 
-def test_stuck_reader_does_not_hold_up_the_drain() -> None:
+def test_stuck_reader_does_not_hold_up_the_drain(started: Started) -> None:
     """The last lines are lost after half a second."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -198,13 +211,16 @@ def test_stuck_reader_does_not_hold_up_the_drain() -> None:
         os.close(reader)
 
 
-def test_disk_that_has_space_again(tmp_path: Path) -> None:
+def test_disk_that_has_space_again(started: Started, tmp_path: Path) -> None:
     """Once there is space, the loss is reported, and a line that was cut off is completed."""
     log = tmp_path / "log"
     limit = 4000
 
-    within = ("prlimit", f"--fsize={limit}:")
-    with log.open("ab") as stderr, started(stderr=stderr, within=within) as server:
+    limited = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))
+"""
+    with log.open("ab") as stderr, started(stderr=stderr, before=limited) as server:
         for _ in range(4):
             server.work(cancels=5)
         eventually(lambda: server.samples().value(DROPPED) > 0, "lines are counted")
@@ -240,15 +256,17 @@ def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -
 
 
 @pytest.mark.parametrize("flags", [("--port", "x"), ("--nonsense",)])
-def test_exit_code_of_a_wrong_setting_does_not_depend_on_stderr(flags: tuple[str, ...]) -> None:
+def test_exit_code_of_a_wrong_setting_does_not_depend_on_stderr(
+    server_program: Program, flags: tuple[str, ...]
+) -> None:
     """The exit code is 2, whether or not the message can be written."""
+    environment = server_environment()
     with Path("/dev/full").open("w") as full:
-        for closed, stderr in (((), full), ((2,), None), ((1,), None)):
-            command = without(closed, server_command(*flags))
-            done = subprocess.run(
-                command, timeout=30, check=False, env=server_environment(), stderr=stderr
-            )
-            assert 2 == done.returncode
+        done = server_program.run(server_flags(*flags), environment, stderr=full)
+    assert 2 == done.returncode
+    for closed in ((2,), (1,)):
+        command = without(closed, server_command(*flags))
+        assert 2 == subprocess.run(command, timeout=30, check=False, env=environment).returncode
 
 
 def _check(channel: grpc.Channel) -> Any:  # noqa: ANN401  # a future without a public name

@@ -13,12 +13,8 @@ import pytest
 from hashfinder_client import Finder, Query
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from hashfinder_proto.hash_name_pb2_grpc import HashFinderStub
-from tests.integration.server_process import (
-    PROGRAM,
-    eventually,
-    listening_ports,
-    server_environment,
-)
+from tests.integration.program import Program
+from tests.integration.server_process import eventually, listening_ports, server_environment
 
 ENDLESS = HashNameRequest(
     desired_name="doctordoctordoctor", interesting_hamming_distance=15, start_position=256
@@ -34,18 +30,17 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def own(folder: Path) -> Iterator[Own]:
+def own(server_program: Program, folder: Path) -> Iterator[Own]:
     """Start private servers with a pipe as stdin."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*flags: str, stdin: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*PROGRAM, "--no-metrics", "--drain-grace", "0", *flags],
+        process = server_program.start(
+            ["--no-metrics", "--drain-grace", "0", *flags],
+            server_environment({"TMPDIR": str(folder)}),
             stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
-            env=server_environment({"TMPDIR": str(folder)}),
         )
         started.append(process)
         return process

@@ -1,7 +1,6 @@
 """Faults inside the process: threads that die or cannot start, and a drain that hangs."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +10,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.program import Program
 from tests.integration.server.endings import Ending, ending_of
 from tests.integration.server_process import (
     ServerProcess,
     eventually,
-    server_command,
     server_environment,
+    server_flags,
 )
 
 StartServer = Callable[..., ServerProcess]
@@ -168,16 +168,9 @@ threading.Thread.start = refuse
 
 
 @pytest.mark.parametrize("threads", ["True", "'worker' in self.name", "self.name == 'metrics'"])
-def test_threads_that_cannot_start_are_an_error(threads: str) -> None:
+def test_threads_that_cannot_start_are_an_error(server_program: Program, threads: str) -> None:
     """It exits 1 with the reason, without a traceback outside of the log."""
-    done = subprocess.run(
-        server_command(before=refusing(threads)),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env=server_environment(),
-    )
+    done = server_program.run(server_flags(), server_environment(), before=refusing(threads))
     assert 1 == done.returncode
     assert "can't start new thread" in done.stderr
     assert not done.stderr.startswith("Traceback")

@@ -11,31 +11,32 @@ from pathlib import Path
 import pytest
 
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.program import Program
 from tests.integration.samples import scrape
+from tests.integration.scripted import Run
 from tests.integration.server_process import (
     PROGRAM,
     ServerProcess,
     eventually,
     listening_ports,
-    server_command,
     server_environment,
+    server_flags,
 )
 
 StartServer = Callable[..., ServerProcess]
 
 
-def run(
-    *flags: str, env: dict[str, str] | None = None, defaults: bool = True, before: str = ""
-) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def run(server_program: Program) -> Run:
     """Run a server that ends by itself; without `defaults`, with these flags alone."""
-    return subprocess.run(
-        server_command(*flags, before=before) if defaults else [*PROGRAM, *flags],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env=server_environment(env),
-        check=False,
-    )
+
+    def run(
+        *flags: str, env: dict[str, str] | None = None, defaults: bool = True, before: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        arguments = server_flags(*flags) if defaults else flags
+        return server_program.run(arguments, server_environment(env), before=before)
+
+    return run
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def taken_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("flag", ["--port", "--metrics-port"])
-def test_port_in_use_is_an_error(taken_port: int, flag: str) -> None:
+def test_port_in_use_is_an_error(run: Run, taken_port: int, flag: str) -> None:
     """A server that cannot listen names the address and exits 1."""
     ended = run(flag, str(taken_port))
 
@@ -59,7 +60,7 @@ def test_port_in_use_is_an_error(taken_port: int, flag: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_running_thread_does_not_prevent_the_exit(taken_port: int) -> None:
+def test_running_thread_does_not_prevent_the_exit(run: Run, taken_port: int) -> None:
     """A server that failed exits, even if a library's thread still runs."""
     before = "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()"
 
@@ -69,7 +70,7 @@ def test_running_thread_does_not_prevent_the_exit(taken_port: int) -> None:
     assert f"127.0.0.1:{taken_port}" in ended.stderr
 
 
-def test_port_of_another_server_is_in_use(server: ServerProcess) -> None:
+def test_port_of_another_server_is_in_use(run: Run, server: ServerProcess) -> None:
     """Two servers never share a port, although SO_REUSEPORT would let them."""
     ended = run("--port", server.address.rpartition(":")[2])
 
@@ -77,7 +78,7 @@ def test_port_of_another_server_is_in_use(server: ServerProcess) -> None:
     assert server.address in ended.stderr
 
 
-def test_foreign_address_is_an_error() -> None:
+def test_foreign_address_is_an_error(run: Run) -> None:
     """The server cannot listen on an address of another machine."""
     ended = run("--host", "192.0.2.1", "--plain-text")
 
@@ -110,7 +111,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("by", ["flag", "environment"])
-def test_every_invalid_setting_is_named_with_its_range(by: str) -> None:
+def test_every_invalid_setting_is_named_with_its_range(run: Run, by: str) -> None:
     """Exit 2, and for each setting a line with flag, variable, and allowed values."""
     variables = {name: f"HASHFINDER_{name.replace('-', '_').upper()}" for name in INVALID}
     flags: list[str] = []
@@ -133,7 +134,7 @@ def test_every_invalid_setting_is_named_with_its_range(by: str) -> None:
         assert f"not '{value}'" in line
 
 
-def test_all_invalid_settings_are_named_at_once() -> None:
+def test_all_invalid_settings_are_named_at_once(run: Run) -> None:
     """Three wrong settings are all reported, wherever they come from."""
     ended = run("--workers=0", "--chunk-seconds=5", env={"HASHFINDER_MAXIMUM_SEARCHES": "many"})
 
@@ -143,7 +144,7 @@ def test_all_invalid_settings_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--wrokers", "2"], ["serve"], ["--workers"]])
-def test_unknown_arguments_are_a_usage_error(arguments: list[str]) -> None:
+def test_unknown_arguments_are_a_usage_error(run: Run, arguments: list[str]) -> None:
     """Exit 2, with the usage."""
     ended = run(*arguments)
 
@@ -152,7 +153,7 @@ def test_unknown_arguments_are_a_usage_error(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["turbo", "native-mmx"])
-def test_unknown_kernel_is_an_error_that_lists_the_known_ones(kernel: str) -> None:
+def test_unknown_kernel_is_an_error_that_lists_the_known_ones(run: Run, kernel: str) -> None:
     """A kernel that is not available is never replaced silently."""
     ended = run(env={"HASHFINDER_KERNEL": kernel})
 
@@ -162,7 +163,7 @@ def test_unknown_kernel_is_an_error_that_lists_the_known_ones(kernel: str) -> No
     assert "python" in failed["reason"].partition("choose one of")[2]
 
 
-def test_help_names_every_setting() -> None:
+def test_help_names_every_setting(run: Run) -> None:
     """--help exits 0 and lists each flag."""
     ended = run("--help")
 
@@ -215,7 +216,7 @@ def test_ipv6(server_process: StartServer) -> None:
         assert "AMA=" == stub.Find(HashNameRequest(desired_name="doc")).secret
 
 
-def test_console_logs_are_for_people() -> None:
+def test_console_logs_are_for_people(run: Run) -> None:
     """The log format is a setting: one line of JSON per event, or text."""
     ended = run("--log-format", "console", "--kernel", "turbo")
 
@@ -225,11 +226,13 @@ def test_console_logs_are_for_people() -> None:
 
 
 @pytest.mark.parametrize(("log_format", "lines"), [("console", 1), ("json", 0)])
-def test_addresses_are_printed_unless_logs_are_json(log_format: str, lines: int) -> None:
+def test_addresses_are_printed_unless_logs_are_json(
+    server_program: Program, log_format: str, lines: int
+) -> None:
     """On stdout, even if the log level hides the event; with JSON logs, only JSON is printed."""
-    command = server_command("--log-format", log_format, "--log-level", "warning")
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment()
+    flags = server_flags("--log-format", log_format, "--log-level", "warning")
+    with server_program.start(
+        flags, server_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         if lines:

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from hashfinder_client import Finder, Query, UnavailableError
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
+from tests.integration.program import Program
 from tests.integration.server_process import (
     PROGRAM,
     SERVICE,
@@ -25,6 +26,7 @@ from tests.integration.server_process import (
     ServerProcess,
     listening_ports,
     server_environment,
+    server_flags,
 )
 
 EASY = Query("doctor", ideal_distance=3)
@@ -44,16 +46,10 @@ def server(run_server: RunServer, folder: Path) -> Iterator[ServerProcess]:
         yield server
 
 
-def refused(path: Path) -> str:
+def refused(program: Program, path: Path) -> str:
     """Return why a server does not start on a socket."""
-    ended = subprocess.run(
-        [*PROGRAM, "--listen", f"unix:{path}", "--metrics-port", "0"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env=server_environment(),
-        check=False,
-    )
+    flags = server_flags("--listen", f"unix:{path}")
+    ended = program.run(flags, server_environment())
     assert 1 == ended.returncode
     assert "Traceback" not in ended.stderr
     [failed] = [
@@ -85,18 +81,19 @@ def test_socket_is_for_its_user_and_group(server: ServerProcess, folder: Path) -
     assert 0o660 == stat.S_IMODE((folder / "socket").stat().st_mode)
 
 
-def test_socket_in_use_is_not_replaced(server: ServerProcess, folder: Path) -> None:
+def test_socket_in_use_is_not_replaced(
+    server_program: Program, server: ServerProcess, folder: Path
+) -> None:
     """A second server exits and says why."""
-    assert f"cannot listen on {server.address}: a server listens there already" == refused(
-        folder / "socket"
-    )
+    reason = refused(server_program, folder / "socket")
+    assert f"cannot listen on {server.address}: a server listens there already" == reason
     with Finder(server.address) as finder:
         finder.find(EASY)
 
 
-def test_folder_that_is_missing_is_named(folder: Path) -> None:
+def test_folder_that_is_missing_is_named(server_program: Program, folder: Path) -> None:
     """A missing folder, such as a volume that is not mounted, is not created."""
-    reason = refused(folder / "missing" / "socket")
+    reason = refused(server_program, folder / "missing" / "socket")
     assert reason.endswith("its folder cannot be used: No such file or directory")
 
 

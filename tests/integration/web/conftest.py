@@ -10,11 +10,17 @@ from tests.integration.program import Program
 from tests.integration.server_process import ServerProcess
 
 
-@pytest.fixture(name="run_gateway", scope="session")
-def forked_gateway() -> Iterator[RunGateway]:
-    """Run a gateway that is forked; as the function `run_gateway` otherwise."""
+@pytest.fixture(scope="session")
+def gateway_program() -> Iterator[Program]:
+    """The gateway, imported once."""
     with Program("hashfinder_web") as program:
-        yield partial(run_gateway, program=program)
+        yield program
+
+
+@pytest.fixture(name="run_gateway", scope="session")
+def forked_gateway(gateway_program: Program) -> RunGateway:
+    """Run a gateway that is forked; as the function `run_gateway` otherwise."""
+    return partial(run_gateway, program=gateway_program)
 
 
 @pytest.fixture(scope="module")

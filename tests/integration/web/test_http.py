@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.integration.gateway_process import SERVICE_PATH, GatewayProcess, get, run_gateway
+from tests.integration.gateway_process import SERVICE_PATH, GatewayProcess, RunGateway, get
 from tests.integration.server_process import ServerProcess
 
 _HOST = "Host: localhost:80"
@@ -114,7 +114,7 @@ def test_requests_that_come_together_are_answered_in_turn(gateway: GatewayProces
     assert _FOUND in answer
 
 
-def test_gateway_on_an_ipv6_address(module_server: ServerProcess) -> None:
+def test_gateway_on_an_ipv6_address(run_gateway: RunGateway, module_server: ServerProcess) -> None:
     """Reached, checked, and searched through like any other."""
     with run_gateway(module_server, "--host=::1") as gateway:
         host, port = gateway.address

@@ -219,7 +219,7 @@ def test_search_that_ended_by_itself_is_not_observed_as_stopped(
     """A match or a spent budget has no cancel latency."""
     harness = new_harness(workers=1)
     harness.start()
-    found, spent = harness.submit("found"), harness.submit("spent", maximum_hashes=10)
+    found, spent = harness.submit("found"), harness.submit("spent", maximum_hashes=1)
     harness.kernel.next().finish((3, 0))
     harness.kernel.next().finish()
     assert {"found", "spent"} == {harness.notified(), harness.notified()}
