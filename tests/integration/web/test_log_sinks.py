@@ -199,6 +199,7 @@ def test_error_that_nobody_caught_is_in_the_log(started: Started, tmp_path: Path
     """As a line like all others, and not as a traceback beside them."""
     log = tmp_path / "log"
     with log.open("wb") as stderr, started(code=DYING_THREAD, stderr=stderr) as gateway:
+        eventually(lambda: "serving" in log.read_text(), "it serves", 30)
         assert 0 == gateway.end()
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert "thread died" in events
