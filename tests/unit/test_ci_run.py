@@ -78,7 +78,8 @@ def test_every_target_runs_where_nothing_is_missing(clone: Path) -> None:
         target
         for line in called.splitlines()
         if line.startswith("make ")
-        for target in line.split()
+        for target in line.split()[1:]
+        if "=" not in target
     }
     guide = (RUN.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     [sentence] = [
@@ -92,4 +93,4 @@ def test_every_target_runs_where_nothing_is_missing(clone: Path) -> None:
         for word in row.split("|")[1].replace("`", " ").replace(",", " ").split()
     } - {"make"}
     assert left_out <= table
-    assert table - left_out - {"docs-check"} <= asked  # a test of `make test`
+    assert asked == table - left_out - {"docs-check"}  # a test of `make test`
