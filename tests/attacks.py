@@ -1,7 +1,7 @@
 """Hostile peers, each a process of its own: NAME ADDRESS METRICS_ADDRESS SECONDS. Loopback only.
 
-Prints how its streams and connections ended. They come from a separate loopback address, so that
-the server takes them for another client than those that they disturb.
+Prints how its streams and connections ended. They use a loopback address of their own, so that
+the server does not count them as one client with those that they disturb.
 """
 
 import gzip

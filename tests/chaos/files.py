@@ -18,13 +18,13 @@ from tests.integration.replicas import NAME
 
 USERS = ("alice", "bob", "carol", "dave")
 TOKEN_SECONDS = 60.0
-"""How long the servers know a token after the next one was handed out. An RPC has the token that
-counted when it began, and can be on its way for long over a network that is broken."""
+"""How long the servers accept a token after the next one was handed out. An RPC keeps the token that
+it began with, and may take long on a broken network."""
 
 
 @dataclass
 class _Generation:
-    """Tokens of all users, as the servers know them."""
+    """One token of each user, as lines of the servers' file."""
 
     lines: str
     since: float = math.inf
@@ -89,7 +89,7 @@ class Files:
         self._replace("policy.toml", text)
 
     def announce_tokens(self) -> Path:
-        """Tell the servers new tokens, beside those in use; return a file that has one of them."""
+        """Add a new token of each user to the servers' file; return a file with one of them."""
         now = time.monotonic()
         while len(self._generations) > 1 and now > self._generations[1].since + TOKEN_SECONDS:
             self._generations.pop(0)

@@ -117,7 +117,7 @@ class World:
         self.is_over = threading.Event()
         """Set when no new search may begin."""
         self.violations: list[str] = []
-        """What is wrong, in words; `violate` adds to it."""
+        """Sentences; `violate` adds one."""
         self.steady = Server(self, "127.0.0.1", logs)
         self.restarted = Server(self, "127.0.0.2", folder)
         self.servers = (self.steady, self.restarted)
@@ -126,7 +126,7 @@ class World:
         """The target that leads to both servers."""
 
     def violate(self, text: str) -> None:
-        """Note, and say, what is wrong. From any thread."""
+        """Record and print a violation. May be called from any thread."""
         self.violations.append(text)
         print(f"VIOLATION: {text}", flush=True)
 

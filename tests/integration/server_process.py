@@ -28,7 +28,7 @@ _START_SECONDS = 30.0
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
     """Wait until `condition` holds; after `seconds`, fail and name `what` was waited for.
 
-    A look costs CPU time that others need, so looks become rarer the longer it takes.
+    Checks become rarer the longer it takes, since each uses CPU time.
     """
     began = time.monotonic()
     while not condition():
@@ -93,7 +93,7 @@ class ServerProcess:
     def wait_until_idle(self, seconds: float = 10.0) -> None:
         """Return when no worker is busy, no search is running, and each ended RPC is counted.
 
-        An RPC is counted a little after its end, once it is known who ended it.
+        An RPC is counted up to 50 ms after its end, once its cause is known.
         """
         gauges = (
             "hashfinder_searches_active",
@@ -112,7 +112,7 @@ class ServerProcess:
         eventually(idle, "no search running, no worker busy, all counted", seconds)
 
     def wait_until_nothing_is_sent(self, seconds: float = 60.0) -> None:
-        """Return when no message was sent for a second: clients do not read, or all was sent."""
+        """Return when no message was sent for a second: no client reads, or all were sent."""
         sent, since = -1.0, time.monotonic()
 
         def is_silent() -> bool:
@@ -128,7 +128,7 @@ class ServerProcess:
         """Return when `count` searches are running."""
         eventually(
             lambda: self.metric("hashfinder_searches_active") == count,
-            f"{count} searches under way",
+            f"{count} searches are running",
             seconds,
         )
 

@@ -71,7 +71,7 @@ class Row:
     metadata: tuple[tuple[str, str], ...] = ()
     """The metadata that the client sends."""
     client: str = "127.0.0.1"
-    """Whom the RPC counts for."""
+    """The client that the RPC is counted for."""
 
 
 BUDGET_DETAILS = frozenset({"ErrorInfo", "QuotaFailure", "SearchProgress"})
