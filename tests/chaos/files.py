@@ -18,8 +18,8 @@ from tests.integration.replicas import NAME
 
 USERS = ("alice", "bob", "carol", "dave")
 TOKEN_SECONDS = 60.0
-"""How long the servers accept a token after the next one was handed out. An RPC keeps the token that
-it began with, and may take long on a broken network."""
+"""How long the servers accept a token after the next one was handed out. An RPC keeps the token
+that it began with, and may take long on a broken network."""
 
 
 @dataclass

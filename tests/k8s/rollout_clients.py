@@ -58,7 +58,7 @@ class Client(ABC):
         """Compare the results with the positions of an undisturbed search."""
 
     def _compare(self, got: Sequence[int], reached: int, reference: Sequence[int]) -> None:
-        """Record results that repeat, are out of order, or are missing below the position reached."""
+        """Record results that repeat, are out of order or are missing below the position."""
         missed = [each for each in reference if each < reached][len(got) :]
         if missed:
             self.failures.append(f"nothing at {missed[:3]}, below {reached}")
