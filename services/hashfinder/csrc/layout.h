@@ -29,7 +29,7 @@ enum {
  * first varying symbol is in. */
 struct outers {
     words chain[STATE];    /* the state before the block */
-    words state[STATE];    /* the state before the first varying word; SHA-1: see sha1_prepare */
+    words state[STATE];    /* the state before the first varying word; SHA-1: after it, see sha1_prepare */
     words message[ROUNDS]; /* the words, expanded */
     words sum[ROUNDS];     /* the same, plus the rounds' constants */
 };
@@ -57,7 +57,7 @@ struct hash {
     /* Do the rounds `from` up to, not including, `to`, on the expanded words plus constants. */
     void (*run)(words state[STATE], const words sum[ROUNDS], unsigned from, unsigned to);
     /* Change `state` into what `first` begins with; NULL for nothing. */
-    void (*prepare)(const struct kernel_plan *plan, struct outers *outers);
+    void (*prepare)(struct outers *outers);
     /* Of `count` vectors, a multiple of CALL, hash the block of the first varying symbol; */
     void (*first)(const struct kernel_plan *plan, const struct outers *outers,
                   const struct unit *units, unsigned count, words *digest);
@@ -86,6 +86,7 @@ struct kernel_plan {
     unsigned constant_blocks;   /* after those */
     size_t table_size;          /* vectors, of one block */
     words *table;               /* of the first block, and then of the second */
+    bool varies[ROUNDS];        /* SHA-1: whether lane vectors of the first block have the word t of the expansion */
     uint8_t *sums;              /* of the constant blocks */
     uint8_t head[2 * BLOCK];    /* the message from the block of the secret's first byte on, zeros for it */
     words chain[STATE];         /* the state before `head` */
@@ -176,7 +177,7 @@ static void make_outers(const struct kernel_plan *plan, uint64_t first, struct o
     memcpy(outers->state, outers->chain, sizeof outers->state);
     hash->run(outers->state, outers->sum, 0, plan->first_word);
     if (hash->prepare)
-        hash->prepare(plan, outers);
+        hash->prepare(outers);
 }
 
 /* Choose how many symbols tell lanes apart: as few lanes as possible stay idle. */
@@ -217,9 +218,14 @@ static void fill_table(struct kernel_plan *plan)
             word[size - 1 - at % size] = query->alphabet[rest % query->alphabet_size];
         }
     }
-    if (hash->table == ROUNDS)  /* linear: the parts of a message can be expanded one by one */
-        for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
-            hash->expand(plan->table + i * ROUNDS);
+    if (hash->table != ROUNDS)
+        return;
+    /* Linear: the parts of a message can be expanded one by one. */
+    for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
+        hash->expand(plan->table + i * ROUNDS);
+    for (uint32_t i = 0; i < plan->units * ROUNDS; i++)
+        for (unsigned lane = 0; lane < LANES; lane++)
+            plan->varies[i % ROUNDS] |= plan->table[i][lane] != 0;
 }
 
 /* Write prefix, zeros for the secret, suffix, and the padding of the hash; return the number of blocks. */

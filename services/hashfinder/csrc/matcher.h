@@ -9,16 +9,17 @@
 #include "layout.h"
 
 enum {
-    STEP = 7,          /* as many matches as make a number of three bits */
-    UPPER_VALUES = 8,  /* of the first half of a symbol */
+    STEP = 7,         /* as many matches as make a number of three bits */
+    SYMBOL_BITS = 6,  /* the most of any encoding */
 };
 
 /* A different character of the name that matches one or two symbols. */
 struct letter {
-    uint32_t start;        /* of its match planes */
-    uint16_t first, last;  /* where it is in the name */
-    uint8_t count;         /* of symbols */
-    uint8_t values[2];
+    uint32_t start;           /* of its match planes */
+    uint16_t first, last;     /* where it is in the name */
+    uint8_t different;        /* bits of a symbol in which its two values differ */
+    uint8_t bit[SYMBOL_BITS]; /* the bits of a symbol: those in which the values agree, then the others */
+    uint8_t one[SYMBOL_BITS]; /* what one of the values has there */
 };
 
 /* The name and where it may stand, made for a plan. */
@@ -56,8 +57,15 @@ static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbol
     if (symbols.values && symbols.values != pattern->all) {
         struct letter *letter = &pattern->letter[pattern->letters++];
         *letter = (struct letter){.start = c * pattern->places, .first = (uint16_t)i, .last = (uint16_t)i};
-        for (; symbols.values; symbols.values &= symbols.values - 1)
-            letter->values[letter->count++] = (uint8_t)__builtin_ctzll(symbols.values);
+        unsigned one = (unsigned)__builtin_ctzll(symbols.values);
+        unsigned differ = one ^ (63 - (unsigned)__builtin_clzll(symbols.values));
+        letter->different = (uint8_t)__builtin_popcount(differ);
+        unsigned agreed = 0, different = pattern->bits - letter->different;
+        for (unsigned bit = 0; bit < pattern->bits; bit++) {
+            unsigned shift = pattern->bits - 1 - bit, i = differ >> shift & 1 ? different++ : agreed++;
+            letter->bit[i] = (uint8_t)bit;
+            letter->one[i] = one >> shift & 1;
+        }
     }
     return c;
 }
@@ -86,10 +94,10 @@ static struct pattern *make_pattern(const struct kernel_query *query, unsigned d
     return pattern;
 }
 
-/* The size of the match planes, and of those that `match_symbols` makes on its way. */
+/* The size of the match planes. */
 static size_t match_size(const struct pattern *pattern)
 {
-    return (pattern->classes + UPPER_VALUES) * pattern->places * sizeof(words);
+    return pattern->classes * pattern->places * sizeof(words);
 }
 
 /* Set the match planes that are the same for all groups: of characters that match anything or nothing, and
@@ -107,86 +115,57 @@ static void set_constant_matches(const struct pattern *pattern, words *match)
         }
 }
 
-/* Make a plane for each value of a number of 0 to 3 bits, its most significant bit first; these planes are `step`
- * apart. */
-INLINE void decode(const words *bits, int count, words *values, size_t step)
+/* Set a letter's match planes, of `places` places, from the planes of their bits. In `agreed` bits its two values are
+ * the same. In the `different` ones the last says which of the two it can be, and the others have to be that one's.
+ * Both numbers are literals. */
+INLINE void match_letter(const struct letter *letter, const words *planes, words *match, size_t places, int agreed,
+                         int different)
 {
     const words zero = {0};
-    words high[2], low[4];
+    const int bits = agreed + different, last = bits - 1;
+    const words *plane[SYMBOL_BITS];
+    words other[SYMBOL_BITS];  /* what a bit must not be; where values differ: if the last bit is zero */
 
-    high[0] = count > 2 ? ~bits[0] : ~zero;
-    high[1] = count > 2 ? bits[0] : zero;
-    low[0] = low[1] = low[2] = low[3] = ~zero;
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        if (count > 0)
-            low[i] &= i & 1 ? bits[count - 1] : ~bits[count - 1];
-        if (count > 1)
-            low[i] &= i & 2 ? bits[count - 2] : ~bits[count - 2];
+    for (int i = 0; i < bits; i++) {
+        plane[i] = planes + letter->bit[i];
+        other[i] = zero - (i < agreed ? !letter->one[i] : letter->one[i] == letter->one[last]);
     }
-    UNROLL
-    for (int i = 0; i < 1 << count; i++)
-        values[(size_t)i * step] = low[i % 4] & high[i / 4];
-}
-
-/* Set a letter's match planes, of `places` places. Planes of `upper`, `step` for each value, have where a symbol's
- * upper bits have that value; from `planes` on are all its bits. The numbers of bits and values are literals. */
-INLINE void match_letter(const struct letter *letter, const words *planes, const words *upper, size_t step,
-                         words *match, size_t places, int upper_bits, int lower_bits, int count)
-{
-    const words zero = {0};
-    const words *starts[2];
-    words others[2][3];  /* from which the lower bits have to differ */
-
-    for (int v = 0; v < count; v++) {
-        starts[v] = upper + (size_t)(letter->values[v] >> lower_bits) * step;
-        for (int k = 0; k < lower_bits; k++)
-            others[v][k] = zero - !(letter->values[v] >> (lower_bits - 1 - k) & 1);
-    }
-    for (size_t i = 0; i < places; i++, planes += upper_bits + lower_bits) {
-        words is[2];
+    for (size_t place = 0; place < places; place++) {
+        const size_t at = place * (size_t)bits;
+        words is = ~zero, which = plane[last][at];
         UNROLL
-        for (int v = 0; v < count; v++) {
-            is[v] = starts[v][i];
-            UNROLL
-            for (int k = 0; k < lower_bits; k++)
-                is[v] = differing(is[v], planes[upper_bits + k], others[v][k]);
-        }
-        match[i] = is[0] | is[count - 1];
+        for (int i = 0; i < bits - (different > 0); i++)
+            is = differing(is, plane[i][at], i < agreed ? other[i] : which ^ other[i]);
+        match[place] = is;
     }
 }
 
-/* Set the match planes of a group. The numbers of bits are literals. */
-INLINE void match_symbols(const struct pattern *pattern, const words *planes, words *match, int upper_bits,
-                          int lower_bits)
+/* Set the match planes of a group. The number of bits is a literal. */
+INLINE void match_symbols(const struct pattern *pattern, const words *planes, words *match, int bits)
 {
-    const size_t bits = (size_t)(upper_bits + lower_bits), step = pattern->places;
     const unsigned symbols = pattern->symbols > pattern->first_place ? pattern->symbols - pattern->first_place : 0;
-    words *upper = match + pattern->classes * step;
 
-    planes += pattern->first_place * bits;
-    for (unsigned place = 0; place < pattern->places && place < symbols; place++)
-        decode(planes + place * bits, upper_bits, upper + place, step);
     for (const struct letter *letter = pattern->letter; letter < pattern->letter + pattern->letters; letter++) {
         unsigned place = letter->first, end = letter->last + pattern->offsets;
         end = end < symbols ? end : symbols;
-        const words *begin = planes + place * bits;
+        const words *begin = planes + (pattern->first_place + place) * (unsigned)bits;
         words *set = match + letter->start + place;
         size_t places = place < end ? end - place : 0;
-        if (letter->count == 2)
-            match_letter(letter, begin, upper + place, step, set, places, upper_bits, lower_bits, 2);
-        else
-            match_letter(letter, begin, upper + place, step, set, places, upper_bits, lower_bits, 1);
+        switch (letter->different) {
+#define CASE(n) case n: if (n <= bits) match_letter(letter, begin, set, places, bits - n, n); break
+        CASE(0); CASE(1); CASE(2); CASE(3); CASE(4); CASE(5); CASE(6);
+#undef CASE
+        }
     }
 }
 
 OUTLINE void match_group(const struct pattern *pattern, const words *planes, words *match)
 {
     switch (pattern->bits) {
-    case 1: match_symbols(pattern, planes, match, 0, 1); break;
-    case 4: match_symbols(pattern, planes, match, 1, 3); break;
-    case 5: match_symbols(pattern, planes, match, 2, 3); break;
-    default: match_symbols(pattern, planes, match, 3, 3);
+    case 1: match_symbols(pattern, planes, match, 1); break;
+    case 4: match_symbols(pattern, planes, match, 4); break;
+    case 5: match_symbols(pattern, planes, match, 5); break;
+    default: match_symbols(pattern, planes, match, 6);
     }
 }
 

@@ -35,10 +35,9 @@ INLINE words sha1_function(int phase, words b, words c, words d)
     return phase == 0 ? blend(b, c, d) : phase == 2 ? majority(b, c, d) : parity(b, c, d);
 }
 
-/* A round with W + K in `addend`. Only `a` is fresh from the round before: it is added last. */
-INLINE void sha1_round(int phase, words addend, words a, words *b, words c, words d, words *e)
+/* A round, with W + K added to e already. Only `a` is fresh from the round before: it is added last. */
+INLINE void sha1_round(int phase, words a, words *b, words c, words d, words *e)
 {
-    *e += addend;
     *e += sha1_function(phase, *b, c, d);
     *e += rotate(a, 5);
     *b = rotate(*b, 30);
@@ -47,13 +46,13 @@ INLINE void sha1_round(int phase, words addend, words a, words *b, words c, word
 static void sha1_run(words x[STATE], const words sum[ROUNDS], unsigned from, unsigned to)
 {
     for (unsigned t = from; t < to; t++) {
-        words e = x[4], b = x[1];
+        words e = x[4] + sum[t], b = x[1];
         if (t < 20)
-            sha1_round(0, sum[t], x[0], &b, x[2], x[3], &e);
+            sha1_round(0, x[0], &b, x[2], x[3], &e);
         else if (t >= 40 && t < 60)
-            sha1_round(2, sum[t], x[0], &b, x[2], x[3], &e);
+            sha1_round(2, x[0], &b, x[2], x[3], &e);
         else
-            sha1_round(1, sum[t], x[0], &b, x[2], x[3], &e);
+            sha1_round(1, x[0], &b, x[2], x[3], &e);
         x[4] = x[3], x[3] = x[2], x[2] = b, x[1] = x[0], x[0] = e;
     }
 }
@@ -62,10 +61,11 @@ static void sha1_run(words x[STATE], const words sum[ROUNDS], unsigned from, uns
 #define SHA1_STREAMS (VECTOR_BYTES == 64 ? 4 : VECTOR_BYTES == 32 ? 2 : 1)
 
 /* What the rounds add, for each stream: `lanes[t] ^ message[t]`, and the constant. Of messages one word counts,
- * LANES apart. Or the same for all streams, `sum[t]`. */
+ * LANES apart. Where W[t] does not vary, it is the outer message's. Or the same for all streams, `sum[t]`. */
 struct sha1_words {
     const words *lanes[SHA1_STREAMS];
     const uint32_t *message[SHA1_STREAMS];
+    const bool *varies;
     const uint32_t *sum;
 };
 
@@ -75,30 +75,45 @@ struct sha1_words {
     (word)[((ptrdiff_t)offsetof(struct outers, item) - (ptrdiff_t)offsetof(struct outers, message)) \
            / (ptrdiff_t)sizeof(uint32_t)]
 
-/* Where W comes from: it varies between lanes; it is the outer message's; it is the same for all candidates. */
-enum sha1_kind { SHA1_VARYING, SHA1_OUTER, SHA1_CONSTANT };
-
-/* W[t] + K. */
-INLINE words sha1_addend(const struct sha1_words *w, int phase, size_t t, int s, enum sha1_kind kind)
-{
-    const words zero = {0};
-
-    return kind == SHA1_VARYING ? (w->lanes[s][t] ^ w->message[s][t * LANES]) + SHA1_CONSTANTS[phase]
-           : kind == SHA1_OUTER ? zero + OUTER(w->message[s], sum[t])
-                                : zero + w->sum[t];
-}
+/* Where W comes from: it varies between lanes; it is the outer message's; one of the two, see `varies`; it is the same
+ * for all candidates. */
+enum sha1_kind { SHA1_VARYING, SHA1_OUTER, SHA1_EITHER, SHA1_CONSTANT };
 
 typedef words sha1_states[SHA1_STREAMS][SHA1_STATE];
+
+/* Add W[t] + K, of a kind other than SHA1_EITHER, to one word of each state. All but t are literals. */
+INLINE void sha1_add_kind(sha1_states x, int word, const struct sha1_words *w, int phase, size_t t, enum sha1_kind kind)
+{
+    UNROLL
+    for (int s = 0; s < SHA1_STREAMS; s++)
+        if (kind == SHA1_VARYING)
+            x[s][word] += (w->lanes[s][t] ^ w->message[s][t * LANES]) + SHA1_CONSTANTS[phase];
+        else
+            x[s][word] += kind == SHA1_OUTER ? OUTER(w->message[s], sum[t]) : w->sum[t];
+}
+
+/* The same of any kind. */
+INLINE void sha1_add(sha1_states x, int word, const struct sha1_words *w, int phase, size_t t, enum sha1_kind kind)
+{
+    if (kind != SHA1_EITHER)
+        sha1_add_kind(x, word, w, phase, t, kind);
+    else if (w->varies[t])
+        sha1_add_kind(x, word, w, phase, t, SHA1_VARYING);
+    else
+        sha1_add_kind(x, word, w, phase, t, SHA1_OUTER);
+}
 
 /* Do the round t, of which k is t modulo 5, for all streams. After five rounds each word of the state is back
  * in its place. All but t are literals. */
 INLINE void sha1_step(sha1_states x, const struct sha1_words *w, int phase, size_t t, int k,
                       enum sha1_kind kind)
 {
+    const int a = (5 - k) % 5, b = (6 - k) % 5, c = (7 - k) % 5, d = (8 - k) % 5, e = (9 - k) % 5;
+
+    sha1_add(x, e, w, phase, t, kind);
     UNROLL
     for (int s = 0; s < SHA1_STREAMS; s++)
-        sha1_round(phase, sha1_addend(w, phase, t, s, kind), x[s][(5 - k) % 5], &x[s][(6 - k) % 5],
-                   x[s][(7 - k) % 5], x[s][(8 - k) % 5], &x[s][(9 - k) % 5]);
+        sha1_round(phase, x[s][a], &x[s][b], x[s][c], x[s][d], &x[s][e]);
 }
 
 /* Do all rounds from t on, a multiple of 5. */
@@ -112,85 +127,61 @@ INLINE void sha1_loops(sha1_states x, const struct sha1_words *w, size_t t, enum
                 sha1_step(x, w, phase, t + (size_t)k, k, kind);
 }
 
-/* Where W[t], t below 20, depends on this message word alone. */
-INLINE bool sha1_varies(int word, int t)
+/* Do two rounds from that of the first varying word on, but for what depends on it: see sha1_start. */
+static void sha1_prepare(struct outers *outers)
 {
-    const unsigned taps = 1u << 0 | 1u << 2 | 1u << 8 | 1u << 13;  /* of W[16]; W[19] has W[16] among its own */
+    words *x = outers->state;
+    words c = rotate(x[1], 30);
+    words b = x[4] + blend(x[1], x[2], x[3]) + rotate(x[0], 5) + SHA1_CONSTANTS[0];
+    words a = x[3] + blend(x[0], c, x[2]);
 
-    return t == word || (t >= 16 && word >= t - 16 && taps >> (word - (t - 16)) & 1) || (t == 19 && taps >> word & 1);
+    x[4] = x[2], x[3] = c, x[2] = rotate(x[0], 30), x[1] = b, x[0] = a;
 }
 
-/* Do the rounds up to 20 where the word `first`, a literal, is all that varies. Then two rounds are done but for
- * that word, see sha1_prepare. */
-INLINE void sha1_start(sha1_states x, const struct sha1_words *w, int first)
+/* Complete the two rounds before t, and do those from t to the next multiple of 5, which is returned. A literal, k, is t
+ * modulo 5. */
+INLINE size_t sha1_start(sha1_states x, const struct sha1_words *w, size_t t, int k)
 {
-    sha1_states y;
+    const words zero = {0};
+    const int a = (5 - k) % 5, b = (6 - k) % 5;
 
-    memcpy(y, x, sizeof y);
     UNROLL
     for (int s = 0; s < SHA1_STREAMS; s++) {
-        y[s][1] += w->lanes[s][first] ^ OUTER(w->message[s], message[first]);
-        y[s][0] += rotate(y[s][1], 5);
         UNROLL
-        for (int i = 0; i < 5; i++)  /* to where sha1_step expects it */
-            x[s][(i + 13 - first % 5) % 5] = y[s][i];
+        for (int i = 0; i < SHA1_STATE; i++)  /* to where sha1_step expects it */
+            x[s][(5 - k + i) % 5] = zero + OUTER(w->message[s], state[i]);
+        x[s][b] += w->lanes[s][t - 2] ^ w->message[s][(t - 2) * LANES];
+        x[s][a] += rotate(x[s][b], 5);
     }
+    sha1_add(x, a, w, 0, t - 1, SHA1_EITHER);
     UNROLL
-    for (int t = first + 2; t < 20; t++)
-        sha1_step(x, w, 0, (size_t)t, t % 5, sha1_varies(first, t) ? SHA1_VARYING : SHA1_OUTER);
-}
-
-/* Whether `sha1_start` knows the case: one of the words 0 to 13 alone varies. */
-static bool sha1_single(const struct kernel_plan *plan)
-{
-    return plan->first_word == plan->last_word && plan->first_word < 14;
-}
-
-/* Where one word alone varies: do the next two rounds but for that word. Else: go back. */
-static void sha1_prepare(const struct kernel_plan *plan, struct outers *outers)
-{
-    const words *sum = outers->sum + plan->first_word;
-    words *x = outers->state;
-
-    if (sha1_single(plan)) {
-        words b = x[4] + blend(x[1], x[2], x[3]) + rotate(x[0], 5) + SHA1_CONSTANTS[0], c = rotate(x[1], 30);
-        words a = x[3] + blend(x[0], c, x[2]) + sum[1];
-        x[4] = x[2], x[3] = c, x[2] = rotate(x[0], 30), x[1] = b, x[0] = a;
-    } else {
-        memcpy(x, outers->chain, sizeof outers->chain);
-        sha1_run(x, outers->sum, 0, plan->first_word / 5 * 5);
-    }
+    for (; k % 5; k++, t++)
+        sha1_step(x, w, 0, t, k, SHA1_EITHER);
+    return t;
 }
 
 OUTLINE void sha1_first(const struct kernel_plan *plan, const struct outers *outers,
                         const struct unit *units, unsigned count, words *digest)
 {
-    const words zero = {0};
-    const unsigned start = sha1_single(plan) ? plan->first_word : 16;
     /* Streams are far apart, so that those of two outer messages read the same lane vectors. */
     const size_t step = count / SHA1_STREAMS;
     sha1_states x;
-    struct sha1_words w;
+    struct sha1_words w = {.varies = plan->varies};
 
     for (size_t j = 0; j < step; j++, units++, digest++) {
-        size_t t = 20;
+        size_t t = plan->first_word + 2;
         UNROLL
         for (int s = 0; s < SHA1_STREAMS; s++) {
             w.lanes[s] = units[s * step].lanes;
             w.message[s] = (const uint32_t *)outers->message + units[s * step].outer;
             __asm__("" : "+r"(w.message[s]));
-            UNROLL
-            for (int i = 0; i < SHA1_STATE; i++)
-                x[s][i] = zero + OUTER(w.message[s], state[i]);
         }
-        switch (start) {
-#define CASE(word) case word: sha1_start(x, &w, word); break
-        CASE(0); CASE(1); CASE(2); CASE(3); CASE(4); CASE(5); CASE(6);
-        CASE(7); CASE(8); CASE(9); CASE(10); CASE(11); CASE(12); CASE(13);
+        switch (t % 5) {
+#define CASE(k) case k: t = sha1_start(x, &w, t, k); break
+        CASE(0); CASE(1); CASE(2); CASE(3); CASE(4);
 #undef CASE
-        default: t = plan->first_word / 5 * 5;
         }
-        sha1_loops(x, &w, t, SHA1_VARYING);
+        sha1_loops(x, &w, t, SHA1_EITHER);
         UNROLL
         for (int s = 0; s < SHA1_STREAMS; s++)
             UNROLL
