@@ -32,12 +32,16 @@ def command_program() -> Iterator[Program]:
 
 @pytest.fixture
 def start(command_program: Program) -> Iterator[Start]:
-    """Start `hashfinder`; keywords as for Popen, and `variables` for the environment."""
+    """Start `hashfinder`; keywords as for Popen, and `variables` for the environment.
+
+    `before` is Python that the process runs first.
+    """
     processes: list[subprocess.Popen[str]] = []
 
     def start(
         *arguments: str,
         variables: dict[str, str] | None = None,
+        before: str = "",
         **keywords: Any,  # noqa: ANN401 - as for Popen
     ) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if k not in _UNSET and "proxy" not in k.lower()}
@@ -45,8 +49,9 @@ def start(command_program: Program) -> Iterator[Start]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         how: dict[str, Any] = {**pipes, **keywords, "stdin": subprocess.DEVNULL}
         if how.keys() <= {"stdin", "stdout", "stderr", "cwd"}:
-            process = command_program.start(arguments, environment, **how)
+            process = command_program.start(arguments, environment, before=before, **how)
         else:
+            assert not before
             command = [*command_program.command, *arguments]
             process = subprocess.Popen(command, env=environment, text=True, encoding="utf-8", **how)
         processes.append(process)

@@ -159,6 +159,33 @@ def test_table_refreshes_on_a_terminal_until_ctrl_c(
     server.wait_until_idle()
 
 
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_while_the_table_appears(admin: str, start: Start, presses: int) -> None:
+    """The terminal is restored as well, and a Ctrl-C that comes twice is one."""
+    controller, terminal = pty.openpty()
+    process = start(
+        *("searches", "--server", admin), stdout=terminal, before=PRESS.format(presses=presses)
+    )
+    os.close(terminal)
+    _read_until(controller, b"\x1b[?1049l")
+    assert ExitCode.INTERRUPTED == process.wait(30)
+    os.close(controller)
+
+
+PRESS = """
+import os, signal
+from rich.console import Console
+set_alt_screen = Console.set_alt_screen
+def press(console, enable=True):
+    set_alt_screen(console, enable)
+    if enable:
+        for _ in range({presses}):
+            os.kill(os.getpid(), signal.SIGINT)
+    return True
+Console.set_alt_screen = press
+"""
+
+
 def _read_until(descriptor: int, text: bytes) -> bytes:
     deadline = time.monotonic() + 30
     seen = b""

@@ -154,6 +154,35 @@ def _bytes_in(pipe: IO[str]) -> int:
     return int.from_bytes(answer, sys.byteorder)
 
 
+@pytest.mark.parametrize("module", ["hashfinder_cli.streams", "hashfinder_cli.app", "grpc"])
+def test_signal_during_the_imports(module: str) -> None:
+    """They take time: Ctrl-C has its exit code and no traceback from the first of them on."""
+    command = [sys.executable, "-c", PRESS.format(module=module)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (130, "", "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+PRESS = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["find", "doctor", "--server", "127.0.0.1:1"]
+from hashfinder_cli.__main__ import main
+main()
+"""
+
+
+def test_end_of_the_interpreter_is_left_out(start: Start) -> None:
+    """It takes a while, and would give the signals, and the alarm of the first, to the system."""
+    process = start("--version", before="import atexit, os; atexit.register(os._exit, 77)")
+    stdout, _ = process.communicate(timeout=30)
+    assert stdout.startswith("hashfinder ")
+    assert 0 == process.returncode
+
+
 def test_signal_while_nothing_answers(start: Start) -> None:
     """Ctrl-C also ends a search that has not reached the server, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from contextlib import nullcontext
-from functools import partial
 
 import typer
 
@@ -13,7 +12,7 @@ from hashfinder_cli.exit_codes import ExitCode
 from hashfinder_cli.options.flags import check
 from hashfinder_cli.private_server import server_for
 from hashfinder_cli.search import Search
-from hashfinder_cli.signals import reported_to
+from hashfinder_cli.signals import reported
 from hashfinder_cli.state.keeper import Keeper, kept
 from hashfinder_cli.state.record import InvalidStateError, Record
 from hashfinder_cli.succession import Succession
@@ -76,7 +75,7 @@ async def _find(succession: Succession, output: Output, keeper: Keeper | None) -
     stop: asyncio.Future[int] = loop.create_future()
     search = succession.asked
     with (
-        reported_to(loop, partial(set_once, stop)),
+        reported(lambda signum: loop.call_soon_threadsafe(set_once, stop, signum)),
         StatusLine(search, sys.stderr) as status,
     ):
         channel = RenewableChannel(search.server, connect_async, search.tls, search.token)

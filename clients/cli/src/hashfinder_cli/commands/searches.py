@@ -1,17 +1,16 @@
 """The searches of all clients, for the operator of a server."""
 
-import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections import deque
+from queue import SimpleQueue
 
 from hashfinder_cli.exit_codes import ExitCode, of_signal
 from hashfinder_cli.options.operators import Shown
 from hashfinder_cli.options.search import Connection
 from hashfinder_cli.security import tls_of, token_of
-from hashfinder_cli.signals import STOP_SIGNALS, exit_on_stop_signals
+from hashfinder_cli.signals import reported
 from hashfinder_cli.view.operator_errors import explain_operator
 from hashfinder_cli.view.searches import json_line, table, text_line
 from hashfinder_client.operators import OperatorError, Operators, operators
@@ -20,12 +19,8 @@ from hashfinder_proto.hash_name_admin_pb2 import (
     ListedSearch,
     ListSearchesRequest,
     WatchSearchesRequest,
+    WatchSearchesResponse,
 )
-
-
-class _Interrupted(Exception):  # noqa: N818 - it is no error
-    def __init__(self, signum: int) -> None:
-        self.code = ExitCode(of_signal(signum))
 
 
 def searches(connection: Connection, shown: Shown, *, timeout: float) -> ExitCode:
@@ -44,11 +39,8 @@ def searches(connection: Connection, shown: Shown, *, timeout: float) -> ExitCod
     with operators(connection.server, tls, token_of(connection, tls)) as view:
         try:
             if is_watched:
-                _watch(view, shown)
-            else:
-                _print(view.ask(lambda: _list(view, shown.client, timeout)), shown)
-        except _Interrupted as end:
-            return end.code
+                return _watch(view, shown)
+            _print(view.ask(lambda: _list(view, shown.client, timeout)), shown)
         except OperatorError as error:
             code, sentence = explain_operator(error, connection, timeout)
             print(sentence, file=sys.stderr)
@@ -72,35 +64,41 @@ def _print(found: list[ListedSearch], shown: Shown) -> None:
     Console(highlight=False).print(table(found, time.time()))
 
 
-def _watch(view: Operators, shown: Shown) -> None:
+def _watch(view: Operators, shown: Shown) -> ExitCode:
+    """Show the searches until a signal; return what it makes the exit code.
+
+    Raises:
+        OperatorError: the server ends that.
+    """
     from rich.console import Console  # noqa: PLC0415 - takes time to import
     from rich.live import Live  # noqa: PLC0415 - likewise
 
     request = WatchSearchesRequest(client=shown.client)
     request.interval.FromNanoseconds(round(shown.interval * 1e9))
-    with _raised(), Live(console=Console(highlight=False), auto_refresh=False, screen=True) as live:
-        call = view.stub.WatchSearches(request, metadata=view.metadata)
+    # A signal is put beside the answers. Raised, it could leave the terminal as the table has it.
+    happened: SimpleQueue[WatchSearchesResponse | OperatorError | ExitCode] = SimpleQueue()
 
-        def show() -> None:
-            for response in call:
-                live.update(table(response.searches, time.time()), refresh=True)
-
+    def follow() -> None:
         try:
-            view.ask(show)
+            view.ask(lambda: deque(map(happened.put, call), maxlen=0))
+            happened.put(ExitCode.FOUND)
+        except OperatorError as error:
+            happened.put(error)
+
+    with (
+        reported(lambda signum: happened.put(ExitCode(of_signal(signum)))),
+        Live(console=Console(highlight=False), auto_refresh=False, screen=True) as live,
+    ):
+        call = view.stub.WatchSearches(request, metadata=view.metadata)
+        threading.Thread(target=follow, daemon=True).start()
+        try:
+            while True:
+                match happened.get():
+                    case OperatorError() as error:
+                        raise error
+                    case ExitCode() as code:
+                        return code
+                    case answer:
+                        live.update(table(answer.searches, time.time()), refresh=True)
         finally:
             call.cancel()
-
-
-@contextmanager
-def _raised() -> Iterator[None]:
-    """Raise the stop signals, so that the terminal is given back as it was."""
-
-    def interrupt(signum: int, _frame: FrameType | None) -> None:
-        raise _Interrupted(signum)
-
-    for stop_signal in STOP_SIGNALS:
-        signal.signal(stop_signal, interrupt)
-    try:
-        yield
-    finally:
-        exit_on_stop_signals()
