@@ -132,6 +132,12 @@ class ServerProcess:
             seconds,
         )
 
+    def wait_for_parked(self, count: int) -> None:
+        """Return when `count` searches are parked: their clients do not read."""
+        eventually(
+            lambda: self.metric("hashfinder_searches_parked") == count, f"{count} are parked", 30
+        )
+
     @contextmanager
     def stub(self, **options: int) -> Iterator[HashFinderStub]:
         """Yield a stub on its own channel and connection; `options` are gRPC's."""

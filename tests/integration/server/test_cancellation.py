@@ -278,7 +278,7 @@ def test_client_that_does_not_read_parks_its_search(server: ServerProcess) -> No
         call = stub.FindRange(dense)
         assert next(call).position == 0
 
-        eventually(lambda: server.metric("hashfinder_searches_parked") == 1, "it is parked", 30)
+        server.wait_for_parked(1)
         wait_until_quiet(server)
         assert server.metric("process_resident_memory_bytes") - memory < 64 * 2**20
         parked = server.samples()
@@ -310,12 +310,12 @@ def test_parked_search_ends_like_any_other(
     before = server.samples()
     if cause == "disconnect":
         with client_process(server, "FindRange", 1, interesting=10) as process:
-            eventually(lambda: server.metric("hashfinder_searches_parked") == 1, "it is parked", 30)
+            server.wait_for_parked(1)
             process.send_signal(signal.SIGKILL)
     else:
         with server.stub(**options) as stub:
             call = stub.FindRange(dense, timeout=2.5 if cause == "deadline" else None)
-            eventually(lambda: server.metric("hashfinder_searches_parked") == 1, "it is parked", 30)
+            server.wait_for_parked(1)
             if cause == "client_cancel":
                 call.cancel()
             eventually(lambda: stops_since(server, before) == 1, "it counts")
@@ -336,7 +336,7 @@ def test_time_limit_frees_the_slot_of_a_stalled_client(run_server: RunServer) ->
     dense = HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
     with run_server("--maximum-seconds", "1") as server, server.stub(**SMALL_WINDOW) as stub:
         call = stub.FindRange(dense)
-        eventually(lambda: server.metric("hashfinder_searches_parked") == 1, "it is parked", 30)
+        server.wait_for_parked(1)
         eventually(
             lambda: server.metric("hashfinder_searches_active") == 0, "its place is free", 20
         )

@@ -135,7 +135,7 @@ def test_stalled_reader_does_not_hold_up_the_drain(
         call = stub.FindRange(
             HashNameRequest(desired_name="hopelessly", interesting_hamming_distance=10)
         )
-        eventually(lambda: server.metric("hashfinder_searches_parked") == 1, "it is parked", 30)
+        server.wait_for_parked(1)
         began = time.monotonic()
 
         server.send(signal.SIGTERM)

@@ -41,7 +41,7 @@ async def test_every_call_of_a_burst_is_answered_by_the_server(
     """
     server = server_process(*[str(word) for flag in LIMITS.items() for word in flag])
     client_process(server, "FindRange", SLOTS, interesting=10)  # never reads: no CPU, but the slots
-    eventually(lambda: server.metric("hashfinder_searches_parked") == SLOTS, "it is full", 30)
+    server.wait_for_parked(SLOTS)
     async with AsyncExitStack() as stack:
         channels = [
             await stack.enter_async_context(

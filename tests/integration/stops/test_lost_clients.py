@@ -50,9 +50,7 @@ def test_stalled_readers_are_parked_and_freed_when_killed(
     """A client that never reads uses no CPU, does not affect others, and is freed when it dies."""
     server = server_process(*LIMITS)
     client = client_process(server, "FindRange", SLOTS - 1, interesting=10)
-    eventually(
-        lambda: server.metric("hashfinder_searches_parked") == SLOTS - 1, "all are parked", 30
-    )
+    server.wait_for_parked(SLOTS - 1)
     eventually(lambda: server.metric("hashfinder_workers_busy") == 0, "no worker is busy")
     assert reason(server) == "HASH_BUDGET_EXHAUSTED"
 

@@ -127,9 +127,7 @@ def test_a_client_that_does_not_read_parks_its_search(
     """The search continues when the client reads again, without missing results."""
     with gateway.connection(receive_buffer=4096) as connection:
         connection.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
-        eventually(
-            lambda: module_server.metric("hashfinder_searches_parked") == 1, "it is parked", 30
-        )
+        module_server.wait_for_parked(1)
         hashes = module_server.metric("hashfinder_hashes_total")
         assert hashes == module_server.metric("hashfinder_hashes_total")
         while hashes == module_server.metric("hashfinder_hashes_total"):
@@ -144,9 +142,7 @@ def test_little_is_buffered_for_a_client_that_does_not_read(
     before = module_server.metric("grpc_server_msg_sent_total")
     with gateway.connection(receive_buffer=4096) as connection:
         connection.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
-        eventually(
-            lambda: module_server.metric("hashfinder_searches_parked") == 1, "it is parked", 30
-        )
+        module_server.wait_for_parked(1)
         module_server.wait_until_nothing_is_sent()
         held = module_server.metric("grpc_server_msg_sent_total") - before
     module_server.wait_until_idle()
@@ -198,7 +194,7 @@ def test_a_client_that_does_not_read_does_not_delay_the_drain(
     """Unsent data is dropped."""
     with run_gateway(module_server) as gateway, gateway.connection(receive_buffer=4096) as stalled:
         stalled.sendall(get(search("aaaaaaaaaaaa", show_inferior=12)))
-        eventually(lambda: module_server.metric("hashfinder_searches_parked") == 1, "parked", 30)
+        module_server.wait_for_parked(1)
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(20) == 0
     module_server.wait_until_idle()
