@@ -1,5 +1,6 @@
 """Settings from flags and environment variables, and errors that name both."""
 
+import inspect
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 
@@ -27,6 +28,11 @@ class ProgramSettings(BaseSettings):
         use_attribute_docstrings=True,
         extra="ignore",
     )
+
+    def __init_subclass__(cls) -> None:
+        """Take the indentation from the docstring, which is the help, as Python 3.13 does."""
+        super().__init_subclass__()
+        cls.__doc__ = inspect.getdoc(cls)
 
     @classmethod
     def load(cls, arguments: list[str]) -> Self:
