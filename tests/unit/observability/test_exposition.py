@@ -32,9 +32,10 @@ def endpoint() -> Iterator[MetricsEndpoint]:
     endpoint.close()
 
 
-def connect(endpoint: MetricsEndpoint) -> socket.socket:
+def connect(endpoint: MetricsEndpoint, source: str = "127.0.0.1") -> socket.socket:
     """Return a connection to the endpoint."""
-    return socket.create_connection(("127.0.0.1", endpoint.port), timeout=20)
+    where = ("127.0.0.1", endpoint.port)
+    return socket.create_connection(where, timeout=20, source_address=(source, 0))
 
 
 def page(endpoint: MetricsEndpoint) -> str:
@@ -178,6 +179,20 @@ def test_silent_connections_are_limited(
                 assert b"" == connection.recv(1)
 
 
+def test_one_host_closes_its_own_connections_only(
+    endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many it opens, those of another host stay, also if they are older."""
+    monkeypatch.setattr(exposition, "_CONNECTION_SECONDS", 60.0)
+    with ExitStack() as stack:
+        slow = stack.enter_context(connect(endpoint, "127.0.0.2"))
+        slow.sendall(GET[:9])
+        crowd = [stack.enter_context(connect(endpoint)) for _ in range(100)]
+        assert b"" == crowd[0].recv(1)
+        slow.sendall(GET[9:])
+        assert b"42.0" in answer(slow)
+
+
 def test_idle_connection_is_closed(
     endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,15 +228,15 @@ def test_thread_that_is_interrupted_serves_again(
     endpoint: MetricsEndpoint, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
 ) -> None:
     """On the same port, whatever went wrong; the log has it."""
-    close_oldest = MetricsEndpoint._close_oldest  # noqa: SLF001  # it is made to fail once
+    make_room = MetricsEndpoint._make_room  # noqa: SLF001  # it is made to fail once
     faults = [fault("boom")]
 
     def broken(self: MetricsEndpoint) -> None:
         if faults:
             raise faults.pop()
-        close_oldest(self)
+        make_room(self)
 
-    monkeypatch.setattr(MetricsEndpoint, "_close_oldest", broken)
+    monkeypatch.setattr(MetricsEndpoint, "_make_room", broken)
     with ExitStack() as stack, structlog.testing.capture_logs() as lines:
         for _ in range(40):  # one too many
             stack.enter_context(connect(endpoint))

@@ -38,8 +38,8 @@ async def _serving(connections: int = 10, head_seconds: float = 10) -> AsyncIter
 
 
 @asynccontextmanager
-async def _connected(port: int) -> AsyncIterator[Streams]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def _connected(port: int, source: str = "127.0.0.1") -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     try:
         yield reader, writer
     finally:
@@ -71,26 +71,53 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
         assert (await _ask(streams)).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_one_connection_too_many_is_closed_at_once() -> None:
-    """The other connection stays open; when it closes, another can be opened."""
-    async with _serving(connections=1) as port:
-        async with _connected(port) as first:
-            await _ask(first)
-            async with _connected(port) as second:
-                assert b"" == await _rest(second)
-            await _ask(first)
-        async with asyncio.timeout(10):
-            while not await _is_served(port):  # the server has not noticed yet that it has closed
-                continue
+async def test_one_connection_too_many_closes_the_oldest_without_a_request() -> None:
+    """Whether it has had one, or not yet; those that wait for their answer stay."""
+    async with (
+        _serving(connections=3) as port,
+        _connected(port) as busy,
+        _connected(port) as idle,
+        _connected(port) as new,
+    ):
+        await _begin_to_wait(busy)
+        await _ask(idle)
+        async with _connected(port) as one_more:
+            assert b"" == await _rest(idle)
+            await _ask(one_more)
+            async with _connected(port) as yet_one_more:
+                assert b"" == await _rest(new)
+                await _ask(yet_one_more)
+        assert not busy[0].at_eof()
 
 
-async def _is_served(port: int) -> bool:
-    async with _connected(port) as streams:
-        try:
-            await _ask(streams)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return False
-        return True
+async def test_host_whose_connections_all_wait_gets_no_more() -> None:
+    """Of its own kind none is in the way."""
+    async with _serving(connections=2) as port, _connected(port) as one, _connected(port) as other:
+        await _begin_to_wait(one)
+        await _begin_to_wait(other)
+        async with _connected(port) as one_more:
+            assert b"" == await _rest(one_more)
+        assert not one[0].at_eof()
+
+
+async def test_no_host_keeps_others_out() -> None:
+    """Another one gets in, even if all connections of the first wait for their answers."""
+    async with _serving(connections=2) as port, _connected(port) as one, _connected(port) as other:
+        await _begin_to_wait(one)
+        await _begin_to_wait(other)
+        async with _connected(port, "127.0.0.2") as foreign:
+            await _begin_to_wait(foreign)
+            assert b"" == await _rest(one)
+            async with _connected(port, "127.0.0.3") as third:
+                assert b"" == await _rest(third), "no host has more than one"
+            assert not foreign[0].at_eof()
+
+
+async def _begin_to_wait(streams: Streams) -> None:
+    """Ask for what is not answered; return once the server knows of that."""
+    await _ask(streams)
+    streams[1].write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])

@@ -55,7 +55,7 @@ class Settings(ProgramSettings):
     maximum_searches: Annotated[int, Field(ge=1, le=10_000)] = 256
     """How many searches are under way at once."""
     maximum_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """How many connections are open at once; the next one is closed at once."""
+    """How many connections are open at once; another one closes one of the host with most."""
     maximum_seconds: Annotated[float, Field(ge=1, le=31_536_000)] = 3600.0
     """The longest deadline of a search, and that of a search without one."""
     peer_seconds: Annotated[int, Field(ge=2, le=3600)] = 10

@@ -11,6 +11,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from hashfinder_process.connections import OpenConnections
 from hashfinder_web.peers import Peer
 
 _LONGEST_HEAD = 16 * 1024
@@ -37,12 +38,14 @@ class HttpServer:
 
         Args:
             application: gets the requests.
-            connections: how many may be open.
+            connections: how many may be open. Another one closes the oldest of the host that has
+                the most, without a request if there is one; with one only for a host with fewer.
             peer_seconds: how long a peer may leave what was repeated unanswered.
             head_seconds: how long a request's line and headers may take to arrive.
         """
         bounds = {
             "most": connections,
+            "open": OpenConnections(),
             "peer_seconds": peer_seconds,
             "head_seconds": head_seconds,
         }
@@ -101,19 +104,24 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """A connection that is closed if it is one too many, or does not say what it wants."""
+    """A connection that makes room for others, and is closed if it does not say what it wants."""
 
     most = 1
+    open: OpenConnections["_Protocol"]
     peer_seconds = 1.0
     head_seconds = 1.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._peer = Peer(self.peer_seconds)
-        if len(self.connections) > self.most:
-            transport.abort()
-            return
+        self.open.add(self, self.client[0] if self.client else "")
         self.timeout_keep_alive_task = self.loop.call_later(self.head_seconds, self._too_late)
+        if len(self.open) > self.most:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open.remove(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         # uvicorn stops its timer with the first byte: here, the head has to be complete in time.
@@ -140,9 +148,20 @@ class _Protocol(H11Protocol):
         if self._peer.is_lost(self.transport.get_extra_info("socket"), now):
             self.transport.abort()
 
-    def _is_answering(self) -> bool:
+    def _make_room(self) -> None:
+        largest = self.open.of_the_largest()
+        idle = (each for each in largest if not each._has_request())  # noqa: SLF001  # one of us
+        has_more = len(largest) > len(self.open.beside(self))
+        surplus = next(idle, largest[0] if has_more else self)
+        self.open.remove(surplus)
+        surplus.transport.abort()
+
+    def _has_request(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
-        return cycle is not None and not cycle.more_body and not cycle.response_complete
+        return cycle is not None and not cycle.response_complete
+
+    def _is_answering(self) -> bool:
+        return self._has_request() and not self.cycle.more_body
 
     def _too_late(self) -> None:
         self.transport.abort()

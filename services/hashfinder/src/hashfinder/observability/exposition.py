@@ -21,9 +21,10 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.observability import listeners
+from hashfinder_process.connections import OpenConnections
 
 _CONNECTIONS = 32
-"""How many are open at once: another one closes the oldest."""
+"""How many are open at once: another one closes the oldest of the host that has the most."""
 _CONNECTION_SECONDS = 5.0
 """How long a connection may take for its request and the answer."""
 _LONGEST_REQUEST = 16 * 1024
@@ -69,7 +70,8 @@ class MetricsEndpoint:
             base_environ={"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": ""},
         )
         self._tls = tls
-        self._connections: dict[asyncio.Task[None], socket.socket] = {}  # the oldest first
+        self._connections: dict[asyncio.Task[None], socket.socket] = {}
+        self._open = OpenConnections[asyncio.Task[None]]()
         self._is_closing = False
         self._begin()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
@@ -118,21 +120,23 @@ class MetricsEndpoint:
             try:
                 connection, (client, *_) = await self._loop.sock_accept(listener)
             except OSError:
-                self._close_oldest()
+                self._make_room()
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             task = asyncio.create_task(self._answer(connection, client))
             self._connections[task] = connection
+            self._open.add(task, client)
             task.add_done_callback(self._close)
-            if len(self._connections) > _CONNECTIONS:
-                self._close_oldest()
+            if len(self._open) > _CONNECTIONS:
+                self._make_room()
 
     def _close(self, task: asyncio.Task[None]) -> None:
+        self._open.remove(task)
         self._connections.pop(task).close()
 
-    def _close_oldest(self) -> None:
-        open_ones = (task for task in self._connections if not task.cancelling())
-        if oldest := next(open_ones, None):
+    def _make_room(self) -> None:
+        for oldest in self._open.of_the_largest()[:1]:
+            self._open.remove(oldest)
             oldest.cancel()
 
     async def _answer(self, connection: socket.socket, client: str) -> None:
