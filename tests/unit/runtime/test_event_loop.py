@@ -122,6 +122,17 @@ def test_background_step_waits_for_the_whole_foreground(scene: Scene) -> None:
     assert ["first", "ahead", "beside", "last"] == scene.ran
 
 
+def test_steps_go_on_alone_until_it_is_time_to_look_for_events(scene: Scene) -> None:
+    """A turn for each would cost as much again."""
+    scene.loop.call_soon(scene.loop.stop, context=scene.background)
+    for name in ("b1", "b2", "b3"):
+        scene.soon(name, scene.background, POLL_SECONDS / 2)
+    scene.loop.run_forever()
+    assert ["b1", "b2"] == scene.ran
+    scene.turns()
+    assert ["b1", "b2", "b3"] == scene.ran
+
+
 def test_cancelled_steps_do_not_run(scene: Scene) -> None:
     """As in asyncio's own loop, they do not fail either."""
     told: list[dict[str, Any]] = []

@@ -4,6 +4,7 @@ A context variable says whose share of the loop a task takes; all that the task 
 A `PromptEventLoop` reads it; on any other loop it has no effect.
 """
 
+from collections.abc import Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Generic, NamedTuple, TypeVar
 
@@ -60,24 +61,17 @@ class Background(Generic[T]):
 
     def __bool__(self) -> bool:
         """Return whether a step waits."""
-        return bool(self._groups)
+        return any(self._groups.values())
 
     def push(self, share: Share, step: T) -> None:
         """Add a step behind the others of its client."""
-        self._groups.setdefault(share.group, FairQueue()).push(share.client, step)
+        queue = self._groups.get(share.group)
+        if queue is None:
+            queue = self._groups[share.group] = FairQueue()
+        queue.push(share.client, step)
 
-    def groups(self) -> tuple[str, ...]:
-        """Return the groups with a step that waits."""
-        return tuple(self._groups)
-
-    def pop(self, group: str) -> T:
-        """Remove and return the next step of a group.
-
-        Raises:
-            KeyError: no step of the group waits.
-        """
-        queue = self._groups[group]
-        step = queue.pop()
-        if not queue:
-            del self._groups[group]
-        return step
+    def round(self) -> Iterator[T]:
+        """Remove and yield the next step of each group that has one."""
+        for queue in tuple(self._groups.values()):
+            if queue:
+                yield queue.pop()

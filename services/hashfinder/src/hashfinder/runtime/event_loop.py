@@ -5,21 +5,22 @@ Under a storm of cancels both starve health checks, and one client's thousand wr
 another's single one. This loop runs the steps of RPCs as a background, fairly by client, and drains
 all wake-up bytes at once.
 
-Everything that depends on the inside of asyncio or gRPC is in this module: the constructor of
-`asyncio.Handle`, and the name of the class that reads gRPC's events. Where either has changed,
-`is_prompt` says so, and the server runs as on asyncio's own loop.
+Everything that depends on the inside of asyncio or gRPC is in this module: how an `asyncio.Handle`
+is made and run, the loop's queue of handles, and the name of the class that reads gRPC's events.
+Where one has changed, `is_prompt` says so, and the server runs as on asyncio's own loop.
 """
 
 import asyncio
 import selectors
 import socket
 from array import array
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, copy_context
 from fcntl import ioctl
 from termios import FIONREAD
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from hashfinder.runtime.background import Background, background, share_of
 
@@ -37,15 +38,6 @@ def takes_events_of_grpc(reader: Callable[..., object]) -> bool:
     return type(queue).__name__ == "PollerCompletionQueue"
 
 
-class _Step(NamedTuple):
-    """A callback of the background."""
-
-    handle: asyncio.Handle
-    callback: Callable[..., object]
-    args: tuple[Any, ...]
-    context: Context
-
-
 class _ThriftySelector(selectors.DefaultSelector):
     """Does not look for events at every turn of a busy loop: that costs as much as a turn."""
 
@@ -54,9 +46,14 @@ class _ThriftySelector(selectors.DefaultSelector):
         self._clock = clock
         self._next = clock()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look for events."""
+        return self._clock() >= self._next
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the events; none where the loop would not wait for them, and has just looked."""
-        if timeout is not None and timeout <= 0 and self._clock() < self._next:
+        if timeout is not None and timeout <= 0 and not self.is_due:
             return []
         events = super().select(timeout)
         self._next = self._clock() + POLL_SECONDS
@@ -67,18 +64,22 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
     """An event loop with a foreground and a background.
 
     A turn of the loop runs the foreground that is ready, and one step of each group of the
-    background. The foreground is what asyncio and gRPC do themselves: timers, calls from other
-    threads, gRPC's events and the acceptance of RPCs, of which one is accepted a turn. They wake
-    tasks, which wait for a turn of their own.
+    background; more steps only until there is foreground again, or time to look for events. The
+    foreground is what asyncio and gRPC do themselves: timers, calls from other threads, gRPC's
+    events and the acceptance of RPCs, of which one is accepted a turn. They wake tasks, which wait
+    for a turn of their own.
     """
+
+    _ready: deque[asyncio.Handle]  # asyncio's own: the foreground that is to be run
 
     def __init__(self) -> None:
         """Begin with nothing to run."""
-        super().__init__(_ThriftySelector(self.time))
+        self._events = _ThriftySelector(self.time)
+        super().__init__(self._events)
         self.knows_grpc = False
         """Whether a reader of gRPC's events was added."""
         self._waiting_bytes = array("i", [0])
-        self._background: Background[_Step] = Background()
+        self._background: Background[asyncio.Handle] = Background()
         self._background_is_due = False  # its turn is ready to run, or runs
         self._background_context = Context()
 
@@ -96,7 +97,7 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         if not self._background_is_due:
             self._schedule_background()
         handle = asyncio.Handle(callback, args, self, context)
-        self._background.push(share, _Step(handle, callback, args, context))
+        self._background.push(share, handle)
         return handle
 
     def add_reader(
@@ -136,27 +137,18 @@ class PromptEventLoop(asyncio.SelectorEventLoop):
         self._background_is_due = True
 
     def _run_background(self) -> None:
+        """Run steps for as long as nothing else is to be done: a turn costs as much as a step."""
         try:
-            for group in self._background.groups():
-                self._run_step(self._background.pop(group))
+            goes_on = True
+            while goes_on:
+                for step in self._background.round():
+                    if not step.cancelled():
+                        step._run()  # noqa: SLF001  # as asyncio's own loop does
+                goes_on = not (self._ready or self._events.is_due) and bool(self._background)
         finally:
             self._background_is_due = False
             if self._background:
                 self._schedule_background()
-
-    def _run_step(self, step: _Step) -> None:
-        """Run a step as asyncio runs a handle."""
-        if step.handle.cancelled():
-            return
-        try:
-            step.context.run(step.callback, *step.args)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  # as asyncio does
-            message = f"Exception in callback {step.callback!r}"
-            self.call_exception_handler(
-                {"message": message, "exception": error, "handle": step.handle}
-            )
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -3,8 +3,8 @@
 **The accept loop.** grpc.aio decodes the path of every request for an unregistered method as UTF-8,
 in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for all. Our
 methods are registered with the core, which compares bytes, so every other request is answered
-UNIMPLEMENTED here, before its path is decoded. A task for each method accepts its RPCs: gRPC's loop
-makes a task for each RPC alone, and looks at those of all methods.
+UNIMPLEMENTED here, before its path is decoded. A task for each method accepts its RPCs, and an RPC
+is one task: gRPC's loop looks at all methods for each RPC, and makes three tasks of it.
 
 **The open connections** are those of channelz, in pages of JSON: grpcio-channelz makes messages of
 them, which takes ten times as long.
@@ -17,9 +17,9 @@ its core still writes to when a plain server's loop ends, which can crash the pr
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import grpc
@@ -108,11 +108,20 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Invalid encoding on")
 
 
+def _resume(coroutine: Coroutine[Any, Any, None], _done: object = None) -> None:
+    """Run a coroutine up to a future of gRPC's, and on when that is done: without a task for it."""
+    with suppress(StopIteration):
+        future = coroutine.send(None)
+        future._asyncio_future_blocking = False  # noqa: SLF001  # as a task says that it waits
+        future.add_done_callback(partial(_resume, coroutine))
+
+
 @cache
-def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401  # a module without types
+def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401, C901  # a module without types; a whole class
     request_call = cygrpc.AioServer._request_call  # noqa: SLF001
     request_registered_call = cygrpc.AioServer._request_registered_call  # noqa: SLF001
-    schedule = cygrpc._schedule_rpc_coro  # noqa: SLF001
+    guard = cygrpc._handle_exceptions  # noqa: SLF001
+    cancel_with_client = cygrpc._handle_cancellation_from_core  # noqa: SLF001
     handlings = {  # by whether the requests and the responses are streams
         (False, False): cygrpc._handle_unary_unary_rpc,  # noqa: SLF001
         (False, True): cygrpc._handle_unary_stream_rpc,  # noqa: SLF001
@@ -133,7 +142,6 @@ def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401  # a module without types
         def __init__(self, *args: object) -> None:
             super().__init__(*args)
             self._handlers: dict[str, Any] = {}
-            self._calls: set[asyncio.Task[None]] = set()
 
         def add_registered_method_handlers(self, handlers: Mapping[str, object]) -> None:
             super().add_registered_method_handlers(handlers)
@@ -147,12 +155,13 @@ def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401  # a module without types
             loop, name = asyncio.get_running_loop(), path.decode()
             handler = self._handlers[name]
             handle = handlings[handler.request_streaming, handler.response_streaming]
+
+            def begin(state: object) -> None:  # a variable of the loop would keep its connection
+                rpc = loop.create_task(guard(state, handle(handler, state, loop), loop, name))
+                _resume(cancel_with_client(rpc, state, loop))  # which keeps the task until its end
+
             while True:
-                state = await request_registered_call(self, path)
-                rpc = schedule(handle(handler, state, loop), state, loop, name)
-                call = loop.create_task(rpc)
-                self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
+                begin(await request_registered_call(self, path))
 
         async def _refuse(self) -> None:
             refusals: set[asyncio.Task[None]] = set()
