@@ -1,16 +1,14 @@
 """Structured logs on stderr, as JSON or for a console."""
 
-import json
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
-from functools import cache
 
 import structlog
 
 from hashfinder_process.entry import ProgramError
+from hashfinder_process.json_lines import JsonFormatter, JsonLogger
 from hashfinder_process.log_writer import LineQueue, LogWriter
 
 _STDERR = 2
@@ -30,46 +28,21 @@ def configure_logging(*, console: bool, level: str, descriptor: int = _STDERR) -
     Raises:
         ProgramError: its thread cannot start.
     """
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderers: list[structlog.typing.Processor]
-    if console:
-        renderers = [structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))]
-    else:
-        renderers = [
-            # Without local variables: what clients ask for is not for the log.
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            ),
-            structlog.processors.JSONRenderer(_to_json),
-        ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-    )
+    queue = LineQueue()
+    formatter = _console(queue, level, descriptor) if console else _json(queue, level)
+    queue.setFormatter(formatter)
 
     def render_loss(lines: int) -> str:
         event = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
         record = logging.makeLogRecord({**event, "msg": "log lines dropped", "lines": lines})
         return formatter.format(record)
 
-    queue = LineQueue()
-    queue.setFormatter(formatter)
     writer = LogWriter(queue, descriptor, render_loss)
     try:
         writer.start()
     except RuntimeError as error:
         message = f"cannot start: {error}"
         raise ProgramError(message) from None
-    structlog.configure(
-        processors=[*shared, *renderers],
-        logger_factory=lambda name: _Logger(name, queue),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
     logging.basicConfig(handlers=[queue], level=level.upper(), force=True)
     return writer
 
@@ -88,18 +61,36 @@ def log_stray_errors() -> None:
     )
 
 
-def _to_json(event: object, default: Callable[[object], object]) -> str:
-    """Return an event as JSON. `json.dumps` makes an encoder for each call that names a default."""
-    return _encoder(default).encode(event)
+def _json(queue: LineQueue, level: str) -> logging.Formatter:
+    structlog.configure(
+        logger_factory=lambda name: JsonLogger(name, level, queue.enqueue),
+        wrapper_class=lambda logger, **_: logger,  # type: ignore[arg-type]  # it is whole already
+        cache_logger_on_first_use=True,
+    )
+    return JsonFormatter()
 
 
-@cache
-def _encoder(default: Callable[[object], object]) -> json.JSONEncoder:
-    return json.JSONEncoder(default=default)
+def _console(queue: LineQueue, level: str, descriptor: int) -> logging.Formatter:
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor))
+    structlog.configure(
+        processors=[*shared, renderer],
+        logger_factory=lambda name: _QueueLogger(name, queue),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
 
 
-class _Logger:
-    """Queues rendered lines, past the standard library's loggers: an RPC's line costs a fifth."""
+class _QueueLogger:
+    """Queues rendered lines, past the standard library's loggers."""
 
     def __init__(self, name: str, queue: LineQueue) -> None:
         self.name = name

@@ -4,6 +4,8 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import PurePath
 
 import pytest
 import structlog
@@ -11,6 +13,12 @@ import structlog
 from hashfinder_process.log_writer import LogWriter
 from hashfinder_process.logs import configure_logging
 from hashfinder_process.sink import Sink
+
+
+class Code(StrEnum):
+    """A text that is not of the type `str` itself."""
+
+    OK = "ok"
 
 
 class Stderr:
@@ -75,6 +83,18 @@ def test_json_has_one_object_a_line(log: structlog.stdlib.BoundLogger, stderr: S
         "cause": None,
         "text": "two\nlines \u00e9",
     } == line
+
+
+def test_values_are_those_of_json(log: structlog.stdlib.BoundLogger, stderr: Stderr) -> None:
+    """What JSON does not know is its text; names and values are escaped."""
+    stderr.configure("info")
+    values = {"yes": True, "count": 3, "list": [1, None], "path": PurePath("/x"), "e": Code.OK}
+    log.info('quote "', **values)
+    logging.getLogger("other").info("extra", extra={'a "name"': "\u2028"})
+    own, foreign = stderr.json()
+    expected = {"yes": True, "count": 3, "list": [1, None], "path": repr(PurePath("/x")), "e": "ok"}
+    assert ('quote "', expected) == (own["event"], {name: own[name] for name in values})
+    assert "\u2028" == foreign['a "name"']
 
 
 def test_lines_of_other_libraries_look_the_same(stderr: Stderr) -> None:
