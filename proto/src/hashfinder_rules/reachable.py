@@ -12,16 +12,15 @@ def smallest_distance(name: str, scheme: Scheme) -> int:
         name: 1 to `scheme.longest_name` characters.
         scheme: how hashes are written and compared.
     """
+    wildcard, places = scheme.wildcard, scheme.places
     folded = [
-        (index, scheme.fold(character))
-        for index, character in enumerate(name)
-        if character != scheme.wildcard
+        (index, folded)
+        for index, (character, folded) in enumerate(zip(name, scheme.fold(name), strict=True))
+        if character != wildcard
     ]
     smallest = len(name)
     for offset in scheme.offsets(len(name)):
-        distance = sum(
-            character not in scheme.places[offset + index] for index, character in folded
-        )
+        distance = sum([character not in places[offset + index] for index, character in folded])
         smallest = min(smallest, distance)
         if not smallest:  # mostly at the first offset
             break

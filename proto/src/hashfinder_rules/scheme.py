@@ -153,7 +153,9 @@ class Scheme:
 
         `str.lower` would also turn the Kelvin sign into a k, and one character into two.
         """
-        return text if self.case_sensitive else text.translate(_FOLD)
+        if self.case_sensitive:
+            return text
+        return text.lower() if text.isascii() else text.translate(_FOLD)
 
     def is_symbol(self, character: str) -> bool:
         """Return whether `character` equals one of the encoding, padding included."""

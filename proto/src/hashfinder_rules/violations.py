@@ -1,13 +1,12 @@
 """Everything that is wrong with a request, each with its field and what is allowed."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hashfinder_rules.keyspace import LONGEST_LENGTH, POSITIONS_END
+from hashfinder_rules.keyspace import LONGEST_LENGTH, POSITIONS_END, Keyspace
 from hashfinder_rules.query import Query
 from hashfinder_rules.reachable import smallest_distance
-from hashfinder_rules.scheme import Anchor, Encoding
+from hashfinder_rules.scheme import Anchor, Encoding, Scheme
 
 LONGEST_AFFIXES = 48 * 1024
 """How many bytes prefix and suffix may have together."""
@@ -40,43 +39,47 @@ def violations(
         scheme_is_known: False where hash, encoding or anchor have a value that this version does
             not know: then `query.scheme` has a substitute, and what depends on it is left out.
     """
-    keyspace = list(_keyspace_violations(query))
+    keyspace = _keyspace_violations(query.keyspace)
     end = POSITIONS_END if keyspace else query.keyspace.end
     return [
         *(_name_violations(query) if scheme_is_known else _blank_name(query)),
-        *_distance_violations("ideal_hamming_distance", query.ideal_distance, query),
-        *_distance_violations("interesting_hamming_distance", query.interesting_distance, query),
+        *_distance_violations(query),
         *_range_violations(end, start_position, maximum_hashes),
         *(_anchor_violations(query) if scheme_is_known else ()),
-        *_wildcard_violations(query, scheme_is_known=scheme_is_known),
+        *_wildcard_violations(query.scheme, scheme_is_known=scheme_is_known),
         *_affix_violations(query),
         *keyspace,
     ]
 
 
-def _blank_name(query: Query) -> Iterator[Violation]:
+# Each of these returns what it has found, without a generator: every request has all of them.
+
+
+def _blank_name(query: Query) -> list[Violation]:
     name, wildcard = query.name, query.scheme.wildcard
     if not name:
-        yield Violation("desired_name", "must have at least 1 character, not 0")
-    elif len(wildcard) == 1 and not name.strip(wildcard):
-        yield Violation("desired_name", "must have at least 1 character that is not the wildcard")
+        return [Violation("desired_name", "must have at least 1 character, not 0")]
+    if len(wildcard) == 1 and not name.strip(wildcard):
+        description = "must have at least 1 character that is not the wildcard"
+        return [Violation("desired_name", description)]
+    return []
 
 
-def _name_violations(query: Query) -> Iterator[Violation]:
-    scheme, length = query.scheme, len(query.name)
-    text = f"the {scheme.encoding.title} text of a {scheme.algorithm.title}"
-    if not 1 <= length <= scheme.longest_name:
-        description = f"must have 1 to {scheme.longest_name} characters, not {length}"
-        yield Violation("desired_name", description)
-        return
-    yield from _blank_name(query)
+def _name_violations(query: Query) -> list[Violation]:
+    scheme, length, longest = query.scheme, len(query.name), query.scheme.longest_name
+    if not 1 <= length <= longest:
+        description = f"must have 1 to {longest} characters, not {length}"
+        return [Violation("desired_name", description)]
+    found = _blank_name(query)
     smallest = smallest_distance(query.name, scheme)
     if smallest > query.ideal_distance >= 0:
+        text = f"the {scheme.encoding.title} text of a {scheme.algorithm.title}"
         description = (
             f"no hash comes closer to this name than a distance of {smallest}, and "
             f"ideal_hamming_distance is {query.ideal_distance}: {text} {_symbols(query)}"
         )
-        yield Violation("desired_name", description)
+        found.append(Violation("desired_name", description))
+    return found
 
 
 def _symbols(query: Query) -> str:
@@ -104,64 +107,73 @@ def _ranges(symbols: str) -> str:
     return " ".join(runs)
 
 
-def _distance_violations(field: str, distance: int, query: Query) -> Iterator[Violation]:
+def _distance_violations(query: Query) -> list[Violation]:
     # Where the length itself is wrong, it bounds nothing.
-    length = len(query.name)
-    longest = query.scheme.longest_name
+    length, longest = len(query.name), query.scheme.longest_name
     is_bound = 1 <= length <= longest
     largest = length if is_bound else longest
-    if not 0 <= distance <= largest:
-        reason = ", the length of the desired name" if is_bound else ""
-        yield Violation(field, f"must be 0 to {largest}{reason}, not {distance}")
+    reason = ", the length of the desired name" if is_bound else ""
+    return [
+        Violation(field, f"must be 0 to {largest}{reason}, not {distance}")
+        for field, distance in (
+            ("ideal_hamming_distance", query.ideal_distance),
+            ("interesting_hamming_distance", query.interesting_distance),
+        )
+        if not 0 <= distance <= largest
+    ]
 
 
-def _range_violations(end: int, start: int, maximum_hashes: int | None) -> Iterator[Violation]:
-    last = end - 1
+def _range_violations(end: int, start: int, maximum_hashes: int | None) -> list[Violation]:
+    found, last = [], end - 1
     if not 0 <= start <= last:
         limit = "2^64 - 1" if last == POSITIONS_END - 1 else f"{last}, the last of this keyspace"
-        yield Violation("start_position", f"must be 0 to {limit}, not {start}")
+        found.append(Violation("start_position", f"must be 0 to {limit}, not {start}"))
     if maximum_hashes is not None and not 1 <= maximum_hashes < POSITIONS_END:
         description = f"must be 1 to 2^64 - 1, or absent, not {maximum_hashes}"
-        yield Violation("maximum_hashes", description)
+        found.append(Violation("maximum_hashes", description))
+    return found
 
 
-def _anchor_violations(query: Query) -> Iterator[Violation]:
+def _anchor_violations(query: Query) -> list[Violation]:
     scheme = query.scheme
     if scheme.encoding is Encoding.BINARY and scheme.anchor is Anchor.ANYWHERE:
-        yield Violation("anchor", "must be ANCHOR_START or ANCHOR_END with DIGEST_ENCODING_BINARY")
+        description = "must be ANCHOR_START or ANCHOR_END with DIGEST_ENCODING_BINARY"
+        return [Violation("anchor", description)]
+    return []
 
 
-def _wildcard_violations(query: Query, *, scheme_is_known: bool) -> Iterator[Violation]:
-    scheme, length = query.scheme, len(query.scheme.wildcard)
+def _wildcard_violations(scheme: Scheme, *, scheme_is_known: bool) -> list[Violation]:
+    length = len(scheme.wildcard)
     if length > 1:
-        yield Violation("wildcard", f"must be one character, or empty, not {length} characters")
-    elif length == 1 and scheme_is_known and scheme.is_symbol(scheme.wildcard):
+        return [Violation("wildcard", f"must be one character, or empty, not {length} characters")]
+    if length == 1 and scheme_is_known and scheme.is_symbol(scheme.wildcard):
         description = f"must be no character of {scheme.encoding.title}, which it would hide"
-        yield Violation("wildcard", description)
+        return [Violation("wildcard", description)]
+    return []
 
 
-def _affix_violations(query: Query) -> Iterator[Violation]:
+def _affix_violations(query: Query) -> list[Violation]:
+    size = len(query.secret_prefix) + len(query.secret_suffix)
+    if size <= LONGEST_AFFIXES:
+        return []
+    description = (
+        f"secret_prefix and secret_suffix must have 0 to {LONGEST_AFFIXES} bytes together, not "
+        f"{size}"
+    )
     affixes = {"secret_prefix": query.secret_prefix, "secret_suffix": query.secret_suffix}
-    size = sum(map(len, affixes.values()))
-    if size > LONGEST_AFFIXES:
-        for field, affix in affixes.items():
-            if affix:
-                description = (
-                    f"secret_prefix and secret_suffix must have 0 to {LONGEST_AFFIXES} bytes "
-                    f"together, not {size}"
-                )
-                yield Violation(field, description)
+    return [Violation(field, description) for field, affix in affixes.items() if affix]
 
 
-def _keyspace_violations(query: Query) -> Iterator[Violation]:
-    alphabet, length = query.keyspace.alphabet, query.keyspace.length
-    if not query.keyspace.is_distinct:
+def _keyspace_violations(keyspace: Keyspace) -> list[Violation]:
+    found, alphabet, length = [], keyspace.alphabet, keyspace.length
+    if not keyspace.is_distinct:
         repeated = [byte for byte, count in Counter(alphabet).items() if count > 1]
         description = f"must have 2 to 256 distinct bytes; {repeated[0]:#04x} occurs more than once"
-        yield Violation("secret_alphabet", description)
+        found.append(Violation("secret_alphabet", description))
     elif len(alphabet) < _SMALLEST_ALPHABET:
         description = f"must have 2 to 256 distinct bytes, or be empty for all, not {len(alphabet)}"
-        yield Violation("secret_alphabet", description)
+        found.append(Violation("secret_alphabet", description))
     if length is not None and not 0 <= length <= LONGEST_LENGTH:
         description = f"must be 0 to {LONGEST_LENGTH}, or absent, not {length}"
-        yield Violation("secret_length", description)
+        found.append(Violation("secret_length", description))
+    return found

@@ -20,7 +20,13 @@ class NativeScanner:
         scheme, keyspace = query.scheme, query.keyspace
         self._ends_with_first = query.result_distance <= query.ideal_distance
         offsets = scheme.offsets(len(query.name))
-        matches = [_matches(character, scheme) for character in query.name]
+        symbols_of = _symbols_of(scheme.encoding, scheme.case_sensitive)
+        symbols = [symbols_of.get(character, 0) for character in scheme.fold(query.name)]
+        padding = [character == PADDING for character in query.name]
+        if scheme.wildcard:
+            for index, character in enumerate(query.name):
+                if character == scheme.wildcard:
+                    symbols[index], padding[index] = (1 << len(scheme.encoding.symbols)) - 1, True
         self._scanner = _native.prepare(
             variant,
             scheme.algorithm.value - 1,
@@ -30,8 +36,8 @@ class NativeScanner:
             -1 if keyspace.length is None else keyspace.length,
             scheme.encoding.bits,
             scheme.text_length,
-            array("Q", (symbols for symbols, _ in matches)),
-            bytes(padding for _, padding in matches),
+            array("Q", symbols),
+            bytes(padding),
             offsets[0],
             offsets[-1],
             query.ideal_distance,
@@ -78,14 +84,6 @@ class NativeKernel:
     def prepare(self, query: Query) -> NativeScanner:
         """Return what scans for `query`. See `Kernel.prepare`."""
         return NativeScanner(self._variant, query)
-
-
-def _matches(character: str, scheme: Scheme) -> tuple[int, bool]:
-    """Return which symbols `character` matches, a bit for each, and whether it matches padding."""
-    if character == scheme.wildcard:
-        return (1 << len(scheme.encoding.symbols)) - 1, True
-    matches = _symbols_of(scheme.encoding, scheme.case_sensitive)
-    return matches.get(scheme.fold(character), 0), character == PADDING
 
 
 @cache

@@ -70,10 +70,11 @@ class AccessControl:
             return self.identify(peer)
         policy = self._source.policy
         sent = _sent(context)
-        has_proof = self._certificates or "authorization" in sent
-        client, rule = self._known(policy, peer, sent, context.auth_context() if has_proof else {})
+        client, rule = None, policy.anonymous
+        if self._certificates or "authorization" in sent:
+            client, rule = self._known(policy, peer, sent, context.auth_context())
         if client is None:
-            client, rule = self.identify(peer), policy.anonymous
+            client = self.identify(peer)
             if not rule.allowed:
                 raise TokenMissingError
         elif rule.gateway and ON_BEHALF_OF_KEY in sent:
