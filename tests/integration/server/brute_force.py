@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from operator import ne
 from string import ascii_lowercase, ascii_uppercase
@@ -51,6 +52,7 @@ def hashed_name_of(secret: bytes) -> str:
     return b64encode(sha1(secret, usedforsecurity=False).digest()).decode()
 
 
+@lru_cache(maxsize=10_000)
 def score(position: int, name: str) -> Result:
     """Return the candidate at `position`, compared with `name`."""
     secret = secret_at(position)

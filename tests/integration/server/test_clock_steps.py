@@ -10,7 +10,7 @@ import pytest
 from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.chaos.world import Clock
 from tests.integration.samples import Samples
-from tests.integration.server_process import ServerProcess, eventually
+from tests.integration.server_process import IDLE_KERNEL, ServerProcess, eventually
 
 HOPELESS = HashNameRequest(desired_name="hopelessly")
 
@@ -23,7 +23,7 @@ def test_cause_does_not_depend_on_the_wall_clock(
     clock = Clock(tmp_path)
     if not clock.environment:
         pytest.skip("no C compiler: the clock of a process cannot be stepped")
-    server = server_process(env=clock.environment)
+    server = server_process("--kernel", "python", env=clock.environment, before=IDLE_KERNEL)
     with server.stub() as stub:
         cancelled, late = (stub.Find.future(HOPELESS, timeout=seconds) for seconds in (60, 4))
         server.wait_for_searches(2)

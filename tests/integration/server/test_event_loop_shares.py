@@ -25,7 +25,7 @@ def fair_server(run_server: RunServer) -> Iterator[ServerProcess]:
         yield server
 
 
-def results_per_second(channel: grpc.Channel, seconds: float = 1.5) -> float:
+def results_per_second(channel: grpc.Channel, seconds: float = 0.5) -> float:
     """Return how many results of a dense stream arrive per second."""
     call = HashFinderStub(channel).FindRange(DENSE)
     next(call)

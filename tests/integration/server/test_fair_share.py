@@ -34,7 +34,7 @@ def fair_server(run_server: RunServer) -> Iterator[ServerProcess]:
 def hopeless() -> HashNameRequest:
     """Return a request for an endless search with progress reports."""
     request = HashNameRequest(desired_name="hopelessly")
-    request.progress_interval.FromMilliseconds(500)
+    request.progress_interval.FromMilliseconds(200)
     return request
 
 

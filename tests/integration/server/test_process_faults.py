@@ -13,6 +13,7 @@ from hashfinder_proto.hash_name_pb2 import HashNameRequest
 from tests.integration.program import Program
 from tests.integration.server.endings import Ending, ending_of
 from tests.integration.server_process import (
+    IDLE_KERNEL,
     ServerProcess,
     eventually,
     server_environment,
@@ -254,7 +255,7 @@ def test_signal_that_arrives_several_times_is_one(
     server_process: StartServer, signum: signal.Signals
 ) -> None:
     """The server drains: its search ends with a position to resume from, the exit code is 0."""
-    server = server_process("--drain-grace", "1")
+    server = server_process("--drain-grace", "1", "--kernel", "python", before=IDLE_KERNEL)
     with server.stub() as stub:
         call = stub.Find.future(HOPELESS)
         server.wait_for_searches(1)

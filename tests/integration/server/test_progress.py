@@ -117,7 +117,7 @@ async def test_progress_comes_between_dense_results(
     running = await application(load_kernel(kernel))
     request = request_with(0.05, interesting_hamming_distance=10, maximum_hashes=10**9)
 
-    ending = await finish(running.stub.FindRange(request, timeout=2.5))
+    ending = await finish(running.stub.FindRange(request, timeout=1.5))
 
     sent: list[brute_force.Result] = []
     reports = 0
