@@ -4,6 +4,7 @@ import base64
 import hashlib
 import itertools
 from collections.abc import Iterator
+from operator import ne
 
 ALGORITHMS = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
 
@@ -41,10 +42,11 @@ def best_match(
 ) -> tuple[int, int]:
     """Return the smallest distance, and the first offset that has it."""
     written, folded = (name, text) if case_sensitive else (ascii_lower(name), ascii_lower(text))
-    counted = [i for i in range(len(name)) if not wildcard or name[i] != wildcard]
+    counts = [character != wildcard for character in name]
+    wanted = list(itertools.compress(written, counts))
     best = (len(name) + 1, -1)
     for offset in offsets(anchor, name, text):
-        differences = sum(1 for i in counted if written[i] != folded[offset + i])
+        differences = sum(map(ne, wanted, itertools.compress(folded[offset:], counts)))
         best = min(best, (differences, offset))
     return best
 

@@ -30,9 +30,8 @@ def match(name: str, text: str, scheme: Scheme) -> Match:
     exact = folded.find(pattern, offsets[0], offsets[-1] + len(name))
     if exact >= 0:  # as in most results; no offset needs to be tried
         return Match(0, exact)
-    return min(
-        Match(sum(map(ne, pattern, folded[offset:])) - wildcards, offset) for offset in offsets
-    )
+    differences, offset = min((sum(map(ne, pattern, folded[place:])), place) for place in offsets)
+    return Match(differences - wildcards, offset)
 
 
 def distance(name: str, text: str, scheme: Scheme) -> int:

@@ -12,12 +12,9 @@ TEXT_LENGTH = 28
 
 
 def secret_at(position: int) -> bytes:
-    """Return the byte string at `position`: the digits of a bijective numeral in base 256."""
-    digits = []
-    while position:
-        position, digit = divmod(position - 1, 256)
-        digits.append(digit)
-    return bytes(reversed(digits))
+    """Return the byte string at `position`: first come the (256^n - 1) / 255 with less than n."""
+    length = ((255 * position + 1).bit_length() - 1) // 8
+    return (position - (256**length - 1) // 255).to_bytes(length, "big")
 
 
 def texts(start: int, stop: int) -> bytes:

@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import compress
+from operator import ne
 
 from hashfinder.kernel import Scan
 from hashfinder_rules.query import Query
@@ -47,16 +49,14 @@ def distance_at(query: Query, position: int) -> int:
     text, name, scheme = text_at(query, position), query.name, query.scheme
     if not scheme.case_sensitive:
         text, name = text.translate(LOWER), name.translate(LOWER)
-    wild = {index for index, character in enumerate(query.name) if character == scheme.wildcard}
+    counts = [character != scheme.wildcard for character in query.name]
+    wanted = list(compress(name, counts))
     places = {
         Anchor.ANYWHERE: range(len(text) - len(name) + 1),
         Anchor.START: range(1),
         Anchor.END: [len(text.rstrip("=")) - len(name)],
     }[scheme.anchor]
-    return min(
-        sum(text[place + i] != name[i] and i not in wild for i in range(len(name)))
-        for place in places
-    )
+    return min(sum(map(ne, wanted, compress(text[place:], counts))) for place in places)
 
 
 def expected_scan(query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:

@@ -36,11 +36,11 @@ def expected_results(name: str, start: int, distance: int) -> Sequence[int]:
     return array("Q", (position for position, d in found if d <= distance))
 
 
-@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize(
     ("name", "distance"),
     [("q\0", 1), ("doctor\0", 4), ("abcdefghijklm7", 9), ("0123456789abcdefghijklmnop+=", 23)],
 )
+@pytest.mark.parametrize("start", STARTS)
 def test_agrees_on_a_million_candidates(
     native_kernel: Kernel, name: str, distance: int, start: int
 ) -> None:
