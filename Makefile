@@ -11,6 +11,9 @@ MINUTES ?= 2
 CERTS ?= .certs
 HOSTS ?= server hashfinder hashfinder-headless
 
+# Kept, whatever the environment says: a test run starts hundreds of processes, and collects in each of PROCESSES.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := proto services/hashfinder clients/python clients/cli clients/web
