@@ -52,8 +52,8 @@ def server_process(server_program: Program) -> Iterator[Callable[..., ServerProc
 
 @pytest.fixture(scope="module")
 def module_server(run_server: RunServer) -> Iterator[ServerProcess]:
-    """A server with default settings, shared by the tests of a module."""
-    with run_server() as server:
+    """A server with one worker, shared by the tests of a module."""
+    with run_server("--workers", "1") as server:
         yield server
 
 

@@ -58,8 +58,9 @@ class GatewayProcess:
 
     def wait_for_calls(self, count: int) -> None:
         """Return when `count` calls are running."""
+        name = "hashfinder_web_calls_active"
         eventually(
-            lambda: self.samples().value("hashfinder_web_calls_active") == count,
+            lambda: scrape(f"{self.url}/metrics", name).value(name) == count,
             f"{count} calls under way",
             _ANSWER_SECONDS,
         )

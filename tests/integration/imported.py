@@ -3,6 +3,7 @@
 Run by `program.py`, with the name of the program's package and the number of a socket.
 """
 
+import gc
 import json
 import os
 import pkgutil
@@ -15,6 +16,8 @@ from typing import Any
 
 _REQUEST_BYTES = 2**20
 _STREAMS = 3
+_LATE = {"hashfinder_cli": ("typer._adapters", "typer.rich_utils", "grpc._channel")}
+"""What a program's libraries import only when it runs."""
 
 
 def import_all(package: str) -> None:
@@ -29,6 +32,8 @@ def import_all(package: str) -> None:
         if not module.name.endswith("__main__"):
             with suppress(ImportError, DeprecationWarning):
                 import_module(module.name)
+    for name in _LATE.get(package, ()):
+        import_module(name)
 
 
 def fork() -> int:
@@ -77,4 +82,6 @@ def become(package: str, request: dict[str, Any]) -> None:
 if __name__ == "__main__":
     _, package, descriptor = sys.argv
     import_all(package)
+    gc.collect()
+    gc.freeze()  # so that the collector of no new process touches, and so copies, what is shared
     serve(package, socket.socket(fileno=int(descriptor)))

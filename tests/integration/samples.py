@@ -39,8 +39,13 @@ class Samples(dict[tuple[str, Labels], float]):
         return {labels: move for labels, move in moves.items() if move}
 
 
-def scrape(url: str) -> Samples:
-    """Return the current metrics at `url`."""
+def scrape(url: str, *names: str) -> Samples:
+    """Return the current metrics at `url`; with `names`, only the series whose names begin so.
+
+    To read them all takes ten times the CPU time.
+    """
     with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own http address
         text = response.read().decode()
+    if names:
+        text = "".join(line for line in text.splitlines(keepends=True) if line.startswith(names))
     return Samples.of(text_string_to_metric_families(text))

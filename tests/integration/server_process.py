@@ -102,7 +102,7 @@ class ServerProcess:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the current value of one metric."""
-        return self.samples().value(name, **labels)
+        return scrape(self.metrics_url, name).value(name, **labels)
 
     def wait_until_idle(self, seconds: float = 10.0) -> None:
         """Return when no worker is busy, no search is running, and each ended RPC is counted.
@@ -115,12 +115,11 @@ class ServerProcess:
             "hashfinder_workers_busy",
         )
 
+        counters = ("grpc_server_started_total", "grpc_server_handled_total")
+
         def idle() -> bool:
-            samples = self.samples()
-            started, handled = (
-                samples.value(f"grpc_server_{what}_total", grpc_service=SERVICE)
-                for what in ("started", "handled")
-            )
+            samples = scrape(self.metrics_url, *gauges, *counters)
+            started, handled = (samples.value(name, grpc_service=SERVICE) for name in counters)
             return started == handled and not any(samples.value(gauge) for gauge in gauges)
 
         eventually(idle, "no search running, no worker busy, all counted", seconds)

@@ -22,6 +22,7 @@ from tests.integration.program import Program
 from tests.integration.samples import scrape
 from tests.integration.server.endings import Ending, ending_of
 from tests.integration.server_process import (
+    IDLE_KERNEL,
     SERVICE,
     ServerProcess,
     eventually,
@@ -77,7 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for name in ("tokens", "policy.toml"):
         shutil.copy(FILES / name, folder / name)
     flags = ("--tokens", str(folder / "tokens"), "--policy", str(folder / "policy.toml"))
-    with run_server(*flags, "--workers", "2") as process:
+    with run_server(*flags, "--kernel", "python", before=IDLE_KERNEL) as process:
         yield Server(process, folder)
 
 

@@ -14,7 +14,8 @@ TEXT_LENGTH = 28
 def secret_at(position: int) -> bytes:
     """Return the byte string at `position`: first come the (256^n - 1) / 255 with less than n."""
     length = ((255 * position + 1).bit_length() - 1) // 8
-    return (position - (256**length - 1) // 255).to_bytes(length, "big")
+    first: int = (256**length - 1) // 255
+    return (position - first).to_bytes(length, "big")
 
 
 def texts(start: int, stop: int) -> bytes:

@@ -56,7 +56,8 @@ def distance_at(query: Query, position: int) -> int:
         Anchor.START: range(1),
         Anchor.END: [len(text.rstrip("=")) - len(name)],
     }[scheme.anchor]
-    return min(sum(map(ne, wanted, compress(text[place:], counts))) for place in places)
+    smallest: int = min(sum(map(ne, wanted, compress(text[place:], counts))) for place in places)
+    return smallest
 
 
 def expected_scan(query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
