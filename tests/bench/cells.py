@@ -1,10 +1,16 @@
-"""The measurements: one design under one steady load, and one design in a storm."""
+"""The measurements: one design under one steady load, and one design in a storm.
+
+Latencies are measured in rounds, with a percentile of each. The worst of some dozen cancels says
+little alone: between two rounds of the same server it differs by a factor of three.
+"""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
+from math import inf
 from typing import Any
 
 from tests.bench.load import Clients, DesignProcess, OpenSearch, health_probed, serving, until
@@ -29,11 +35,23 @@ class Times:
     settle: float
     window: float
     cancels: int
+    """How many searches are cancelled in a round, one after the other."""
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Percentiles of latencies in milliseconds, one value for each round or storm."""
+
+    free_p50: list[float]
+    free_p99: list[float]
+    """From the client's cancel to the end of the handler and the last scan."""
+    health_p50: list[float]
+    health_p99: list[float]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One design under one load. Latencies in milliseconds."""
+    """One design under one load."""
 
     begun: int
     """How many searches the server had begun at the start of the window."""
@@ -41,11 +59,7 @@ class Cell:
     """Jain's index over the clients' hashes, computed from their progress messages."""
     stuck: int
     """How many cancelled searches were not free within the waiting time."""
-    free_p50: float
-    free_p99: float
-    """From the client's cancel to the end of the handler and the last scan."""
-    health_p50: float
-    health_p99: float
+    latencies: Latencies
     rate: float
     """Million hashes a second."""
     rate_per_cpu: float
@@ -62,10 +76,7 @@ class Storm:
     """How many searches the server had begun when all were cancelled, for each storm."""
     all_free_after: list[float]
     """The time of the slowest search, for each storm."""
-    free_p50: float
-    free_p99: float
-    health_p50: float
-    health_p99: float
+    latencies: Latencies
     left: int
     """How many searches still run at the end, or how many tasks or threads are left."""
     most_rss: int
@@ -83,8 +94,9 @@ def jain(shares: Sequence[float]) -> float:
     return sum(shares) ** 2 / squares if squares else 0.0
 
 
-async def measure_cell(design: str, searches: int, times: Times) -> Cell:
+async def measure_cell(design: str, searches: int, times: Times, rounds: int) -> Cell:
     """Load a new server of a design, measure for a while, then cancel one search at a time."""
+    measured = _Rounds()
     counts = unequal(searches)
     # Few messages a second, so that they are not the load, but at least two for each search.
     progress_seconds = max(times.window / 5, searches / _MESSAGES_PER_SECOND)
@@ -108,25 +120,21 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
         ]
         # After the window, because forty checks a second take some percent of a server in Python.
         async with health_probed(server.address) as health:
-            cancelled = await _cancel_in_turn(clients, times.cancels, progress_seconds)
-            names = {search.name for search in cancelled}
-            await until(
-                server.snapshot, lambda now: names.isdisjoint(now["running"]), _FREE_SECONDS
-            )
-            free = await _free_milliseconds(server, cancelled)
+            for _ in range(rounds):
+                measured.begin()
+                cancelled = await _cancel_in_turn(clients, times.cancels, progress_seconds)
+                names = {search.name for search in cancelled}
+                await until(server.snapshot, partial(_none_runs, names), _FREE_SECONDS)
+                measured.free.append(await _free_milliseconds(server, cancelled))
         await clients.close()
     seconds, cpu_seconds, kernel_seconds = (
         end[key] - begin[key] for key in ("wall", "cpu_seconds", "kernel_seconds")
     )
-    latencies = [1000 * seconds for _, seconds in health]
     return Cell(
         begun=begin["begun"],
         jain=jain(reported),
-        stuck=sum(ms >= _NOT_FREE for ms in free),
-        free_p50=percentile(free, 50),
-        free_p99=percentile(free, 99),
-        health_p50=percentile(latencies, 50),
-        health_p99=percentile(latencies, 99),
+        stuck=sum(ms >= _NOT_FREE for free in measured.free for ms in free),
+        latencies=measured.latencies(health),
         rate=sum(scanned) / seconds / 1e6,
         rate_per_cpu=sum(scanned) / cpu_seconds / 1e6,
         kernel_share=kernel_seconds / cpu_seconds,
@@ -135,40 +143,64 @@ async def measure_cell(design: str, searches: int, times: Times) -> Cell:
 
 async def measure_storm(design: str, searches: int, storms: int) -> Storm:
     """Open many searches and cancel all at once, several times; measure health and leftovers."""
-    free: list[float] = []
-    last: list[float] = []
+    measured = _Rounds()
     begun: list[int] = []
     async with serving(design) as server:
         idle = await server.snapshot()
         most_rss = idle["rss"]
         async with health_probed(server.address) as health:
             for storm in range(1, storms + 1):
+                measured.begin()
                 clients = Clients(server.address, unequal(searches))
                 await clients.connect()
                 clients.open_all()
                 peak = await until(server.counts, partial(_begun, storm * searches), _STORM_SECONDS)
                 cancelled = clients.cancel_all()
                 await until(server.counts, lambda now: now["ended"] == now["begun"], _FREE_SECONDS)
-                freed = await _free_milliseconds(server, cancelled)
+                measured.free.append(await _free_milliseconds(server, cancelled))
                 await clients.close()
                 begun.append(peak["begun"] - sum(begun))
-                free += freed
-                last.append(max(freed))
                 most_rss = max(most_rss, peak["rss"], (await server.counts())["rss"])
         left = await until(
             server.snapshot, lambda now: now["tasks"] <= idle["tasks"], _FREE_SECONDS
         )
-    latencies = [1000 * each for _, each in health]
     return Storm(
         begun=begun,
-        all_free_after=last,
-        free_p50=percentile(free, 50),
-        free_p99=percentile(free, 99),
-        health_p50=percentile(latencies, 50),
-        health_p99=percentile(latencies, 99),
+        all_free_after=[max(free) for free in measured.free],
+        latencies=measured.latencies(health),
         left=max(0, len(left["running"]), *(left[w] - idle[w] for w in ("tasks", "threads"))),
         most_rss=round(most_rss / 2**20),
     )
+
+
+class _Rounds:
+    """The latencies of each round, or storm."""
+
+    def __init__(self) -> None:
+        self.free: list[list[float]] = []
+        """The milliseconds of each cancelled search until it was free."""
+        self._begins: list[float] = []
+
+    def begin(self) -> None:
+        """Begin the next round."""
+        self._begins.append(time.monotonic())
+
+    def latencies(self, health: list[tuple[float, float]]) -> Latencies:
+        """Return the percentiles; a health check counts in the round in which it was sent."""
+        checks = [
+            [1000 * seconds for at, seconds in health if begin <= at < end]
+            for begin, end in pairwise((*self._begins, inf))
+        ]
+        return Latencies(
+            free_p50=[percentile(each, 50) for each in self.free],
+            free_p99=[percentile(each, 99) for each in self.free],
+            health_p50=[percentile(each, 50) for each in checks],
+            health_p99=[percentile(each, 99) for each in checks],
+        )
+
+
+def _none_runs(names: set[str], now: dict[str, Any]) -> bool:
+    return names.isdisjoint(now["running"])
 
 
 def _begun(searches: int, now: dict[str, Any]) -> bool:
