@@ -11,9 +11,15 @@ def report(*rows: Row, cpu: str = "A", others: float = 0.0) -> Report:
     return Report("part", "2026-01-01", "abc", {"cpu": cpu}, list(rows), others=others)
 
 
-def row(*values: float, unit: str = "ms", better: Better = Better.LOWER, name: str = "name") -> Row:
+def row(
+    *values: float,
+    unit: str = "ms",
+    better: Better = Better.LOWER,
+    name: str = "name",
+    best: bool = False,
+) -> Row:
     """Return a row."""
-    return Row(name, "subject", unit, better, values)
+    return Row(name, "subject", unit, better, values, best)
 
 
 def found(before: Report, now: Report) -> list[tuple[str, float]]:
@@ -49,6 +55,20 @@ def test_spread_of_both_runs_is_noise() -> None:
 
     assert [("name", 1.2)] == found(report(quiet), report(row(12, 12, 12)))
     assert [] == found(report(noisy), report(row(10.8, 12, 13.2)))
+
+
+def test_every_turn_counts_as_noise() -> None:
+    """Half the range of the turns, where the quartiles of these would be equal."""
+    before, now = row(8, 10, 10, 10, 10), row(9.6, 12, 12, 12, 12)
+
+    assert [] == found(report(before), report(now))
+
+
+def test_slow_turn_is_no_noise_where_the_best_counts() -> None:
+    """It does not change the figure, and hides no other change."""
+    before, now = row(10, 10, 10, 10, 15, best=True), row(12, 12, 12, 12, 12, best=True)
+
+    assert [("name", 1.2)] == found(report(before), report(now))
 
 
 def test_single_values_have_an_assumed_spread() -> None:
