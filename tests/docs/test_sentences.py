@@ -21,7 +21,7 @@ WORDS = {"four": 4.0}
 
 # The page, the sentence with its number in parentheses, the constant, the unit of the number.
 SENTENCES: list[tuple[str, str, str, float]] = [
-    (ARCHITECTURE, r"at most (\d+) µs", "app:_FIRST_STEP_SECONDS", 1e-6),
+    (ARCHITECTURE, r"for at most (\d+) µs", "app:_FIRST_STEP_SECONDS", 1e-6),
     (ARCHITECTURE, r"blocks and (\d+) µs", "app:_FIRST_STEP_SECONDS", 1e-6),
     (CANCELLATION, r"the first (\d+) microseconds of a search", "app:_FIRST_STEP_SECONDS", 1e-6),
     (ARCHITECTURE, r"up to ([\d,]+) blocks", "scheduling.pace:_MOST_FIRST_BLOCKS", 1),

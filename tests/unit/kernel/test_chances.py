@@ -13,7 +13,7 @@ import pytest
 
 from hashfinder_rules.chance import Chance
 from hashfinder_rules.query import Query
-from hashfinder_rules.scheme import Algorithm, Anchor, Encoding, Scheme
+from hashfinder_rules.scheme import PADDING, Algorithm, Anchor, Encoding, Scheme
 
 native = pytest.importorskip("hashfinder.kernel.native", reason="built without the C kernel")
 
@@ -59,7 +59,13 @@ def count_hits(query: Query, start: int) -> int:
     scheme, keyspace = query.scheme, query.keyspace
     offsets = scheme.offsets(len(query.name))
     before = scheme.anchor is Anchor.END
-    matches = [native._matches(character, scheme) for character in query.name]  # noqa: SLF001
+    symbols_of = native._symbols_of(scheme.encoding, scheme.case_sensitive)  # noqa: SLF001
+    matches = [
+        ((1 << len(scheme.encoding.symbols)) - 1, True)
+        if character == scheme.wildcard
+        else (symbols_of.get(scheme.fold(character), 0), character == PADDING)
+        for character in query.name
+    ]
     matches.insert(0 if before else len(matches), (0, False))
     scanner = native._native.prepare(  # noqa: SLF001
         native.supported_variants()[0],
