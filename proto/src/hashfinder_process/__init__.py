@@ -1,4 +1,4 @@
-"""What server and gateway do alike as processes: settings, log, streams, and an end in time.
+"""What server and gateway do alike as processes: settings, log, streams, connections, a prompt end.
 
 `logs` and `json_lines` need structlog, `settings` pydantic-settings. Who imports them depends on
 these; the others need the standard library alone.
