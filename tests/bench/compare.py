@@ -5,8 +5,8 @@ changed by more than its noise in both runs plus the share of the machine that o
 either run: with half of a machine, an RPC takes twice as long.
 
 Noise is half the range of the turns. Half the distance between the quartiles, as the tables show
-it, called 12 % of medians and 19 % of 99th percentiles worse in runs of the same code (latencies of
-stops, four rounds); half the range called 2 and 10 %. Where the best turn counts, the quartiles do:
+it, called 10 % of medians and 14 % of 99th percentiles worse in runs of the same code (latencies of
+stops, four rounds); half the range called 1 and 5 %. Where the best turn counts, the quartiles do:
 other load that slows one turn down does not change the figure.
 """
 
