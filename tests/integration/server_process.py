@@ -30,7 +30,7 @@ def idle(self, start, stop, best_distance, capacity, halt=None):
     if halt is None or not self._query.name.startswith("hopeless"):
         return scan(self, start, stop, best_distance, capacity)
     time.sleep(0.005)
-    return Scan(stop, [])
+    return Scan(start + 1, [])
 PythonScanner.scan = idle
 """
 """Run before a server with ``--kernel python``: searches for hopeless... need no CPU time."""

@@ -144,13 +144,13 @@ def test_changed_rate_applies_to_a_running_search(server: Server, stub: HashFind
     running = stub.Find.future(HOPELESS, metadata=bearer("alice"))
     server.process.wait_for_searches(1)
     server.change(
-        server.policy, '[identities]\n"token:alice" = {hash_rate = 1000, hash_burst = 1000}\n'
+        server.policy, '[identities]\n"token:alice" = {hash_rate = 10, hash_burst = 10}\n'
     )
     with pytest.raises(grpc.RpcError) as caught:
         running.result(timeout=20)
     ending = ending_of(caught.value)
     assert "CLIENT_QUOTA_EXHAUSTED" == ending.reason
-    assert 1000 == ending.details["QuotaFailure"].violations[0].quota_value
+    assert 10 == ending.details["QuotaFailure"].violations[0].quota_value
     assert ending.progress.hashes_computed > 0
 
 
