@@ -33,7 +33,7 @@ _STOP_SECONDS = 15.0
 @pytest.fixture(scope="session")
 def shared_server(run_server: RunServer) -> Iterator[ServerProcess]:
     """Run one server for all tests that do not stop it."""
-    with run_server("--workers", "2", "--keepalive-seconds", "5") as server:
+    with run_server("--workers", "1", "--keepalive-seconds", "5") as server:
         yield server
 
 
