@@ -37,7 +37,7 @@ _CHANNELS = 16
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many searches and connections are opened, and for how long an idle server is measured."""
+    """How many servers are started and filled, with what, and for how long each is left alone."""
 
     starts: int
     searches: int
@@ -46,24 +46,18 @@ class Sizes:
 
 
 def measure_footprint(report: Report, sizes: Sizes) -> None:
-    """Start servers, fill one, stop one while it is full; compare all figures with the budgets."""
+    """Start servers, fill some, stop one while it is full; compare all figures with the budgets."""
     seconds, cpu = zip(*(_start() for _ in range(sizes.starts)), strict=True)
     report.add("from the command to `serving`", "server", "s", Better.LOWER, *seconds)
     _add(report, "CPU time from the command to `serving`", "s", *cpu)
-    # Identified by address, all searches of this machine would be one client's, above its limit.
-    with run_server("--client-identity", "connection") as server:
-        process = server.process.pid
-        _add(report, "memory after the start", "MiB", resident_bytes(process) / 2**20)
-        # The first batch also allocates what is needed only once, whatever the number.
-        _connections(server, 10)
-        connection = _connections(server, sizes.connections) / sizes.connections
-        _add(report, "memory for an open connection", "KiB", connection / 2**10)
-        asyncio.run(_searches(server, _CHANNELS))
-        search = asyncio.run(_searches(server, sizes.searches)) / sizes.searches
-        _add(report, "memory for an open search", "KiB", search / 2**10)
-        idle_cpu, wake_ups = _idle(process, sizes.idle_seconds)
-        _add(report, "CPU time of a server that nobody calls, a second", "ms", 1000 * idle_cpu)
-        _add(report, "wake-ups of a server that nobody calls", "/s", wake_ups)
+    started, connections, searches, idle_cpu, wake_ups = zip(
+        *(_fill(sizes) for _ in range(sizes.starts)), strict=True
+    )
+    _add(report, "memory after the start", "MiB", *started)
+    _add(report, "memory for an open connection", "KiB", *connections)
+    _add(report, "memory for an open search", "KiB", *searches)
+    _add(report, "CPU time of a server that nobody calls, a second", "ms", *idle_cpu)
+    _add(report, "wake-ups of a server that nobody calls", "/s", *wake_ups)
     with run_server("--client-identity", "connection") as server:
         told, ended = asyncio.run(_drain(server, sizes.searches))
     name = f"from SIGTERM with {sizes.searches:,} searches open"
@@ -87,6 +81,24 @@ def _start() -> tuple[float, float]:
     began = time.monotonic()
     with run_server() as server:
         return time.monotonic() - began, cpu_seconds(server.process.pid)
+
+
+def _fill(sizes: Sizes) -> tuple[float, float, float, float, float]:
+    """Fill a server with connections, then with searches, and leave it alone.
+
+    Returns MiB after its start, KiB for a connection and for a search, and, of the second after
+    that, ms of CPU time and wake-ups.
+    """
+    # Identified by address, all searches of this machine would be one client's, above its limit.
+    with run_server("--client-identity", "connection") as server:
+        started = resident_bytes(server.process.pid)
+        # The first batch also allocates what is needed only once, whatever the number.
+        _connections(server, 10)
+        connection = _connections(server, sizes.connections) / sizes.connections
+        asyncio.run(_searches(server, _CHANNELS))
+        search = asyncio.run(_searches(server, sizes.searches)) / sizes.searches
+        idle_cpu, wake_ups = _idle(server.process.pid, sizes.idle_seconds)
+    return started / 2**20, connection / 2**10, search / 2**10, 1000 * idle_cpu, wake_ups
 
 
 def _connections(server: ServerProcess, number: int) -> int:
