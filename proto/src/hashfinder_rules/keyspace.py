@@ -59,10 +59,10 @@ class Keyspace:
         """Return the length in bytes of the secret at `position`."""
         if self.length is not None:
             return self.length
-        length, secrets, end = 0, 1, 1
+        length, secrets, end, size = 0, 1, 1, len(self.alphabet)
         while end <= position:
             length += 1
-            secrets *= len(self.alphabet)
+            secrets *= size
             end += secrets
         return length
 
@@ -75,13 +75,14 @@ class Keyspace:
         if not 0 <= position < self.end:
             message = f"position must be 0 to {self.end - 1}, not {position}"
             raise ValueError(message)
-        length = self.length_at(position)
+        length, alphabet, size = self.length_at(position), self.alphabet, len(self.alphabet)
         index = position - self.first_position(length)
         secret = bytearray()
         while index:
-            index, digit = divmod(index, len(self.alphabet))
-            secret.append(self.alphabet[digit])
-        return bytes(reversed(secret)).rjust(length, self.alphabet[:1])
+            index, digit = divmod(index, size)
+            secret.append(alphabet[digit])
+        secret.reverse()
+        return bytes(secret).rjust(length, alphabet[:1])
 
     def position_of(self, secret: bytes) -> int:
         """Return the position of `secret`; the inverse of `secret_at`.

@@ -13,11 +13,9 @@ def smallest_distance(name: str, scheme: Scheme) -> int:
         scheme: how hashes are written and compared.
     """
     wildcard, places = scheme.wildcard, scheme.places
-    folded = [
-        (index, folded)
-        for index, (character, folded) in enumerate(zip(name, scheme.fold(name), strict=True))
-        if character != wildcard
-    ]
+    folded = list(enumerate(scheme.fold(name)))
+    if wildcard:
+        folded = [each for each, written in zip(folded, name, strict=True) if written != wildcard]
     smallest = len(name)
     for offset in scheme.offsets(len(name)):
         distance = sum([character not in places[offset + index] for index, character in folded])

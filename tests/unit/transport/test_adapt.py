@@ -38,7 +38,7 @@ async def test_generators_are_closed_when_the_rpc_is_cancelled() -> None:
 
     handler: Any = grpc.stream_stream_rpc_method_handler(echo)
     grpc_context: Any = Context()
-    context = RpcContext(grpc_context, (), lambda: None, lambda: None, Patience(30))
+    context = RpcContext(grpc_context, "", (), lambda: None, lambda: None, Patience(30))
     shape, behaviour = shape_of(handler)
 
     with pytest.raises(asyncio.CancelledError):

@@ -1,14 +1,12 @@
 """How far a search has come."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from hashfinder_rules.candidate import Candidate
 from hashfinder_rules.keyspace import POSITIONS_END
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """A snapshot of a search."""
 
     hashes: int
@@ -25,4 +23,4 @@ class Progress:
     def up_to(self, position: int, best: Candidate) -> Self:
         """Return how far it had come with `position`, an earlier one, when `best` was the best."""
         later = self.next_position - (position + 1)
-        return replace(self, hashes=self.hashes - later, next_position=position + 1, best=best)
+        return self._replace(hashes=self.hashes - later, next_position=position + 1, best=best)

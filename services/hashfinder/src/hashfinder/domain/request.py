@@ -1,12 +1,11 @@
 """What a client asks for."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hashfinder_rules.query import Query
 
 
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
+class SearchRequest(NamedTuple):
     """A query and where to search."""
 
     query: Query

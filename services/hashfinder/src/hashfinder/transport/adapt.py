@@ -38,12 +38,13 @@ class RpcContext:
     def __init__(
         self,
         context: GrpcContext,
+        peer: str,
         metadata: Metadata,
         received: Callable[[], None],
         sent: Callable[[], None],
         patience: Patience,
     ) -> None:
-        """Wrap gRPC's context; `received` and `sent` are called for each message.
+        """Wrap gRPC's context of `peer`; `received` and `sent` are called for each message.
 
         `patience` bounds how long the client may take to send one.
         """
@@ -53,12 +54,17 @@ class RpcContext:
         self.client = ""
         """The client, once it is identified."""
         self._context = context
+        self._peer = peer
         self._received = received
         self._sent = sent
         self._patience = patience
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+    def peer(self) -> str:
+        """Return the other end of the connection, which gRPC would look up each time."""
+        return self._peer
 
     async def read(self) -> Any:
         """Return the client's next message.

@@ -113,6 +113,7 @@ class RpcInterceptor:
         grpc_context.set_trailing_metadata(self._trailer(call))
         context = RpcContext(
             grpc_context,
+            peer,
             metadata,
             partial(reports.received, rpc),
             partial(reports.sent, rpc),

@@ -74,6 +74,8 @@ class Reports:
     ) -> None:
         """Take where the events and the spans go, and the service whose RPCs are searches."""
         self._reporter = reporter
+        # What every RPC calls, without a step between.
+        self.received, self.sent = reporter.received, reporter.sent
         self._tracer = tracer
         self._searching = searching
         self._searches = 0
@@ -93,14 +95,6 @@ class Reports:
         """Begin the span of a search's RPC with this metadata, where spans are made."""
         if self._tracer is not None and call.rpc.service == self._searching:
             call.end_span = self._tracer.begin(call.rpc, metadata)
-
-    def received(self, rpc: Rpc) -> None:
-        """Report a message from the client."""
-        self._reporter.received(rpc)
-
-    def sent(self, rpc: Rpc) -> None:
-        """Report a message to the client."""
-        self._reporter.sent(rpc)
 
     def denied(self, reason: str) -> None:
         """Report a client that was refused because of its identity."""

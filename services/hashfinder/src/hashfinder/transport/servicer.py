@@ -42,8 +42,7 @@ class SearchServicer(HashFinderServicer):
         client = context.client
         wanted = parse_request(request, self._allowance_of(client).maximum_hashes)
         if wanted.query.interesting_distance:
-            query = replace(wanted.query, interesting_distance=0)
-            wanted = replace(wanted, query=query)
+            wanted = wanted._replace(query=replace(wanted.query, interesting_distance=0))
         taken = await self._searches.find(client, wanted, context.outcome)
         # Whatever came before the first result is not as close.
         return result_message(taken.progress.best or Candidate.at(taken.results[0], wanted.query))
