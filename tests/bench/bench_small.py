@@ -46,8 +46,8 @@ class Plan:
     sizes: Sizes
 
 
-FULL = Plan(5, 4.0, 100, 100, Sizes(5, 1000, 500, 3.0))
-QUICK = Plan(2, 1.0, 30, 20, Sizes(2, 1000, 100, 1.0))
+FULL = Plan(5, 4.0, 100, 100, Sizes(5, 1000, 500, 4.0))
+QUICK = Plan(2, 1.0, 30, 20, Sizes(2, 1000, 100, 2.0))
 
 
 def measure(report: Report, arguments: argparse.Namespace) -> None:
