@@ -223,9 +223,12 @@ static void fill_table(struct kernel_plan *plan)
     /* Linear: the parts of a message can be expanded one by one. */
     for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
         hash->expand(plan->table + i * ROUNDS);
+    words bits[ROUNDS] = {{0}};  /* of all units together */
     for (uint32_t i = 0; i < plan->units * ROUNDS; i++)
+        bits[i % ROUNDS] |= plan->table[i];
+    for (unsigned t = 0; t < ROUNDS; t++)
         for (unsigned lane = 0; lane < LANES; lane++)
-            plan->varies[i % ROUNDS] |= plan->table[i][lane] != 0;
+            plan->varies[t] |= bits[t][lane] != 0;
 }
 
 /* Write prefix, zeros for the secret, suffix, and the padding of the hash; return the number of blocks. */
