@@ -24,7 +24,7 @@ from tests.integration.server_process import ServerProcess, run_server
 IMAGE = "hashfinder:dev"
 BUDGETS = {
     "memory after the start": 80.0,
-    "memory for an open search": 50.0,
+    "memory for an open search": 64.0,
     "memory for an open connection": 32.0,
     "CPU time from the command to `serving`": 0.7,
     "CPU time of a server that nobody calls, a second": 5.0,
