@@ -23,7 +23,7 @@ _PROGRAM = "hashfinder-web"
 _STDOUT = 1
 _END_SECONDS = 8.0
 """After its grace, how long a drain may take before the process ends whatever hangs."""
-_FLUSH_SECONDS = 0.5
+_FLUSH_SECONDS = 2.0
 """How long the end of the process waits for the last log lines to be written."""
 
 

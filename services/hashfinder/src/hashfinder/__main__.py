@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hashfinder_process.log_writer import LogWriter
 
 _PROGRAM = "hashfinder-server"
-_FLUSH_SECONDS = 0.5
+_FLUSH_SECONDS = 2.0
 """How long the end of the process waits for the last log lines to be written."""
 _STDIN, _STDOUT = 0, 1
 
