@@ -151,7 +151,7 @@ mutants: setup $(QUALITY_STAMP) ## Change the search, the scheduler, the rules a
 	nice -n 19 $(BIN)/python -m tests.mutants $(MUTANT_ARGS)
 
 # Neither a part that fails nor a program to compare with that cannot be installed keeps the others from the page.
-bench: setup $(if $(shell command -v chromium),$(BROWSER_STAMP)) ## Run all benches, some 15 minutes; say what became worse; make docs/benchmarks.md (BENCH_ARGS="--only hops")
+bench: setup $(if $(shell command -v chromium),$(BROWSER_STAMP)) ## Run all benches, some 20 minutes; say what became worse; make docs/benchmarks.md (BENCH_ARGS="--only hops")
 	@$(if $(shell command -v cargo),$(MAKE) --silent $(LUCKY_COMMIT) || true)
 	@code=0; $(BENCH)_all $(BENCH_ARGS) || code=$$?; $(MAKE) --silent bench-page && exit $$code
 BENCH = PATH="$(CURDIR)/$(dir $(LUCKY_COMMIT)):$$PATH" GRPC_VERBOSITY=NONE $(BIN)/python -m tests.bench.bench
