@@ -20,6 +20,8 @@ _BATCH = 1_000
 """Lines that are written at once."""
 _PAUSE_SECONDS = 0.005
 """After each write: in a storm of lines the event loop loses the interpreter that rarely."""
+_FLUSH_SECONDS = 2.0
+"""How long the end of a process waits for its last lines to be written."""
 
 
 class LineQueue(QueueHandler):
@@ -99,7 +101,7 @@ class LogWriter(QueueListener):
         super().stop()
         self._report()
 
-    def close(self, seconds: float) -> None:
+    def close(self, seconds: float = _FLUSH_SECONDS) -> None:
         """Write what is queued, for at most `seconds`: the sink may be stuck. May be repeated."""
         if self._stopping is None:
             self._stopping = threading.Thread(target=self.stop, daemon=True)

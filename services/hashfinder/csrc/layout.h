@@ -29,7 +29,7 @@ enum {
  * first varying symbol is in. */
 struct outers {
     words chain[STATE];    /* the state before the block */
-    words state[STATE];    /* the state before the first varying word; SHA-1: after it, see sha1_prepare */
+    words state[STATE];    /* the state before the first varying word; SHA-1: two rounds on, see sha1_prepare */
     words message[ROUNDS]; /* the words, expanded */
     words sum[ROUNDS];     /* the same, plus the rounds' constants */
 };

@@ -23,8 +23,6 @@ _PROGRAM = "hashfinder-web"
 _STDOUT = 1
 _END_SECONDS = 8.0
 """After its grace, how long a drain may take before the process ends whatever hangs."""
-_FLUSH_SECONDS = 2.0
-"""How long the end of the process waits for the last log lines to be written."""
 
 
 def main() -> NoReturn:
@@ -53,7 +51,7 @@ def _run(arguments: list[str]) -> int:
     try:
         return _serve(settings, writer, announces=console)
     finally:
-        writer.close(_FLUSH_SECONDS)
+        writer.close()
 
 
 def _serve(settings: Settings, writer: LogWriter, *, announces: bool) -> int:
@@ -82,7 +80,7 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     def give_up(seconds: float) -> None:
         reason = f"the drain did not end within {seconds:g} s"
         logging.getLogger(__name__).error("failed", extra={"reason": reason})
-        writer.close(_FLUSH_SECONDS)
+        writer.close()
         os._exit(1)
 
     def drain(_signum: int) -> None:

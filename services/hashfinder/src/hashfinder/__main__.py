@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from hashfinder_process.log_writer import LogWriter
 
 _PROGRAM = "hashfinder-server"
-_FLUSH_SECONDS = 2.0
-"""How long the end of the process waits for the last log lines to be written."""
 _STDIN, _STDOUT = 0, 1
 
 
@@ -49,7 +47,7 @@ def _run(arguments: list[str]) -> int:
     try:
         return _serve(settings, writer, announces=console)
     finally:
-        writer.close(_FLUSH_SECONDS)
+        writer.close()
 
 
 def _new_token(arguments: list[str]) -> int:
@@ -98,7 +96,7 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
 
     def leave(code: int) -> None:
         application.discard()
-        writer.close(_FLUSH_SECONDS)
+        writer.close()
         os._exit(code)
 
     def give_up(seconds: float) -> None:
