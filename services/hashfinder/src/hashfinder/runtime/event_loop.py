@@ -5,9 +5,10 @@ Under a storm of cancels both starve health checks, and one client's thousand wr
 another's single one. This loop runs the steps of RPCs as a background, fairly by client, and drains
 all wake-up bytes at once.
 
-Everything that depends on the inside of asyncio or gRPC is in this module: how an `asyncio.Handle`
-is made and run, the loop's queue of handles, and the name of the class that reads gRPC's events.
-Where one has changed, `is_prompt` says so, and the server runs as on asyncio's own loop.
+This module and `transport.core` alone depend on the inside of asyncio and gRPC, and both have a
+fallback. Here it is how an `asyncio.Handle` is made and run, the loop's queue of handles, and the
+name of the class that reads gRPC's events. Where one has changed, `is_prompt` says so, and the
+server runs as on asyncio's own loop.
 """
 
 import asyncio

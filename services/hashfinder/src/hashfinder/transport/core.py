@@ -1,4 +1,4 @@
-"""The one user of gRPC's private parts: a guarded accept loop, and the open connections.
+"""What is made of gRPC's private parts: a guarded accept loop, and the open connections.
 
 **The accept loop.** grpc.aio decodes the path of every request for an unregistered method as UTF-8,
 in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for all. Our
