@@ -15,8 +15,10 @@ from hashfinder.domain.address import ListenAddress, PrivateAddress, TcpAddress,
 from hashfinder.domain.errors import HashFinderError
 from hashfinder.transport.socket_file import SocketFile
 
-_LOOK_SECONDS = 0.2
-"""How often the accept loop is looked after."""
+_LOOK_SECONDS = 0.5
+"""How often the accept loop is looked after: each look wakes an idle server."""
+_RETRY_SECONDS = 0.05
+"""How long a replacement waits before it tries to bind the address again."""
 _REBIND_SECONDS = 5.0
 """How long a replacement may take to bind the address again."""
 _LONGEST_RPC_SECONDS = 10 * 365 * 86_400.0
@@ -122,7 +124,7 @@ class Listener:
             except BindError:
                 if time.monotonic() >= deadline:
                     raise
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
         self._server = server
         await server.start()
 
