@@ -49,10 +49,20 @@ DYING_THREAD = f"""
 import threading
 from hashfinder_web import app
 run = app.Application.run
-async def dying(self):
+async def dying(self, asked):
     threading.Thread(target=lambda: 1 / 0).start()
-    await run(self)
+    await run(self, asked)
 app.Application.run = dying
+{MAIN}
+"""
+STOPPED_WHILE_BUILT = f"""
+import os, signal
+from hashfinder_web import app
+load = app.load_files
+def load_files():
+    os.kill(os.getpid(), signal.SIGTERM)
+    return load()
+app.load_files = load_files
 {MAIN}
 """
 NO_THREADS = f"""
@@ -240,6 +250,13 @@ def test_second_signal_ends_a_loop_that_hangs(started: Started, tmp_path: Path) 
         gateway.process.send_signal(signal.SIGTERM)
         time.sleep(0.4)
         assert 143 == gateway.end(5)
+
+
+def test_signal_between_listening_and_serving_drains(gateway_program: Program) -> None:
+    """From the moment that it listens, a signal is a drain."""
+    done = gateway_program.run(FLAGS, server_environment(), before=STOPPED_WHILE_BUILT)
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert (0, ["serving", "draining", "stopped"]) == (done.returncode, events)
 
 
 def test_threads_that_cannot_start_are_an_error(gateway_program: Program) -> None:

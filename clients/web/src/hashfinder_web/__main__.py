@@ -75,8 +75,6 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
     from hashfinder_process.watchdog import Watchdog  # noqa: PLC0415
     from hashfinder_web.app import Application  # noqa: PLC0415
 
-    application = Application(settings, lambda: writer.dropped)
-
     def give_up(seconds: float) -> None:
         reason = f"the drain did not end within {seconds:g} s"
         logging.getLogger(__name__).error("failed", extra={"reason": reason})
@@ -85,15 +83,16 @@ async def _live(settings: Settings, writer: LogWriter, *, announces: bool) -> No
 
     def drain(_signum: int) -> None:
         watchdog.arm(settings.drain_grace + _END_SECONDS)
-        loop.call_soon_threadsafe(application.ask_to_stop)
+        loop.call_soon_threadsafe(asked.set)
 
-    watchdog, loop = Watchdog(give_up), asyncio.get_running_loop()
-    take_signals(drain, os._exit)
+    watchdog, loop, asked = Watchdog(give_up), asyncio.get_running_loop(), asyncio.Event()
+    take_signals(drain, os._exit)  # before it listens: from then on, a signal is a drain
+    application = Application(settings, lambda: writer.dropped)
     if announces:
         text = f"hashfinder-web: http://{application.address}/\n".encode()
         # On a thread, since stdout may have no reader. Nothing waits for it.
         threading.Thread(target=write_to, args=(_STDOUT, text), daemon=True).start()
-    await application.run()
+    await application.run(asked)
 
 
 if __name__ == "__main__":

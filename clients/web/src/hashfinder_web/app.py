@@ -84,7 +84,6 @@ class Application:
             Remembered(exposition),
         )
         self._http = HttpServer(site, settings.maximum_connections, settings.peer_seconds)
-        self._asked = asyncio.Event()
         metrics.announce("connect", [each.name for each in _SERVICE.methods])
         metrics.announce("find", ["FindRange"])
         metrics.watch("calls_active", "Calls under way.", lambda: len(calls))
@@ -92,12 +91,8 @@ class Application:
         metrics.watch("channels", "Channels to the server.", lambda: len(self._pool))
         metrics.watch("log_lines_dropped", "Log lines lost so far.", log_lines_dropped)
 
-    def ask_to_stop(self) -> None:
-        """Let `run` drain and return."""
-        self._asked.set()
-
-    async def run(self) -> None:
-        """Serve until asked to stop; then let calls end, end the rest, close the connections."""
+    async def run(self, asked: asyncio.Event) -> None:
+        """Serve until `asked`; then let calls end, end the rest, close the connections."""
         serving = asyncio.create_task(self._http.serve(self._listeners))
         _log.info(
             "serving",
@@ -105,7 +100,7 @@ class Application:
             server=self._settings.server,
             version=version("hashfinder-web"),
         )
-        asking = asyncio.create_task(self._asked.wait())
+        asking = asyncio.create_task(asked.wait())
         await asyncio.wait((serving, asking), return_when=asyncio.FIRST_COMPLETED)
         asking.cancel()
         _log.info("draining", grace=self._settings.drain_grace)
