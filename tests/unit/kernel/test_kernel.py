@@ -66,13 +66,13 @@ def test_scores_names_of_every_length(kernel: Kernel, length: int) -> None:
     text = texts(300, 301).decode()
     # a part of a hash in the range, so that small distances occur, and its end, so that '=' does
     for name in (text[:length], text[-length:]):
-        found = expected_distances(name, 220, 320)
+        found = expected_distances(name, 246, 310)
         assert 0 in found.values()
 
         for distance in range(length + 1):
-            ends, results = 220, array("Q")
-            while ends < 320:
-                scan = kernel.prepare(Query(name, 0, distance)).scan(ends, 320, 0, 100)
+            ends, results = 246, array("Q")
+            while ends < 310:
+                scan = kernel.prepare(Query(name, 0, distance)).scan(ends, 310, 0, 100)
                 ends = scan.stop
                 results.extend(scan.results)
 

@@ -32,8 +32,7 @@ def joined_texts(start: int) -> bytes:
 @cache
 def expected_results(name: str, start: int, distance: int) -> Sequence[int]:
     """Return the position of every candidate in a range within a distance."""
-    found = enumerate(oracle.distances(name, joined_texts(start)), start)
-    return array("Q", (position for position, d in found if d <= distance))
+    return oracle.positions_within(name, joined_texts(start), start, distance)
 
 
 @pytest.mark.parametrize(

@@ -62,17 +62,14 @@ def _texts(algorithm: Algorithm, encoding: Encoding) -> list[str]:
 def test_a_chance_agrees_with_the_measured_frequency(query: Query) -> None:
     """Over 12,000 hashes the frequency is within the bounds and five standard deviations."""
     scheme = query.scheme
-    hits = sum(
-        oracle.best_match(
-            query.name,
-            text,
-            scheme.anchor.name,
-            scheme.wildcard,
-            case_sensitive=scheme.case_sensitive,
-        )[0]
-        <= query.ideal_distance
-        for text in _texts(scheme.algorithm, scheme.encoding)
+    distances = oracle.distances(
+        query.name,
+        _texts(scheme.algorithm, scheme.encoding),
+        scheme.anchor.name,
+        scheme.wildcard,
+        case_sensitive=scheme.case_sensitive,
     )
+    hits = sum(distance <= query.ideal_distance for distance in distances)
     chance = Chance.of(query)
     assert chance.lower * _HASHES >= 20, "too rare to be measured"
     assert 0 < chance.lower <= chance.upper <= 1
