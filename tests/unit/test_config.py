@@ -108,41 +108,45 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hashfinder-server" in page
 
 
-@pytest.mark.parametrize("name", sorted(RANGES))
 @pytest.mark.parametrize("edge", [0, 1])
 @pytest.mark.parametrize("by_flag", [False, True])
 def test_limits_of_a_range_are_inclusive(
-    name: str,
     edge: int,
     by_flag: bool,  # noqa: FBT001  # a case of the test
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From flags and from the environment."""
-    limit = RANGES[name][edge]
-    if by_flag:
-        settings = Settings.load([flag(name), str(limit)])
-    else:
-        monkeypatch.setenv(variable(name), str(limit))
-        settings = Settings.load([])
-    assert limit == value(settings, name)
+    limits = {name: limits[edge] for name, limits in RANGES.items()}
+    flags = [f"{flag(name)}={limit}" for name, limit in limits.items()]
+    if not by_flag:
+        for name, limit in limits.items():
+            monkeypatch.setenv(variable(name), str(limit))
+    settings = Settings.load(flags if by_flag else [])
+    assert limits == {name: value(settings, name) for name in limits}
 
 
-@pytest.mark.parametrize("name", sorted(RANGES))
 @pytest.mark.parametrize("bad", ["below", "above", "x", "nan", "-inf", "1e400"])
-def test_other_values_are_refused_with_flag_variable_and_range(name: str, bad: str) -> None:
-    """The message names the flag, the variable, the range and the value."""
-    low, high = RANGES[name]
-    step = 0.00001 if name in FLOATS else 1
-    text = {"below": str(low - step), "above": str(high + step)}.get(bad, bad)
-    kind = "a number" if name in FLOATS else "a whole number"
-    expected = f"{flag(name)} ({variable(name)}) must be {kind} from {low} to {high}, not {text!r}"
-    assert expected == complaint(f"{flag(name)}={text}")
+def test_other_values_are_refused_with_flag_variable_and_range(bad: str) -> None:
+    """The message has a line for each setting: its flag, variable and range, and the value."""
+    flags, expected = [], set()
+    for name, (low, high) in RANGES.items():
+        step = 0.00001 if name in FLOATS else 1
+        text = {"below": str(low - step), "above": str(high + step)}.get(bad, bad)
+        kind = "a number" if name in FLOATS else "a whole number"
+        flags.append(f"{flag(name)}={text}")
+        expected.add(
+            f"{flag(name)} ({variable(name)}) must be {kind} from {low} to {high}, not {text!r}"
+        )
+    lines = complaint(*flags).splitlines()
+    assert (len(RANGES), expected) == (len(lines), set(lines))
 
 
-@pytest.mark.parametrize("name", sorted(set(RANGES) - FLOATS))
-def test_fractions_are_no_whole_numbers(name: str) -> None:
+def test_fractions_are_no_whole_numbers() -> None:
     """Fractions are refused rather than rounded."""
-    assert f"{flag(name)} ({variable(name)}) must be a whole number" in complaint(flag(name), "1.5")
+    names = RANGES.keys() - FLOATS
+    lines = complaint(*(f"{flag(name)}=1.5" for name in names)).splitlines()
+    starts = {line.partition(" from ")[0] for line in lines}
+    assert {f"{flag(name)} ({variable(name)}) must be a whole number" for name in names} == starts
 
 
 @pytest.mark.parametrize(
@@ -296,11 +300,13 @@ def test_flag_overrides_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> 
     assert 5 == Settings.load(["--port", "5"]).port
 
 
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_empty_variable_counts_as_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's template may leave it empty."""
-    monkeypatch.setenv(variable(name), "")
-    assert Settings.model_fields[name].default == value(Settings.load([]), name)
+def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's template may leave them empty."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(variable(name), "")
+    settings = Settings.load([])
+    for name, field in Settings.model_fields.items():
+        assert field.default == value(settings, name), name
 
 
 def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
