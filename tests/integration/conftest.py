@@ -92,8 +92,8 @@ def names() -> Iterator[NameServer]:
 
 @pytest.fixture
 def replicas(names: NameServer, server_process: Callable[..., ServerProcess]) -> StartReplicas:
-    """Start three servers behind one name, with the test's flags."""
-    return lambda *flags: Replicas(names, server_process, flags)
+    """Start three servers behind one name, with the test's flags and `before`."""
+    return lambda *flags, before="": Replicas(names, partial(server_process, before=before), flags)
 
 
 @pytest.fixture

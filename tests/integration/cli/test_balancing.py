@@ -129,7 +129,7 @@ def test_rolling_restart(replicas: StartReplicas) -> None:
         expected = positions()
 
         def search_on() -> None:
-            while not stopped.is_set():
+            while not stopped.wait(0.15):
                 try:
                     found = positions()
                 except FinderError as error:

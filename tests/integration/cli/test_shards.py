@@ -14,11 +14,11 @@ import pytest
 from hashfinder_client import BudgetSpentError, Finder, Match, Query
 from tests.integration.replicas import StartReplicas
 from tests.integration.scripted import Run, Start
-from tests.integration.server_process import ServerProcess, eventually
+from tests.integration.server_process import PACED_KERNEL, ServerProcess, eventually
 
 ServeReal = Callable[..., ServerProcess]
 SLOW = ("--kernel", "python", "--workers", "1")
-"""Some ten thousand hashes a second, so that a search takes seconds."""
+"""With `PACED_KERNEL`: a search takes seconds."""
 RARE = ("doctorwho", "--show-inferior", "5", "--json")
 """A search with a result every 500 hashes or so, and no ideal one."""
 HASHES = 60_000
@@ -115,7 +115,7 @@ def test_interrupted_and_resumed(
     start: Start, call: Run, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
     """Ctrl-C frees every server; the printed results are those below the printed position."""
-    three = replicas(*SLOW)
+    three = replicas(*SLOW, before=PACED_KERNEL)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(20)
     search.process.send_signal(signal.SIGINT)
@@ -139,7 +139,7 @@ def test_server_killed(
     start: Start, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
     """A server that dies delays only the ranges that it searched: they resume on other servers."""
-    three = replicas(*SLOW)
+    three = replicas(*SLOW, before=PACED_KERNEL)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(10)
     killed = three.remove()
@@ -170,7 +170,7 @@ def test_rolling_restart(
     start: Start, replicas: StartReplicas, rare: list[int], tmp_path: Path
 ) -> None:
     """A search survives all restarts; what a drained server has searched is not repeated."""
-    three = replicas(*SLOW)
+    three = replicas(*SLOW, before=PACED_KERNEL)
     search = Watched(start, tmp_path, sharded(three.target))
     search.wait_for_results(5)
     gone = 0.0
@@ -198,7 +198,7 @@ def test_processes(
 
     Each one's file says how it ended.
     """
-    three = replicas(*SLOW)
+    three = replicas(*SLOW, before=PACED_KERNEL)
     asked = ["find", "moon", "--server", three.target, "--range-size", "9000"]
     whole = call("find", "moon", "--server", module_server.address, "--json")
     position = parsed(whole.stdout)[0]["position"]
@@ -228,7 +228,7 @@ def test_processes(
 
 def test_terminated_process(start: Start, replicas: StartReplicas, tmp_path: Path) -> None:
     """SIGTERM cancels a process's RPC at once, and its file says where all of them resume."""
-    three = replicas(*SLOW)
+    three = replicas(*SLOW, before=PACED_KERNEL)
     file = tmp_path / "result"
     file.write_text("of an earlier search")
     asked = ["find", "doctorwho", "--server", three.target, "--shard", "1/2", "--json"]
@@ -284,7 +284,7 @@ def test_full_disk(call: Run, module_server: ServerProcess) -> None:
 
 def test_reader_gone(start: Start, replicas: StartReplicas) -> None:
     """A closed stdout ends the search on every server."""
-    three = replicas(*SLOW)
+    three = replicas(*SLOW, before=PACED_KERNEL)
     process = start(*sharded(three.target))
     assert process.stdout is not None
     process.stdout.readline()
@@ -299,7 +299,7 @@ def test_more_shards_than_the_server_lets_a_client_have(
     call: Run, server_process: ServeReal, module_server: ServerProcess
 ) -> None:
     """The surplus shards wait: no range fails, and the result is the same."""
-    strict = server_process("--maximum-searches-per-client", "2", *SLOW)
+    strict = server_process("--maximum-searches-per-client", "2", *SLOW, before=PACED_KERNEL)
     asked = ["find", *RARE, "--maximum-hashes", "30000", "--server"]
 
     whole = call(*asked, module_server.address)

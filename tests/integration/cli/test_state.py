@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ import pytest
 
 from tests.integration.git_repository import git, isolate
 from tests.integration.scripted import Run, Start
-from tests.integration.server_process import ServerProcess, eventually
+from tests.integration.server_process import PACED_KERNEL, RunServer, ServerProcess, eventually
 
 NO_SERVER = "127.0.0.1:9"
 """The discard port: anything that needs a server there fails."""
 ENDLESS = ("find", "doctorwhos", "--progress-interval", "0.05")
+
+
+@pytest.fixture(scope="module")
+def slow_server(run_server: RunServer) -> Iterator[ServerProcess]:
+    """A server for searches that are not to end by themselves."""
+    with run_server("--workers", "1", "--kernel", "python", before=PACED_KERNEL) as server:
+        yield server
 
 
 @pytest.fixture
@@ -49,10 +57,10 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("flags", [(), ("--shards", "2", "--range-size", "3000000")])
 def test_killed_search_resumes_from_its_file(
-    start: Start, module_server: ServerProcess, path: Path, flags: tuple[str, ...]
+    start: Start, slow_server: ServerProcess, path: Path, flags: tuple[str, ...]
 ) -> None:
     """Saved progress is not searched again: hashes and position continue from it."""
-    where = (*flags, "--server", module_server.address, "--state", str(path))
+    where = (*flags, "--server", slow_server.address, "--state", str(path))
     process = start(*ENDLESS, *where)
     eventually(lambda: reached(path) > 0, "the position is kept", 30)
     kill(process)
@@ -108,10 +116,10 @@ def test_results_on_the_way_come_once(call: Run, module_server: ServerProcess, p
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_signal_keeps_all_that_was_searched(
-    start: Start, module_server: ServerProcess, path: Path, signum: signal.Signals
+    start: Start, slow_server: ServerProcess, path: Path, signum: signal.Signals
 ) -> None:
     """The position printed at the end is the one in the file."""
-    where = ("--server", module_server.address, "--state", str(path), "--json")
+    where = ("--server", slow_server.address, "--state", str(path), "--json")
     process = start(*ENDLESS, *where)
     assert process.stdout
     while not json.loads(process.stdout.readline())["next_position"]:
@@ -126,10 +134,10 @@ def test_signal_keeps_all_that_was_searched(
 
 
 def test_second_process_is_refused(
-    start: Start, call: Run, module_server: ServerProcess, path: Path
+    start: Start, call: Run, slow_server: ServerProcess, path: Path
 ) -> None:
     """The second process changes nothing, and runs once the first has ended."""
-    where = ("--server", module_server.address, "--state", str(path))
+    where = ("--server", slow_server.address, "--state", str(path))
     process = start(*ENDLESS, *where)
     eventually(lambda: bool(progress(path)), "the first has the file", 30)
     done = call(*ENDLESS, *where)
@@ -200,10 +208,10 @@ def test_jobs_have_a_state_as_well(
 
 
 def test_stamp_is_continued(
-    start: Start, call: Run, module_server: ServerProcess, path: Path
+    start: Start, call: Run, slow_server: ServerProcess, path: Path
 ) -> None:
     """A killed search for a stamp continues with its random part and its date."""
-    asked = ("pow", "hashcash", "me@example.org", "--server", module_server.address)
+    asked = ("pow", "hashcash", "me@example.org", "--server", slow_server.address)
     kept = ("--state", str(path))
     process = start(*asked, *kept, "--bits", "150", "--date", "260101")
     eventually(lambda: reached(path) > 0, "the position is kept", 30)

@@ -18,7 +18,7 @@ from hashfinder_rules.scheme import PADDING, Algorithm, Anchor, Encoding, Scheme
 native = pytest.importorskip("hashfinder.kernel.native", reason="built without the C kernel")
 
 SEED = 20261126
-HASHES = 2**20
+HASHES = 2**19
 RESULTS = array("Q", bytes(8 * HASHES))
 QUERIES = 4
 """Drawn for each hash, encoding and anchor; every other one has no wildcards."""
