@@ -1,6 +1,7 @@
 """Tests run in parallel, except those that measure time or shares."""
 
 import fcntl
+import gc
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -15,6 +16,17 @@ collect_ignore = [] if find_spec("playwright") else ["web"]
 def runs_alone(item: pytest.Item) -> bool:
     """Return whether no other test may run beside this one."""
     return item.get_closest_marker("alone") is not None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector: what is imported and collected stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
