@@ -81,8 +81,15 @@ class Served:
 
     async def eventually_replaced(self, times: int) -> None:
         """Return when the accept loop has been replaced this often."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.listener.replaced < times:  # noqa: ASYNC110  # it is no event
+                await asyncio.sleep(0.01)
+
+    async def eventually_failed(self) -> None:
+        """Return when the owner has been called."""
+        # The traceback in the log may take seconds of a busy CPU.
+        async with asyncio.timeout(30):
+            while not self.failures:  # noqa: ASYNC110  # it is no event
                 await asyncio.sleep(0.01)
 
     def _build(self) -> grpc.aio.Server:
@@ -140,9 +147,7 @@ async def test_address_taken_by_another_process_is_a_failure(
 
     monkeypatch.setattr(plain.listener, "_bind", bind)
     plain.end_accept_loop()
-    async with asyncio.timeout(5):
-        while not plain.failures:  # noqa: ASYNC110  # it is no event
-            await asyncio.sleep(0.01)
+    await plain.eventually_failed()
     assert [taken] == plain.failures
 
 
@@ -157,9 +162,7 @@ async def test_replacement_that_cannot_be_made_is_a_failure(
 
     monkeypatch.setattr(plain.listener, "_build", build)
     plain.end_accept_loop()
-    async with asyncio.timeout(5):
-        while not plain.failures:  # noqa: ASYNC110  # it is no event
-            await asyncio.sleep(0.01)
+    await plain.eventually_failed()
     assert [f"cannot listen on {plain.address} again: boom"] == [str(e) for e in plain.failures]
 
 
