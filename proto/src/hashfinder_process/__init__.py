@@ -1,5 +1,5 @@
 """What server and gateway do alike as processes: settings, log, streams, connections, a prompt end.
 
-`logs` and `json_lines` need structlog, `settings` pydantic-settings. Who imports them depends on
-these; the others need the standard library alone.
+`logs`, `json_lines` and `settings` need the extra `process` of the distribution: structlog and
+pydantic-settings. The others need the standard library alone.
 """
