@@ -11,6 +11,7 @@ import pytest
 from deploy.certs import Authority, Pair
 from hashfinder.access.file_error import UnreadableError
 from hashfinder.access.followed_files import stamps_of
+from hashfinder.transport import certificates
 from hashfinder.transport.certificates import CertificateError, TlsFiles, load_certificates
 
 
@@ -62,6 +63,25 @@ def test_set_has_the_contents_of_the_files(written: Written) -> None:
     assert written.key.read_bytes() == found.key
     assert written.ca.read_bytes() == found.client_ca
     assert ends.timestamp() == found.expires
+
+
+def test_key_replaced_while_the_set_is_checked_is_the_new_one(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key that is returned is that of the certificate."""
+    new = written.authority.server()
+    read = certificates._read  # noqa: SLF001  # the moment of the change
+
+    def read_and_replace(setting: str, path: str) -> bytes:
+        content = read(setting, path)
+        if path == str(written.key):
+            written.key.write_bytes(new.key)
+        return content
+
+    written.certificate.write_bytes(new.certificate)
+    monkeypatch.setattr(certificates, "_read", read_and_replace)
+    found = load_certificates(written.files)
+    assert (new.certificate, new.key) == (found.chain, found.key)
 
 
 def test_client_cas_are_optional(written: Written) -> None:

@@ -86,6 +86,8 @@ def load_certificates(files: TlsFiles) -> CertificateSet:
         client_ca = _read(CLIENT_CA, files.client_ca)
         _certificates(CLIENT_CA, files.client_ca, client_ca)
     expires = _expiry(files, server, leaf)
+    if _read(KEY, files.key) != key:  # replaced meanwhile: only the new one was checked
+        return load_certificates(files)
     metrics = None
     if files.metrics_client_ca is not None:
         metrics = server
