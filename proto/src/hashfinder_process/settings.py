@@ -1,7 +1,10 @@
 """Settings from flags and environment variables, and errors that name both."""
 
 import inspect
+import sys
+from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from typing import Self
 
 from pydantic import AfterValidator, ValidationError
@@ -42,8 +45,13 @@ class ProgramSettings(BaseSettings):
             SettingsInvalidError: with a line for each: its flag, variable and allowed range.
             SystemExit: after ``--help``, or on an unknown flag.
         """
+        text = StringIO()
         try:
-            return CliApp.run(cls, cli_args=arguments)
+            with redirect_stdout(text):
+                return CliApp.run(cls, cli_args=arguments)
+        except SystemExit:
+            sys.stdout.write(text.getvalue())  # argparse would hide that it cannot be written
+            raise
         except ValidationError as error:
             lines = [cls._sentence(each) for each in error.errors()]
             raise SettingsInvalidError("\n".join(lines)) from None

@@ -236,9 +236,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY))
     assert "stopped" == lines(log.read_bytes())[-1]["event"]
 
 
-@pytest.mark.parametrize(
-    ("flag", "unbuffered"), [("--version", ""), ("--version", "1"), ("--help", "")]
-)
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -> None:
     """Without a traceback, and with neither the exit code of success nor one of Python's own."""
     with Path("/dev/full").open("w") as full:

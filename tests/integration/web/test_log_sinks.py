@@ -187,12 +187,13 @@ def test_reader_that_does_not_read_keeps_neither_calls_nor_the_end(
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
-def test_answer_that_cannot_be_printed_is_an_error(flag: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_answer_that_cannot_be_printed_is_an_error(flag: str, unbuffered: str) -> None:
     """Without a traceback, and with the exit code 1."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", MAIN, flag],
-            env=server_environment({"PYTHONUNBUFFERED": ""}),
+            env=server_environment({"PYTHONUNBUFFERED": unbuffered}),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
