@@ -126,7 +126,7 @@ def test_steps_go_on_alone_until_it_is_time_to_look_for_events(scene: Scene) -> 
     """A turn for each would cost as much again."""
     scene.loop.call_soon(scene.loop.stop, context=scene.background)
     for name in ("b1", "b2", "b3"):
-        scene.soon(name, scene.background, POLL_SECONDS / 2)
+        scene.soon(name, scene.background, 0.6 * POLL_SECONDS)
     scene.loop.run_forever()
     assert ["b1", "b2"] == scene.ran
     scene.turns()

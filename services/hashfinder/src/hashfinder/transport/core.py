@@ -3,8 +3,8 @@
 **The accept loop.** grpc.aio decodes the path of every request for an unregistered method as UTF-8,
 in its accept loop. One path that is not UTF-8 ends that loop, and with it the server, for all. Our
 methods are registered with the core, which compares bytes, so every other request is answered
-UNIMPLEMENTED here, before its path is decoded. A task for each method accepts its RPCs, and an RPC
-is one task: gRPC's loop looks at all methods for each RPC, and makes three tasks of it.
+UNIMPLEMENTED here, before its path is decoded. A few tasks for each method accept its RPCs, and an
+RPC is one task: gRPC's loop looks at all methods for each RPC, and makes three tasks of it.
 
 **The open connections** are those of channelz, in pages of JSON: grpcio-channelz makes messages of
 them, which takes ten times as long.
@@ -29,6 +29,13 @@ _REFUSALS = 64
 """How many answers to unknown methods may be on their way at once; more requests wait in the core.
 
 A peer that does not read holds up other unknown methods alone.
+"""
+
+_ACCEPTED = 4
+"""RPCs of a method that are accepted each time that the event loop looks for events.
+
+One at a time, each would be a turn of its own, and find the CPU's caches full of other things. Many
+would let RPCs whose client is not known yet have more of the loop than a client's.
 """
 
 _PAGE = 250
@@ -147,9 +154,11 @@ def _guarded_type(cygrpc: Any) -> Any:  # noqa: ANN401, C901  # a module without
             super().add_registered_method_handlers(handlers)
             self._handlers.update(handlers)
 
-        def _make_request_call_future(self, path: bytes | None) -> asyncio.Task[None]:
+        def _make_request_call_future(self, path: bytes | None) -> asyncio.Future[Any]:
             """Return what gRPC's loop waits for: it never ends by itself."""
-            return asyncio.ensure_future(self._refuse() if path is None else self._accept(path))
+            if path is None:
+                return asyncio.ensure_future(self._refuse())
+            return asyncio.gather(*(self._accept(path) for _ in range(_ACCEPTED)))
 
         async def _accept(self, path: bytes) -> None:
             loop, name = asyncio.get_running_loop(), path.decode()
