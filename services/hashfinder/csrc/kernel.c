@@ -36,16 +36,11 @@
 static const struct hash *const HASHES[] = {
     [KERNEL_SHA1] = &sha1, [KERNEL_SHA256] = &sha256_hash, [KERNEL_SHA512] = &sha512_hash};
 
-static void *allocate(size_t size)
-{
-    return aligned_alloc(VECTOR_BYTES, (size + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES);
-}
-
 void KERNEL_FREE(struct kernel_plan *plan)
 {
     if (plan) {
         free(plan->pattern);
-        free(plan->table);
+        leave_table(plan->table);
         free(plan->sums);
     }
     free(plan);
@@ -67,11 +62,9 @@ struct kernel_plan *KERNEL_PLAN(const struct kernel_query *query, unsigned leadi
         plan->pattern = make_pattern(query, 8 * plan->hash->word_bytes * plan->hash->state);
     }
     if (!plan || !message || !plan->pattern || !lay_out(plan, leading, message)
-        || !(plan->table = allocate((1u + plan->straddles) * plan->table_size * sizeof(words)))) {
+        || !(plan->table = enter_table(plan))) {
         KERNEL_FREE(plan);
         plan = NULL;
-    } else {
-        fill_table(plan);
     }
     free(message);
     return plan;
@@ -274,6 +267,7 @@ static void search(struct group *group)
 {
     const struct kernel_plan *plan = group->plan;
     struct kernel_scan *scan = group->scan;
+    const words *table = plan->table->vectors;
     const size_t stride = plan->hash->table;
     const unsigned outers = outer_lanes(plan);
     const uint64_t last = group->last / plan->combinations;
@@ -290,7 +284,7 @@ static void search(struct group *group)
             if (end - number > GROUP - group->size)
                 end = number + GROUP - group->size;
             for (; number < end; number++) {
-                group->units[group->size] = (struct unit){plan->table + number * stride, outer, number};
+                group->units[group->size] = (struct unit){table + number * stride, outer, number};
                 group->message[group->size++] = message;
             }
             done = message == last && number > last_number;
@@ -298,7 +292,7 @@ static void search(struct group *group)
                 number = 0, message++, outer++;
         } while (!done && outer < outers && group->size < GROUP);
         while (group->size % CALL) {
-            group->units[group->size] = (struct unit){plan->table, 0, plan->units};
+            group->units[group->size] = (struct unit){table, 0, plan->units};
             group->message[group->size++] = 0;
         }
         plan->hash->first(plan, &group->outers, group->units + begin, group->size - begin,
@@ -324,7 +318,8 @@ bool KERNEL_SCAN(const struct kernel_plan *plan, struct kernel_scan *scan, uint6
 
     if (!group)
         return false;
-    memset(group->planes, 0, sizeof group->planes);
+    /* Of the digest, and of the rest of its last symbol. */
+    memset(group->planes, 0, (plan->hash->state * plan->hash->word_bytes / 4 + 1) * GROUP * sizeof(words));
     if (plan->hash->word_bytes == 8)  /* a group may have fewer vectors: all are scored */
         memset(group->halves, 0, sizeof group->halves);
     group->plan = plan;

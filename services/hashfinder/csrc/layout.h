@@ -12,6 +12,7 @@
 #include "kernel.h"
 #include "simd.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ enum {
     COMBINATIONS = 1104,   /* the most of them: more would not fit the CPU's cache */
     GROUP = 32,            /* vectors whose digests are scored together */
     CALL = 4,              /* hash functions take as many vectors, or a multiple */
+    TABLES = 8,            /* that are kept for the plans to come */
 };
 
 /* Some outer messages: one for each lane, of 32 or of 64 bits as the hash's words. Of the block that the
@@ -68,6 +70,18 @@ struct hash {
     void (*constant)(const void *sum, unsigned count, words *digest);
 };
 
+/* The table of a plan, and of all others whose varying symbols are the same and at the same place of their
+ * block: a search of some hundred secrets would take as long to fill one as to hash them. */
+struct table {
+    unsigned users;            /* plans, and the array of those that are kept */
+    const struct hash *hash;
+    unsigned begin, inner;     /* the first of the symbols in its block, and how many there are */
+    unsigned alphabet_size;
+    uint8_t alphabet[256];
+    bool varies[ROUNDS];       /* SHA-1: whether lane vectors of the first block have the word t of the expansion */
+    words vectors[];           /* of the first block, and then of the second */
+};
+
 struct pattern;
 
 struct kernel_plan {
@@ -84,14 +98,18 @@ struct kernel_plan {
     unsigned last_word;         /* and end, if not in the next block */
     bool straddles;             /* they end in the next block */
     unsigned constant_blocks;   /* after those */
+    struct table *table;
     size_t table_size;          /* vectors, of one block */
-    words *table;               /* of the first block, and then of the second */
-    bool varies[ROUNDS];        /* SHA-1: whether lane vectors of the first block have the word t of the expansion */
     uint8_t *sums;              /* of the constant blocks */
     uint8_t head[2 * BLOCK];    /* the message from the block of the secret's first byte on, zeros for it */
     words chain[STATE];         /* the state before `head` */
     words second[ROUNDS];       /* the outer message of the second block, expanded, the same in all lanes */
 };
+
+static void *allocate(size_t size)
+{
+    return aligned_alloc(VECTOR_BYTES, (size + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES);
+}
 
 INLINE words add_words(unsigned word_bytes, words x, words y)
 {
@@ -198,37 +216,86 @@ static void choose_inner(struct kernel_plan *plan)
     }
 }
 
-/* Fill the table of lane vectors. Padding lanes repeat the last combination. */
-static void fill_table(struct kernel_plan *plan)
+/* Fill a table. Padding lanes repeat the last combination. */
+static void fill_table(const struct kernel_plan *plan, struct table *table)
 {
-    const struct kernel_query *query = plan->query;
     const struct hash *hash = plan->hash;
     unsigned size = hash->word_bytes, block = 16 * size;
-    unsigned begin = plan->begin + plan->length - plan->inner - plan->outer_blocks * block;
 
     for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
-        memset(plan->table + i * hash->table, 0, block * LANES);
+        memset(table->vectors + i * hash->table, 0, block * LANES);
     for (uint32_t i = 0; i < plan->units * LANES; i++) {
         uint32_t rest = i < plan->combinations ? i : plan->combinations - 1;
-        for (unsigned place = plan->inner; place-- > 0; rest /= query->alphabet_size) {
-            unsigned at = begin + place, t = at % block / size;
-            words *unit = plan->table + at / block * plan->table_size + i / LANES * hash->table;
+        for (unsigned place = plan->inner; place-- > 0; rest /= table->alphabet_size) {
+            unsigned at = table->begin + place, t = at % block / size;
+            words *unit = table->vectors + at / block * plan->table_size + i / LANES * hash->table;
             uint8_t *word = size == 4 ? (uint8_t *)(unit + t) + i % LANES * 4
                                       : (uint8_t *)(unit + 2 * t + i % 2) + i % LANES / 2 * 8;
-            word[size - 1 - at % size] = query->alphabet[rest % query->alphabet_size];
+            word[size - 1 - at % size] = table->alphabet[rest % table->alphabet_size];
         }
     }
     if (hash->table != ROUNDS)
         return;
     /* Linear: the parts of a message can be expanded one by one. */
     for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
-        hash->expand(plan->table + i * ROUNDS);
+        hash->expand(table->vectors + i * ROUNDS);
     words bits[ROUNDS] = {{0}};  /* of all units together */
     for (uint32_t i = 0; i < plan->units * ROUNDS; i++)
-        bits[i % ROUNDS] |= plan->table[i];
+        bits[i % ROUNDS] |= table->vectors[i];
     for (unsigned t = 0; t < ROUNDS; t++)
         for (unsigned lane = 0; lane < LANES; lane++)
-            plan->varies[t] |= bits[t][lane] != 0;
+            table->varies[t] |= bits[t][lane] != 0;
+}
+
+static struct {
+    pthread_mutex_t lock;
+    struct table *kept[TABLES];  /* by where in the block their symbols begin */
+} tables = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Give up a table; the lock is held. */
+static void drop_table(struct table *table)
+{
+    if (table && !--table->users)
+        free(table);
+}
+
+/* Return the table for a plan, made where it is not kept; NULL without memory. Then `leave_table`. */
+static struct table *enter_table(const struct kernel_plan *plan)
+{
+    const struct kernel_query *query = plan->query;
+    unsigned begin = plan->begin + plan->length - plan->inner - plan->outer_blocks * 16 * plan->hash->word_bytes;
+    struct table **kept = &tables.kept[begin % TABLES];
+
+    pthread_mutex_lock(&tables.lock);
+    struct table *table = *kept;
+    if (!table || table->hash != plan->hash || table->begin != begin || table->inner != plan->inner
+        || table->alphabet_size != query->alphabet_size
+        || memcmp(table->alphabet, query->alphabet, query->alphabet_size) != 0) {
+        table = allocate(sizeof *table + (1u + plan->straddles) * plan->table_size * sizeof(words));
+        if (table) {
+            memset(table, 0, sizeof *table);
+            table->users = 1;
+            table->hash = plan->hash;
+            table->begin = begin;
+            table->inner = plan->inner;
+            table->alphabet_size = query->alphabet_size;
+            memcpy(table->alphabet, query->alphabet, query->alphabet_size);
+            fill_table(plan, table);
+            drop_table(*kept);
+            *kept = table;
+        }
+    }
+    if (table)
+        table->users++;
+    pthread_mutex_unlock(&tables.lock);
+    return table;
+}
+
+static void leave_table(struct table *table)
+{
+    pthread_mutex_lock(&tables.lock);
+    drop_table(table);
+    pthread_mutex_unlock(&tables.lock);
 }
 
 /* Write prefix, zeros for the secret, suffix, and the padding of the hash; return the number of blocks. */

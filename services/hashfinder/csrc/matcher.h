@@ -72,7 +72,7 @@ static unsigned find_class(struct pattern *pattern, struct kernel_symbols symbol
 
 static struct pattern *make_pattern(const struct kernel_query *query, unsigned digest_bits)
 {
-    struct pattern *pattern = calloc(1, sizeof *pattern);
+    struct pattern *pattern = malloc(sizeof *pattern);
 
     if (!pattern)
         return NULL;
@@ -83,7 +83,11 @@ static struct pattern *make_pattern(const struct kernel_query *query, unsigned d
     pattern->places = query->last_offset + query->length - query->first_offset;
     pattern->symbols = (digest_bits + query->symbol_bits - 1) / query->symbol_bits;
     pattern->all = kernel_all_values(query->symbol_bits);
+    pattern->touched = 0;
     pattern->classes = 1;
+    pattern->class[0] = (struct kernel_symbols){0};
+    pattern->letters = 0;
+    memset(pattern->start + query->length, 0, (STEP - 1) * sizeof *pattern->start);
     for (unsigned i = 0; i < query->length; i++)
         pattern->start[i] = find_class(pattern, query->name[i], i) * pattern->places + i;
     for (unsigned place = 0; place < pattern->places; place++) {

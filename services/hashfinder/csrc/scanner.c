@@ -6,12 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT = 2 };  /* plans: around the border between two lengths, scans take turns */
+enum {
+    KEPT = 2,        /* plans of a scanner: around the border between two lengths, scans take turns */
+    ALL_KEPT = 64,   /* of all scanners: some take 700 KiB. Beyond that each scan makes its own, in some 1 % of a chunk's time */
+};
+
+static unsigned all_kept;
 
 struct entry {
     struct kernel_plan *plan;
     unsigned length;
-    unsigned users;  /* scans that go on with it, and the scanner */
+    unsigned users;  /* scans that go on with it, and the scanner if it keeps it */
 };
 
 struct kernel_scanner {
@@ -60,10 +65,28 @@ static void drop(const struct kernel_scanner *scanner, struct entry *entry)
     }
 }
 
+/* Keep an entry in the place of another, or of none; give that up. The lock is held. */
+static void replace(const struct kernel_scanner *scanner, struct entry **kept, struct entry *entry)
+{
+    if (*kept) {
+        drop(scanner, *kept);
+        __atomic_sub_fetch(&all_kept, 1, __ATOMIC_RELAXED);
+        *kept = NULL;
+    }
+    if (!entry)
+        return;
+    if (__atomic_add_fetch(&all_kept, 1, __ATOMIC_RELAXED) <= ALL_KEPT) {
+        *kept = entry;
+        entry->users++;
+    } else {
+        __atomic_sub_fetch(&all_kept, 1, __ATOMIC_RELAXED);
+    }
+}
+
 void kernel_release(struct kernel_scanner *scanner)
 {
     for (unsigned i = 0; i < KEPT; i++)
-        drop(scanner, scanner->kept[i]);
+        replace(scanner, &scanner->kept[i], NULL);
     pthread_mutex_destroy(&scanner->lock);
     free(scanner);
 }
@@ -74,22 +97,21 @@ static struct entry *enter(struct kernel_scanner *scanner, unsigned leading, uns
     struct entry **kept = &scanner->kept[length % KEPT];
 
     pthread_mutex_lock(&scanner->lock);
-    if (!*kept || (*kept)->length != length) {
-        struct entry *entry = malloc(sizeof *entry);
+    struct entry *entry = *kept;
+    if (entry && entry->length == length) {
+        entry->users++;
+    } else {
         struct kernel_plan *plan = scanner->variant->plan(&scanner->query, leading, length);
-        drop(scanner, *kept);
-        *kept = entry;
+        entry = malloc(sizeof *entry);
         if (entry && plan)
             *entry = (struct entry){plan, length, 1};
         else {
             scanner->variant->free(plan);
             free(entry);
-            *kept = NULL;
+            entry = NULL;
         }
+        replace(scanner, kept, entry);
     }
-    struct entry *entry = *kept;
-    if (entry)
-        entry->users++;
     pthread_mutex_unlock(&scanner->lock);
     return entry;
 }

@@ -166,7 +166,7 @@ OUTLINE void sha1_first(const struct kernel_plan *plan, const struct outers *out
     /* Streams are far apart, so that those of two outer messages read the same lane vectors. */
     const size_t step = count / SHA1_STREAMS;
     sha1_states x;
-    struct sha1_words w = {.varies = plan->varies};
+    struct sha1_words w = {.varies = plan->table->varies};
 
     for (size_t j = 0; j < step; j++, units++, digest++) {
         size_t t = plan->first_word + 2;

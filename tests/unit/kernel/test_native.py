@@ -1,17 +1,21 @@
 """The kernels in C only: a million candidates, the GIL, and invalid arguments."""
 
+import os
 import threading
 import time
 from array import array
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import islice, permutations
 from typing import Any
 
 import pytest
 
 from hashfinder.kernel import Kernel
+from hashfinder_rules.keyspace import Keyspace
 from hashfinder_rules.query import Query
+from tests.bench.recorder import resident_bytes
 from tests.unit.kernel import oracle
 
 native = pytest.importorskip("hashfinder.kernel.native", reason="built without the C kernel")
@@ -87,6 +91,33 @@ def test_threads_share_a_kernel(each_native_kernel: Kernel) -> None:
 
     expected = [expected_results(name, start, distance) for start in STARTS * 2]
     assert expected == [scan.result().results for scan in scans]
+
+
+def test_threads_share_the_tables_of_their_plans(each_native_kernel: Kernel) -> None:
+    """Scanners with other alphabets, whose tables take the place of one another, neither."""
+    alphabets = [bytes(range(first, first + 33)) for first in range(0, 99, 33)]
+    queries = [Query("q\0", 0, 1, keyspace=Keyspace(alphabet)) for alphabet in alphabets] * 8
+    alone = [each_native_kernel.prepare(query).scan(0, RANGE, 0, RANGE) for query in queries[:3]]
+
+    with ThreadPoolExecutor(4) as pool:
+        scans = pool.map(lambda q: each_native_kernel.prepare(q).scan(0, RANGE, 0, RANGE), queries)
+
+    assert alone[0].results != alone[1].results
+    assert alone * 8 == list(scans)
+
+
+def test_scanners_that_are_kept_share_their_memory(native_kernel: Kernel) -> None:
+    """Tables of some 350 KiB each: all would be 200 MiB and more, those of 64 plans are 25."""
+    alphabets = permutations(range(33), 33)
+    before = resident_bytes(os.getpid())
+    scanners = []
+    for alphabet in islice(alphabets, 300):
+        keyspace = Keyspace(bytes(alphabet))
+        query = Query("hopelesshopeless", keyspace=keyspace, secret_prefix=bytes(60))
+        scanners.append(native_kernel.prepare(query))
+        scanners[-1].scan(33**6, 33**6 + 1000, 0, 1)
+        scanners[-1].scan(33**7, 33**7 + 1000, 0, 1)
+    assert resident_bytes(os.getpid()) - before < 100 * 2**20
 
 
 PREPARE: dict[str, Any] = {
