@@ -157,7 +157,7 @@ def test_slow_reader_of_a_pipe_that_does_not_block(
     """Every line arrives, although the pipe fills again and again, and the exit code is right."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    asked = ["find", "doctorwho12345", "--show-inferior", "14", "--maximum-hashes", "5000"]
+    asked = ["find", "doctorwho12345", "--show-inferior", "14", "--maximum-hashes", "3000"]
     asked += ["--server", module_server.address, *options]
     with (tmp_path / "stderr").open("w") as stderr:
         process = start(*asked, stdout=writer, stderr=stderr)
@@ -169,7 +169,7 @@ def test_slow_reader_of_a_pipe_that_does_not_block(
     os.close(reader)
 
     assert 3 == process.wait(20)
-    assert 5_000 + len(options) == lines
+    assert 3_000 + len(options) == lines
 
 
 @pytest.mark.parametrize("command", ["--help", "--version"])
