@@ -1,6 +1,9 @@
 /* SHA-256 by the CPU's SHA instructions, for CPUs without AVX-512. One instruction does two rounds of one
  * candidate. It takes four cycles, and every two cycles one can start: candidates are hashed four at once.
- * They are four adjacent lanes of vectors. `sha2.h` includes this after the table of constants. */
+ * They are four adjacent lanes of vectors. `sha2.h` includes this after the table of constants.
+ *
+ * The instructions know nothing of the upper halves of AVX's registers. While these are in use, each takes
+ * hundreds of cycles on Intel's CPUs, so both functions clear them first. */
 
 #ifndef HASHFINDER_SHANI_H
 #define HASHFINDER_SHANI_H
@@ -66,6 +69,7 @@ INLINE void shani_round(__m128i x[2][SHANI_STREAMS], int s, __m128i sums)
 /* Do the rounds from t on, 0 to 12 and a multiple of 4, with the messages' words in w. */
 OUTLINE void shani_vary(words *state, const words w[16], unsigned t)
 {
+    _mm256_zeroupper();
     for (unsigned part = 0; part < LANES / SHANI_STREAMS; part++) {
         __m128i x[2][SHANI_STREAMS], ring[4][SHANI_STREAMS];
         shani_load(state, part, x);
@@ -99,6 +103,7 @@ OUTLINE void shani_vary(words *state, const words w[16], unsigned t)
 /* Do all rounds of a block that is the same for all candidates, with its W + K in `sums`. */
 OUTLINE void shani_constant(words *state, const uint32_t sums[64])
 {
+    _mm256_zeroupper();
     for (unsigned part = 0; part < LANES / SHANI_STREAMS; part++) {
         __m128i x[2][SHANI_STREAMS];
         shani_load(state, part, x);
