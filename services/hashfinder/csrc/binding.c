@@ -26,7 +26,7 @@ static const struct kernel_variant *find_variant(const char *name)
     return NULL;
 }
 
-/* Return a new tuple that takes over the references; NULL, with an exception, if one of them is. */
+/* Return a new tuple that owns both references; NULL, with an exception, if one is NULL or memory is out. */
 static PyObject *pair(PyObject *first, PyObject *second)
 {
     PyObject *tuple = first && second ? PyTuple_New(2) : NULL;
@@ -41,7 +41,7 @@ static PyObject *pair(PyObject *first, PyObject *second)
     return tuple;
 }
 
-/* Converters for PyArg_ParseTuple, whose own would drop upper bits. */
+/* Converters for PyArg_ParseTuple, whose own ones for unsigned numbers do not check the range. */
 static int to_position(PyObject *object, void *position)
 {
     unsigned long long value = PyLong_AsUnsignedLongLong(object);
@@ -60,8 +60,8 @@ static int to_number(PyObject *object, void *number)
     return !PyErr_Occurred();
 }
 
-/* Return why the query cannot be searched for, or NULL. What is checked here cannot make the kernel read or
- * write outside of its memory. */
+/* Return why the query cannot be searched for, or NULL. A query that passes cannot make the kernel read or write
+ * outside of its memory. */
 static const char *refusal(const struct kernel_query *query)
 {
     static const unsigned digest_bits[] = {

@@ -3,17 +3,17 @@
  *   VECTOR_BYTES  the size of a vector register: 16, 32 or 64
  *   VARIANT       the instruction set's name, a part of those of the functions that this file defines
  *
- * Candidates are hashed in *vectors*, one in each lane, and scored in *groups* of 32 vectors. What an
- * instruction set changes is known when this is compiled, what a query changes when it runs.
+ * Candidates are hashed in *vectors*, one in each lane, and scored in *groups* of 32 vectors. What depends on
+ * the instruction set is fixed at compile time, what depends on the query at run time.
  *
  * docs/kernel.md explains the method. */
 
 #if defined __GNUC__ && !defined __clang__
-/* GCC would reorder the additions of a round so that its result comes late. */
+/* Otherwise GCC reorders the additions of a round, and its result is ready later. */
 #pragma GCC optimize("no-tree-reassoc")
 #ifndef __SHA__
-/* Order instructions before registers are chosen, without taking more than there are: 1 to 4 % of the speed. SHA
- * instructions lose as much. */
+/* Schedule instructions before registers are allocated, and with regard to their number: 1 to 4 % faster. With SHA
+ * instructions it would be as much slower. */
 #pragma GCC optimize("schedule-insns", "sched-pressure")
 #endif
 #endif
@@ -75,9 +75,9 @@ struct set {
     uint32_t lanes[GROUP];
 };
 
-/* Up to GROUP vectors, and the scan that they are of. */
+/* Up to GROUP vectors, and the scan that they belong to. */
 struct group {
-    words planes[(2 * STATE + 1) * GROUP]; /* of the digests; those after their end are zeros */
+    words planes[(2 * STATE + 1) * GROUP]; /* of the digests; those after a digest's end are zeros */
     words halves[2 * STATE * GROUP];       /* digests in words of 64 bits */
     struct outers outers;
     const struct kernel_plan *plan;
@@ -147,7 +147,7 @@ static struct place last_of(const struct set *set)
     return (struct place){v, 31 - (unsigned)__builtin_clz(set->lanes[v])};
 }
 
-/* Leave out what comes after `last`. */
+/* Remove the candidates after `last`. */
 static void cut(struct set *set, struct place last)
 {
     set->lanes[last.vector] &= ~(uint32_t)0 >> (31 - last.lane);
@@ -238,7 +238,7 @@ static words *digest(struct group *group, unsigned v)
     return group->plan->hash->word_bytes == 4 ? group->planes + v : group->halves + 2 * v;
 }
 
-/* Hash the last blocks of the group's vectors, score them, record what matters. */
+/* Hash the remaining blocks of the group's vectors, score them, and record what matters. */
 static void finish(struct group *group)
 {
     const struct kernel_plan *plan = group->plan;
@@ -262,7 +262,7 @@ static void finish(struct group *group)
         record(group);
 }
 
-/* Search the secrets from the first one on. */
+/* Search the secrets from `first` to `last` of the group. */
 static void search(struct group *group)
 {
     const struct kernel_plan *plan = group->plan;
@@ -320,7 +320,7 @@ bool KERNEL_SCAN(const struct kernel_plan *plan, struct kernel_scan *scan, uint6
         return false;
     /* Of the digest, and of the rest of its last symbol. */
     memset(group->planes, 0, (plan->hash->state * plan->hash->word_bytes / 4 + 1) * GROUP * sizeof(words));
-    if (plan->hash->word_bytes == 8)  /* a group may have fewer vectors: all are scored */
+    if (plan->hash->word_bytes == 8)  /* GROUP vectors are scored, also where fewer are hashed */
         memset(group->halves, 0, sizeof group->halves);
     group->plan = plan;
     group->scan = scan;

@@ -28,50 +28,50 @@ static inline uint64_t kernel_all_values(unsigned symbol_bits)
     return symbol_bits == 6 ? UINT64_MAX : ((uint64_t)1 << (1 << symbol_bits)) - 1;
 }
 
-/* What to search for. A digest's text is its bits, `symbol_bits` for each symbol, most significant first;
- * zeros fill the last symbol, and padding fills the text up to `text_length`. */
+/* What to search for. A digest's text has a symbol for each `symbol_bits` bits, most significant first. Zero bits
+ * fill the last symbol, and padding fills the text up to `text_length`. */
 struct kernel_query {
     enum kernel_hash hash;
     const uint8_t *prefix, *suffix;    /* the message is prefix, secret, suffix */
     size_t prefix_length, suffix_length;
     const uint8_t *alphabet;           /* what secrets are made of, in the order of the positions */
     unsigned alphabet_size;            /* 2 to 256 */
-    int secret_length;                 /* of all secrets; KERNEL_ANY_LENGTH: they grow from 0 bytes on */
+    int secret_length;                 /* of all secrets, in bytes; KERNEL_ANY_LENGTH for all lengths from 0 */
     unsigned symbol_bits;              /* 1, 4, 5 or 6 */
     unsigned text_length;
     const struct kernel_symbols *name; /* one for each character */
-    unsigned length;                   /* of the name: 1 to the text's */
-    unsigned first_offset, last_offset; /* where in the text the name may begin */
+    unsigned length;                   /* of the name: 1 to text_length */
+    unsigned first_offset, last_offset; /* where in the text the name may begin, both included */
     unsigned ideal_distance;           /* the first candidate within it ends the scan */
     unsigned result_distance;          /* a candidate within it is a result; at least ideal_distance */
 };
 
-/* One scan: what it is given, and what it has come to so far. */
+/* One scan: its input, and its outcome so far. */
 struct kernel_scan {
     const uint8_t *halt;      /* once this byte is not 0, the scan ends early; NULL for none */
     uint64_t *results;        /* the positions of the results */
     size_t capacity;          /* the most results, at least 1 */
     size_t count;             /* of results, at first 0 */
     unsigned best_distance;   /* the smallest distance known */
-    uint64_t best_position;   /* the first with it, once the scan has lowered it */
+    uint64_t best_position;   /* the first candidate at that distance; set when the scan lowers it */
     uint64_t searched;        /* the last position searched */
-    bool ended;               /* before the last position */
+    bool ended;               /* whether an ideal result, a full buffer or `halt` has ended the scan */
     bool found;               /* whether the last result is within the ideal distance */
 };
 
-/* A query prepared for the secrets of one length, as one instruction set lays it out. */
+/* A query prepared for the secrets of one length and for one instruction set. */
 struct kernel_plan;
 
 /* The kernel compiled for one instruction set. */
 struct kernel_variant {
     const char *name;
     const char *const *features;  /* the CPU features it needs; ends with NULL */
-    /* Prepare for secrets of `leading` times the alphabet's first byte and then `length` bytes of any;
-     * return NULL without memory. The query must outlive the plan, which `free` releases. */
+    /* Prepare for secrets that are the alphabet's first byte `leading` times, then any `length` of its bytes.
+     * Return NULL if out of memory. The query must outlive the plan. `free` releases the plan. */
     struct kernel_plan *(*plan)(const struct kernel_query *query, unsigned leading, unsigned length);
     void (*free)(struct kernel_plan *plan);
     /* Search the secrets `first` to `last`, both included, of the plan's length. `origin` is the
-     * position of the secret 0. Return whether there was memory. */
+     * position of the secret 0. Return false if out of memory. */
     bool (*scan)(const struct kernel_plan *plan, struct kernel_scan *scan, uint64_t origin,
                  uint64_t first, uint64_t last);
 };
@@ -79,18 +79,18 @@ struct kernel_variant {
 /* All variants of this build, the fastest first; ends with a NULL name. */
 extern const struct kernel_variant kernel_variants[];
 
-/* Whether the CPU has the feature, by a name that occurs in `kernel_variants`, and the operating
- * system lets programs use it. */
+/* Return whether the CPU has a feature, and the operating system lets programs use it. The names are those
+ * in `kernel_variants`. */
 int kernel_cpu_has(const char *feature);
 
 /* Scans one query. Any number of threads may scan at once. */
 struct kernel_scanner;
 
-/* Copy the query and return a scanner of it; NULL without memory. */
+/* Copy the query and return a scanner of it; NULL if out of memory. */
 struct kernel_scanner *kernel_prepare(const struct kernel_variant *variant,
                                       const struct kernel_query *query);
 
-/* Release a scanner that no thread scans with. */
+/* Release a scanner that no thread is using. */
 void kernel_release(struct kernel_scanner *scanner);
 
 /* The last position that there is: UINT64_MAX, or that of the last secret of the fixed length. */
@@ -98,7 +98,7 @@ uint64_t kernel_last_position(const struct kernel_scanner *scanner);
 
 /* Search the positions `first` to `last`, both included, in order, until the first candidate within
  * `ideal_distance` or the `capacity`-th result. Another thread may set `halt` at any time: the scan then
- * ends some microseconds later, wherever it is. Return whether there was memory. */
+ * ends some microseconds later, wherever it is. Return false if out of memory. */
 bool kernel_scan(struct kernel_scanner *scanner, struct kernel_scan *scan, uint64_t first,
                  uint64_t last);
 

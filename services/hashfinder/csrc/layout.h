@@ -1,10 +1,10 @@
-/* Where the candidates are: which of them a vector has, and what of their messages is known before.
+/* How candidates are laid out in vectors, and which parts of their messages are computed beforehand.
  *
- * The secrets of one length differ in their symbols. The last of these, as many as make some hundreds of
- * *combinations*, tell the lanes of vectors apart: a table of *lane vectors*, made once for the length, has
- * what they add to the message. All symbols before them make the *outer messages*, whose last symbols are
- * left out: one for each lane of a vector is prepared at once. A message of a candidate is the sum, bit by
- * bit, of an outer message and a lane of the table. */
+ * The last symbols of a secret *vary* between the lanes of vectors. There are as many of them as have some hundreds
+ * of *combinations*. A table of *lane vectors*, which plans share, has the varying symbols of each
+ * combination, and zeros for the rest of the message. An *outer message* has the rest, and zeros for the varying
+ * symbols. As many outer messages as a vector has lanes are prepared at once. The message of a candidate is the
+ * exclusive-or of an outer message and a lane of the table. */
 
 #ifndef HASHFINDER_LAYOUT_H
 #define HASHFINDER_LAYOUT_H
@@ -21,14 +21,14 @@ enum {
     STATE = 8,             /* the most words of any hash's state */
     BLOCK = 128,           /* the most bytes of any hash's block */
     PLACES = 64,           /* the most symbols of a secret that change below 2^64 positions */
-    COMBINATIONS = 1104,   /* the most of them: more would not fit the CPU's cache */
+    COMBINATIONS = 1104,   /* the most of varying symbols: the table of more would not fit the CPU's cache */
     GROUP = 32,            /* vectors whose digests are scored together */
-    CALL = 4,              /* hash functions take as many vectors, or a multiple */
+    CALL = 4,              /* hash functions take a multiple of so many vectors */
     TABLES = 8,            /* that are kept for the plans to come */
 };
 
-/* Some outer messages: one for each lane, of 32 or of 64 bits as the hash's words. Of the block that the
- * first varying symbol is in. */
+/* Outer messages, one in each lane. Lanes have 32 or 64 bits, as the hash's words. Of each message, it is the
+ * block that has the first varying symbol. */
 struct outers {
     words chain[STATE];    /* the state before the block */
     words state[STATE];    /* the state before the first varying word; SHA-1: two rounds on, see sha1_prepare */
@@ -40,13 +40,13 @@ struct outers {
 struct unit {
     const words *lanes;    /* its part of the table */
     uint32_t outer;        /* the lane of its outer message */
-    uint32_t number;       /* among the units of that message; a fill, which does not count, is after them */
+    uint32_t number;       /* among the units of that message; of a unit that only fills a call: their number */
 };
 
 struct kernel_plan;
 
-/* A hash algorithm. Digests of vectors lie GROUP vectors apart for each word of the state; where words have
- * 64 bits, 2 * GROUP: those of the even candidates and of the odd ones take turns. */
+/* A hash algorithm. In `digest`, the words of the state are GROUP vectors apart. Where words have 64 bits it is
+ * 2 * GROUP: vectors of even candidates and of odd ones alternate. */
 struct hash {
     unsigned word_bytes;   /* 4 or 8; a block has 16 words */
     unsigned state;        /* words */
@@ -58,15 +58,15 @@ struct hash {
     void (*add_constants)(words message[ROUNDS]);
     /* Do the rounds `from` up to, not including, `to`, on the expanded words plus constants. */
     void (*run)(words state[STATE], const words sum[ROUNDS], unsigned from, unsigned to);
-    /* Change `state` into what `first` begins with; NULL for nothing. */
+    /* Change `state` into what `first` starts from; NULL to leave it. */
     void (*prepare)(struct outers *outers);
-    /* Of `count` vectors, a multiple of CALL, hash the block of the first varying symbol; */
+    /* For `count` vectors, a multiple of CALL: hash the block of the first varying symbol; */
     void (*first)(const struct kernel_plan *plan, const struct outers *outers,
                   const struct unit *units, unsigned count, words *digest);
-    /* the block after it, where the varying symbols end in that; */
+    /* hash the block after it, if the varying symbols end there; */
     void (*second)(const struct kernel_plan *plan, const struct unit *units, unsigned count,
                    words *digest);
-    /* one more block that all candidates share, given by its expanded words plus constants. */
+    /* hash one more block, the same for all candidates, from its expanded words plus constants. */
     void (*constant)(const void *sum, unsigned count, words *digest);
 };
 
@@ -78,7 +78,7 @@ struct table {
     unsigned begin, inner;     /* the first of the symbols in its block, and how many there are */
     unsigned alphabet_size;
     uint8_t alphabet[256];
-    bool varies[ROUNDS];       /* SHA-1: whether lane vectors of the first block have the word t of the expansion */
+    bool varies[ROUNDS];       /* SHA-1: whether the expanded word t of the first block depends on varying symbols */
     words vectors[];           /* of the first block, and then of the second */
 };
 
@@ -89,11 +89,11 @@ struct kernel_plan {
     const struct hash *hash;
     struct pattern *pattern;    /* see matcher.h */
     unsigned length;            /* symbols of the secret that may change */
-    unsigned inner;             /* those of them that tell lanes apart */
+    unsigned inner;             /* the last of them, which vary between lanes */
     uint32_t combinations;
     uint32_t units;             /* vectors for an outer message */
-    unsigned begin;             /* the first byte of the secret in `head` */
-    unsigned outer_blocks;      /* blocks before that of the first varying symbol, with other symbols: 0, 1 */
+    unsigned begin;             /* where the symbols that may change begin in `head` */
+    unsigned outer_blocks;      /* blocks of `head` before that of the first varying symbol: 0 or 1 */
     unsigned first_word;        /* where the varying symbols begin in their block */
     unsigned last_word;         /* and end, if not in the next block */
     bool straddles;             /* they end in the next block */
@@ -101,7 +101,7 @@ struct kernel_plan {
     struct table *table;
     size_t table_size;          /* vectors, of one block */
     uint8_t *sums;              /* of the constant blocks */
-    uint8_t head[2 * BLOCK];    /* the message from the block of the secret's first byte on, zeros for it */
+    uint8_t head[2 * BLOCK];    /* two blocks of the message, from that of these symbols on; zeros for them */
     words chain[STATE];         /* the state before `head` */
     words second[ROUNDS];       /* the outer message of the second block, expanded, the same in all lanes */
 };
@@ -141,7 +141,7 @@ static void set_lanes(unsigned word_bytes, words *vectors, const uint8_t *block)
         set_lane(word_bytes, vectors, 1, lane, block);
 }
 
-/* Hash a block of each lane's message; `message` becomes what the rounds added. */
+/* Hash a block of each lane's message; `message` becomes the expanded words plus constants. */
 static void compress(const struct hash *hash, words chain[STATE], words message[ROUNDS])
 {
     words state[STATE];
@@ -198,7 +198,7 @@ static void make_outers(const struct kernel_plan *plan, uint64_t first, struct o
         hash->prepare(outers);
 }
 
-/* Choose how many symbols tell lanes apart: as few lanes as possible stay idle. */
+/* Choose how many symbols vary between lanes, so that as few lanes as possible are idle. */
 static void choose_inner(struct kernel_plan *plan)
 {
     unsigned size = plan->query->alphabet_size;
@@ -236,10 +236,10 @@ static void fill_table(const struct kernel_plan *plan, struct table *table)
     }
     if (hash->table != ROUNDS)
         return;
-    /* Linear: the parts of a message can be expanded one by one. */
+    /* SHA-1's expansion is linear: lane vectors and outer messages are expanded separately. */
     for (uint32_t i = 0; i < plan->units * (1u + plan->straddles); i++)
         hash->expand(table->vectors + i * ROUNDS);
-    words bits[ROUNDS] = {{0}};  /* of all units together */
+    words bits[ROUNDS] = {{0}};  /* that are set in any unit */
     for (uint32_t i = 0; i < plan->units * ROUNDS; i++)
         bits[i % ROUNDS] |= table->vectors[i];
     for (unsigned t = 0; t < ROUNDS; t++)
@@ -252,14 +252,14 @@ static struct {
     struct table *kept[TABLES];  /* by where in the block their symbols begin */
 } tables = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Give up a table; the lock is held. */
+/* Release a table. The lock is held. */
 static void drop_table(struct table *table)
 {
     if (table && !--table->users)
         free(table);
 }
 
-/* Return the table for a plan, made where it is not kept; NULL without memory. Then `leave_table`. */
+/* Return the table for a plan, made if it is not kept; NULL if out of memory. The caller must `leave_table`. */
 static struct table *enter_table(const struct kernel_plan *plan)
 {
     const struct kernel_query *query = plan->query;
@@ -314,12 +314,12 @@ static size_t write_message(const struct kernel_plan *plan, unsigned leading, ui
     if (query->suffix_length)
         memcpy(message + secret + plan->length, query->suffix, query->suffix_length);
     message[length] = 0x80;
-    for (unsigned i = 0; i < 8; i++)  /* in bits */
+    for (unsigned i = 0; i < 8; i++)  /* the length in bits */
         message[blocks * block - 1 - i] = (uint8_t)((uint64_t)8 * length >> 8 * i);
     return blocks;
 }
 
-/* Lay out the message around the secret. `message` has room for all of it. */
+/* Lay out the message around the secret. `message` has room for all of it. Return false if out of memory. */
 static bool lay_out(struct kernel_plan *plan, unsigned leading, uint8_t *message)
 {
     const struct hash *hash = plan->hash;

@@ -1,7 +1,7 @@
-/* Where the name stands in the texts of a group, within a distance. The texts are never made: what follows is
- * logic on planes. For each place in the text and each different character of the name a *match* plane
- * says whose symbol is one that the character allows. For each offset the matches are added up, bit by
- * bit, and compared with how many the distance needs. */
+/* Finds the candidates of a group whose text has the name within a distance, by logic on planes: no text is ever
+ * made. For each place in the text and each different character of the name, a *match plane* has a bit for each
+ * candidate: whether the character matches its symbol at that place. For each offset, the matches are counted by
+ * such logic, and compared with the number that the distance requires. */
 
 #ifndef HASHFINDER_MATCHER_H
 #define HASHFINDER_MATCHER_H
@@ -9,7 +9,7 @@
 #include "layout.h"
 
 enum {
-    STEP = 7,         /* as many matches as make a number of three bits */
+    STEP = 7,         /* matches that are added at once: their sum has three bits */
     SYMBOL_BITS = 6,  /* the most of any encoding */
 };
 
@@ -19,10 +19,10 @@ struct letter {
     uint16_t first, last;     /* where it is in the name */
     uint8_t different;        /* bits of a symbol in which its two values differ */
     uint8_t bit[SYMBOL_BITS]; /* the bits of a symbol: those in which the values agree, then the others */
-    uint8_t one[SYMBOL_BITS]; /* what one of the values has there */
+    uint8_t one[SYMBOL_BITS]; /* the bits of one of the two values there */
 };
 
-/* The name and where it may stand, made for a plan. */
+/* The name of a plan, and where it may be. */
 struct pattern {
     unsigned length;
     unsigned bits;                  /* of a symbol */
@@ -31,9 +31,9 @@ struct pattern {
     unsigned symbols;               /* in the text: the places before any padding */
     uint64_t all;                   /* values of a symbol */
     uint32_t touched;               /* the 32-bit words of the digest that these places are in */
-    unsigned classes;               /* different characters; the first, of the fill, matches nothing */
+    unsigned classes;               /* different characters; the first one fills the last STEP, and matches nothing */
     struct kernel_symbols class[KERNEL_TEXT_LENGTH + 1];
-    uint32_t start[KERNEL_TEXT_LENGTH + STEP - 1]; /* of a character's match planes, at the first offset */
+    uint32_t start[KERNEL_TEXT_LENGTH + STEP - 1]; /* of a character's match planes, for the first offset */
     unsigned letters;               /* in the order of their first characters */
     struct letter letter[KERNEL_TEXT_LENGTH];
 };
@@ -119,9 +119,9 @@ static void set_constant_matches(const struct pattern *pattern, words *match)
         }
 }
 
-/* Set a letter's match planes, of `places` places, from the planes of their bits. In `agreed` bits its two values are
- * the same. In the `different` ones the last says which of the two it can be, and the others have to be that one's.
- * Both numbers are literals. */
+/* Set a letter's match planes, for `places` places, from the planes of the symbols' bits. The letter's two values are
+ * the same in `agreed` bits and differ in `different` ones. Of these, the last one selects a value, and the others must
+ * be those of this value. Both numbers are literals. */
 INLINE void match_letter(const struct letter *letter, const words *planes, words *match, size_t places, int agreed,
                          int different)
 {
@@ -180,7 +180,7 @@ INLINE words add(words x, words y, words z, words *carry)
     return parity(x, y, z);
 }
 
-/* Add up matches of characters `from` to `from + 6` of the name, the lowest bit of the sum first. */
+/* Add up the matches of the characters `from` to `from + 6` of the name. The lowest bit of the sum is first. */
 INLINE void count_step(const struct pattern *pattern, const words *match, unsigned from, words sum[3])
 {
     words x[STEP], carry_0, carry_1, carry_2;
@@ -194,7 +194,7 @@ INLINE void count_step(const struct pattern *pattern, const words *match, unsign
     sum[1] = add(carry_0, carry_1, carry_2, &sum[2]);
 }
 
-/* Return whose text has the name within `distance`. `digits`, a literal, is how many bits the length has. */
+/* Return the candidates whose text has the name within `distance`. The length has at most `digits` bits, a literal. */
 INLINE words count(const struct pattern *pattern, const words *match, unsigned distance, int digits)
 {
     const words zero = {0};
@@ -215,8 +215,8 @@ INLINE words count(const struct pattern *pattern, const words *match, unsigned d
                 for (int k = 0; k < digits; k++)
                     sum[k] = add(sum[k], k < 3 ? more[k] : zero, carry, &carry);
             }
-        /* Compare with `need` from the lowest bit up: a bit that is needed must be there as well,
-         * one that is not is enough by itself. */
+        /* Compare with `need`, from the lowest bit up. Where `need` has a one, the sum must have a one too. Where
+         * it has a zero, a one in the sum is enough, whatever the lower bits are. */
         UNROLL
         for (int k = 0; k < digits; k++)
             enough = need >> k & 1 ? enough & sum[k] : enough | sum[k];

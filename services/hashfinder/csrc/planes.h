@@ -1,5 +1,5 @@
-/* Digests as *planes*: a plane has one bit of the digest, of all candidates of a group. Bit v of lane i is
- * the candidate i of the vector v. */
+/* Digests as *planes*: a plane has one bit of the digest, for all candidates of a group. Bit v of lane i
+ * belongs to candidate i of vector v. */
 
 #ifndef HASHFINDER_PLANES_H
 #define HASHFINDER_PLANES_H
@@ -9,9 +9,9 @@
 /* Transpose 32 rows of bits, in each lane by itself: bit v of row 31 - b becomes bit b of row v. */
 #if VECTOR_BYTES == 64
 
-/* The rows are rotated, each by its number, then the columns, and then the rows again: with an
- * instruction for a rotation and one for a choice, these are the fewest operations. A column is rotated
- * by choosing, in five steps, between a row and the one 1, 2, 4, 8, 16 before it. */
+/* The rows are rotated, each by its number, then the columns, and then the rows again: where a rotation and a
+ * choice between bits are one instruction each, this takes the fewest. A column is rotated in five steps, by
+ * choosing between a row and the one 16, 8, 4, 2 or 1 before it. */
 static __attribute__((noinline)) void transpose(words rows[32])
 {
     static const uint32_t masks[5] = {0xaaaaaaaa, 0xcccccccc, 0xf0f0f0f0, 0xff00ff00, 0xffff0000};
@@ -25,7 +25,7 @@ static __attribute__((noinline)) void transpose(words rows[32])
     for (int k = 4; k >= 0; k--) {
         const int step = 1 << k;
         UNROLL
-        for (int start = 0; start < step; start++) {  /* ring by ring, so that one row waits at a time */
+        for (int start = 0; start < step; start++) {  /* one cycle after another: only one row has to be kept aside */
             words last = x[32 - step + start];
             UNROLL
             for (int i = 32 - step + start; i >= step; i -= step)
@@ -63,8 +63,8 @@ INLINE void exchange(words *x, words *y, int bits)
     *x ^= differing << bits;
 }
 
-/* Exchange bits between each row and the one `bits / unit` after it, for `bits` from 4 * unit down or
- * from 2 * unit, as the number of rows allows. */
+/* Exchange `step * unit` bits between each row and the one `step` rows after it, for each `step` from half of
+ * the rows down to 1. */
 INLINE void exchange_rows(words *rows, int count, int unit)
 {
     UNROLL
@@ -75,7 +75,7 @@ INLINE void exchange_rows(words *rows, int count, int unit)
                 exchange(&rows[i], &rows[i + step], step * unit);
 }
 
-/* Exchange halves, quarters, and so on of the square across its diagonal. Four rows at a time, then
+/* Exchange halves of the square, then quarters, and so on, across its diagonal. Four rows at a time, then
  * eight: as many as there are registers for. */
 static __attribute__((noinline)) void transpose(words rows[32])
 {
@@ -100,8 +100,8 @@ static __attribute__((noinline)) void transpose(words rows[32])
 
 #endif
 
-/* Split the words of 64 bits that are `digest[0]` to `digest[63]`, of the even candidates and the odd ones in
- * turn, in words of 32 bits: the upper halves, then the lower ones. */
+/* Split words of 64 bits into their upper and their lower halves, in order of the candidates: vectors of even
+ * candidates and of odd ones alternate in `digest`. */
 static void split(const words digest[2 * GROUP], words upper[GROUP], words lower[GROUP])
 {
     const longs zero = {0}, low = zero + 0xffffffff;

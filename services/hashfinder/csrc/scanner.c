@@ -1,4 +1,4 @@
-/* Scans all lengths of secrets, and keeps the plans of the lengths that it is at. */
+/* Scans secrets of all lengths, and keeps the plans of the lengths in use. */
 
 #include "kernel.h"
 
@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    KEPT = 2,        /* plans of a scanner: around the border between two lengths, scans take turns */
+    KEPT = 2,        /* plans of a scanner: at the border between two lengths, scans at once need both */
     ALL_KEPT = 64,   /* of all scanners: some take 700 KiB. Beyond that each scan makes its own, in some 1 % of a chunk's time */
 };
 
@@ -16,7 +16,7 @@ static unsigned all_kept;
 struct entry {
     struct kernel_plan *plan;
     unsigned length;
-    unsigned users;  /* scans that go on with it, and the scanner if it keeps it */
+    unsigned users;  /* scans that use it, and the scanner if it keeps it */
 };
 
 struct kernel_scanner {
@@ -27,7 +27,7 @@ struct kernel_scanner {
     uint8_t data[];
 };
 
-/* Append `size` bytes to what *end points to, and let `*source` point to them. */
+/* Copy `size` bytes to `end`, and let `*source` point to the copy. Return where the copy ends. */
 static uint8_t *keep(uint8_t *end, const uint8_t **source, size_t size)
 {
     if (size)
@@ -56,7 +56,7 @@ struct kernel_scanner *kernel_prepare(const struct kernel_variant *variant,
     return scanner;
 }
 
-/* Give up an entry; the lock is held. */
+/* Release an entry. The lock is held, or nothing else uses the scanner. */
 static void drop(const struct kernel_scanner *scanner, struct entry *entry)
 {
     if (entry && !--entry->users) {
@@ -91,7 +91,7 @@ void kernel_release(struct kernel_scanner *scanner)
     free(scanner);
 }
 
-/* Return the plan for a length, made where it is not kept; NULL without memory. Then `leave` it. */
+/* Return the plan for a length, made if it is not kept; NULL if out of memory. The caller must `leave` it. */
 static struct entry *enter(struct kernel_scanner *scanner, unsigned leading, unsigned length)
 {
     struct entry **kept = &scanner->kept[length % KEPT];
@@ -123,7 +123,7 @@ static void leave(struct kernel_scanner *scanner, struct entry *entry)
     pthread_mutex_unlock(&scanner->lock);
 }
 
-/* Return the number of the last secret of `length` symbols, or UINT64_MAX where it is larger. */
+/* Return the number of the last secret of `length` symbols, at most UINT64_MAX. */
 static uint64_t last_secret(unsigned size, unsigned length)
 {
     uint64_t last = 0;
@@ -165,7 +165,7 @@ bool kernel_scan(struct kernel_scanner *scanner, struct kernel_scan *scan, uint6
         scan->best_distance = scanner->query.length + 1;
     if (scanner->query.secret_length != KERNEL_ANY_LENGTH) {
         unsigned whole = (unsigned)scanner->query.secret_length;
-        /* Symbols before the last 64 bits' worth are always the first of the alphabet. */
+        /* Below 2^64 positions only the last symbols change. All before them are the alphabet's first. */
         while (length < whole && last_secret(size, length) != UINT64_MAX)
             length++;
         return scan_length(scanner, scan, whole - length, length, 0, first, last);

@@ -29,13 +29,13 @@ static void sha1_add_constants(words w[ROUNDS])
         w[t] += SHA1_CONSTANTS[t / 20];
 }
 
-/* The function of the 20 rounds that `phase` (0 to 3) numbers. */
+/* The function of a phase, 0 to 3: each has 20 rounds. */
 INLINE words sha1_function(int phase, words b, words c, words d)
 {
     return phase == 0 ? blend(b, c, d) : phase == 2 ? majority(b, c, d) : parity(b, c, d);
 }
 
-/* A round, with W + K added to e already. Only `a` is fresh from the round before: it is added last. */
+/* A round, with W + K added to e already. Only `a` is a result of the round before, so it is added last. */
 INLINE void sha1_round(int phase, words a, words *b, words c, words d, words *e)
 {
     *e += sha1_function(phase, *b, c, d);
@@ -57,11 +57,11 @@ static void sha1_run(words x[STATE], const words sum[ROUNDS], unsigned from, uns
     }
 }
 
-/* Rounds on as many vectors at once as there are registers for: none then waits for its own results. */
+/* Vectors that are hashed at once: as many as there are registers for, since each round needs the one before. */
 #define SHA1_STREAMS (VECTOR_BYTES == 64 ? 4 : VECTOR_BYTES == 32 ? 2 : 1)
 
-/* What the rounds add, for each stream: `lanes[t] ^ message[t]`, and the constant. Of messages one word counts,
- * LANES apart. Where W[t] does not vary, it is the outer message's. Or the same for all streams, `sum[t]`. */
+/* What the rounds add. For each stream it is the constant and W[t]: `lanes[t] ^ message[t * LANES]`, the latter one
+ * lane of the outer messages, and that alone where W[t] does not vary. In a block that all streams share: `sum[t]`. */
 struct sha1_words {
     const words *lanes[SHA1_STREAMS];
     const uint32_t *message[SHA1_STREAMS];
@@ -69,19 +69,19 @@ struct sha1_words {
     const uint32_t *sum;
 };
 
-/* An item of `struct outers`, in the lane of which `word` is the first message word. With one pointer for all items,
- * each is a register and a constant away, the cheapest operand. */
+/* An item of `struct outers`, in the lane whose first message word `word` points to. One pointer for all items makes
+ * each a register plus a constant, the cheapest operand. */
 #define OUTER(word, item)                                                                          \
     (word)[((ptrdiff_t)offsetof(struct outers, item) - (ptrdiff_t)offsetof(struct outers, message)) \
            / (ptrdiff_t)sizeof(uint32_t)]
 
-/* Where W comes from: it varies between lanes; it is the outer message's; one of the two, see `varies`; it is the same
- * for all candidates. */
+/* Where W comes from: it varies between lanes; it is the outer message's; it is one of the two, as `varies` says; it is
+ * the same for all candidates. */
 enum sha1_kind { SHA1_VARYING, SHA1_OUTER, SHA1_EITHER, SHA1_CONSTANT };
 
 typedef words sha1_states[SHA1_STREAMS][SHA1_STATE];
 
-/* Add W[t] + K, of a kind other than SHA1_EITHER, to one word of each state. All but t are literals. */
+/* Add W[t] + K, of a kind other than SHA1_EITHER, to one word of each state. Numbers other than t are literals. */
 INLINE void sha1_add_kind(sha1_states x, int word, const struct sha1_words *w, int phase, size_t t, enum sha1_kind kind)
 {
     UNROLL
@@ -103,8 +103,8 @@ INLINE void sha1_add(sha1_states x, int word, const struct sha1_words *w, int ph
         sha1_add_kind(x, word, w, phase, t, SHA1_OUTER);
 }
 
-/* Do the round t, of which k is t modulo 5, for all streams. After five rounds each word of the state is back
- * in its place. All but t are literals. */
+/* Do round t for all streams; k is t modulo 5. After five rounds each word of the state is back in its place.
+ * Numbers other than t are literals. */
 INLINE void sha1_step(sha1_states x, const struct sha1_words *w, int phase, size_t t, int k,
                       enum sha1_kind kind)
 {
@@ -127,7 +127,7 @@ INLINE void sha1_loops(sha1_states x, const struct sha1_words *w, size_t t, enum
                 sha1_step(x, w, phase, t + (size_t)k, k, kind);
 }
 
-/* Do two rounds from that of the first varying word on, but for what depends on it: see sha1_start. */
+/* Begin two rounds, from that of the first varying word on, without the words themselves. sha1_start completes them. */
 static void sha1_prepare(struct outers *outers)
 {
     words *x = outers->state;
@@ -138,8 +138,8 @@ static void sha1_prepare(struct outers *outers)
     x[4] = x[2], x[3] = c, x[2] = rotate(x[0], 30), x[1] = b, x[0] = a;
 }
 
-/* Complete the two rounds before t, and do those from t to the next multiple of 5, which is returned. A literal, k, is t
- * modulo 5. */
+/* Complete the two rounds before t, and do rounds from t on up to a multiple of 5, which is returned. k, a literal, is
+ * t modulo 5. */
 INLINE size_t sha1_start(sha1_states x, const struct sha1_words *w, size_t t, int k)
 {
     const words zero = {0};

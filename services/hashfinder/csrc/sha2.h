@@ -9,7 +9,7 @@
 enum { SHA2_STATE = 8 };
 
 /* The first 64 bits of the fractions of the cube roots of the first 80 primes: for SHA-512. SHA-256 has the
- * first 32 bits of 64 of them. */
+ * first 32 bits of the first 64. */
 static const uint64_t SHA2_CONSTANTS[ROUNDS] = {
     0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc,
     0x3956c25bf348b538, 0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118,
@@ -92,7 +92,7 @@ INLINE VECTOR NAME(small)(VECTOR x, int i, int j, int k)
     return SUM(ROTATE_RIGHT(x, i), ROTATE_RIGHT(x, j), x >> k);
 }
 
-/* The constant of the round t, by an address: for SHA-256 the upper half of the 64 bits. */
+/* The constant of round t: for SHA-256 the upper half of the 64 bits. */
 INLINE SCALAR NAME(k)(unsigned t)
 {
     return ((const SCALAR *)SHA2_CONSTANTS)[(t + 1) * (64 / WORD_BITS) - 1];
@@ -100,7 +100,7 @@ INLINE SCALAR NAME(k)(unsigned t)
 
 static uint64_t NAME(initial)(unsigned i) { return SHA2_INITIAL[i] >> (64 - WORD_BITS); }
 
-/* A round with W + K in `addend`, on the state a to h: sets d and h to what e and a are then. */
+/* A round with W + K in `addend`, on the state a to h: sets d to the new e and h to the new a. */
 INLINE void NAME(round)(VECTOR addend, VECTOR a, VECTOR b, VECTOR c, VECTOR *d, VECTOR e, VECTOR f,
                         VECTOR g, VECTOR *h)
 {
@@ -110,7 +110,7 @@ INLINE void NAME(round)(VECTOR addend, VECTOR a, VECTOR b, VECTOR c, VECTOR *d, 
     *h = sum + (VECTOR)majority((words)a, (words)b, (words)c) + BIG(a, BIG_0);
 }
 
-/* Do round t and move the state on by a word. */
+/* Do a round, and shift the state by one word. */
 INLINE void NAME(step)(VECTOR x[SHA2_STATE], VECTOR addend)
 {
     VECTOR d = x[3], h = x[7];
@@ -139,7 +139,7 @@ static void NAME(run)(words state[STATE], const words sum[ROUNDS], unsigned from
         NAME(step)((VECTOR *)state, ((const VECTOR *)sum)[t]);
 }
 
-/* The round t + k of a pass of 8 or 16, after which each word of the state is back in its place. */
+/* Round k of a pass of 8 or 16, after which each word of the state is back in its place. */
 INLINE void NAME(pass_round)(VECTOR x[SHA2_STATE], VECTOR addend, unsigned k)
 {
     NAME(round)(addend, x[(8 - k) % 8], x[(9 - k) % 8], x[(10 - k) % 8], &x[(11 - k) % 8],

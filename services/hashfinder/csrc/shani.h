@@ -26,7 +26,7 @@ INLINE void shani_transpose(const __m128i rows[4], __m128i columns[4])
     columns[3] = _mm_unpackhi_epi64(high_0, high_1);
 }
 
-/* Read four lanes, those of number `part`, of the states. */
+/* Read the states of four adjacent lanes, from lane 4 * `part` on. */
 INLINE void shani_load(const words *state, unsigned part, __m128i x[2][SHANI_STREAMS])
 {
     UNROLL

@@ -17,7 +17,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-/* For the long functions: inlined into one another, the compiler would keep too much at once. */
+/* For long functions: of several inlined into one, the compiler would keep too many values at once. */
 #define OUTLINE static __attribute__((noinline))
 
 /* Before a loop whose counter is to be a constant in each pass, for speed. Builds with sanitizers define it
@@ -32,15 +32,15 @@
 
 enum { LANES = VECTOR_BYTES / 4, LONG_LANES = VECTOR_BYTES / 8 };
 
-/* One register, of words of 32 or of 64 bits. The same memory is read as both, and word by word: compiled
- * with -fno-strict-aliasing. */
+/* One register, of words of 32 or of 64 bits. The same memory is read as both, and word by word: this
+ * needs -fno-strict-aliasing. */
 typedef uint32_t words __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint64_t longs __attribute__((vector_size(VECTOR_BYTES)));
 
 INLINE words rotate(words x, int n) { return x << n | x >> (32 - n); }
 
 #ifdef __AVX512F__
-/* One instruction for any function of three bits, given by its table: GCC does not see it in all. */
+/* One instruction for any function of three bits, given by its truth table. GCC does not always find it. */
 #define TERNARY(table, x, y, z)                                                                    \
     (words) _mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table)
 #endif
@@ -65,7 +65,7 @@ INLINE words majority(words x, words y, words z)
 #endif
 }
 
-/* The bits that one or all of the three have. */
+/* The bits that one or three of the three have. */
 INLINE words parity(words x, words y, words z)
 {
 #ifdef __AVX512F__

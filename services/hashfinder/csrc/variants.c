@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Each is `kernel.c`, compiled with a name, see there. */
+/* The functions of `kernel.c`, compiled as the variant `name`. */
 #define DECLARE(name)                                                                              \
     struct kernel_plan *kernel_plan_##name(const struct kernel_query *, unsigned, unsigned);       \
     void kernel_free_##name(struct kernel_plan *);                                                 \
