@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum {
-    KEPT = 2,        /* plans of a scanner: at the border between two lengths, scans at once need both */
-    ALL_KEPT = 64,   /* of all scanners: some take 700 KiB. Beyond that each scan makes its own, in some 1 % of a chunk's time */
+    KEPT = 2,       /* plans of a scanner: at the border between two lengths, scans at once need both */
+    ALL_KEPT = 64,  /* of all scanners together, since some take 700 KiB: beyond that, each scan makes its own */
 };
 
 static unsigned all_kept;
@@ -59,7 +59,7 @@ struct kernel_scanner *kernel_prepare(const struct kernel_variant *variant,
 /* Release an entry. The lock is held, or nothing else uses the scanner. */
 static void drop(const struct kernel_scanner *scanner, struct entry *entry)
 {
-    if (entry && !--entry->users) {
+    if (!--entry->users) {
         scanner->variant->free(entry->plan);
         free(entry);
     }
