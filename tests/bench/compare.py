@@ -8,10 +8,14 @@ Noise is half the range of the turns. Half the distance between the quartiles, a
 it, called 10 % of medians and 14 % of 99th percentiles worse in runs of the same code (latencies of
 stops, four rounds); half the range called 1 and 5 %. Where the best turn counts, the quartiles do:
 other load that slows one turn down does not change the figure.
+
+A CPU's clock also differs between runs, and is the same for a whole run, so that turns do not show
+it. What other programs did in a run does: where their rates are lower, lower rates are explained.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 
 from tests.bench.rows import RATIO, Better, Report, Row, number
 
@@ -62,9 +66,22 @@ def _changes(before: Report, now: Report) -> Iterable[Change]:
         if former and row.better is not Better.NEITHER and (same_cpu or row.unit == RATIO):
             factor = _times_worse(former, row)
             noise = _noise(former) + _noise(row) + before.others + now.others
-            tolerance = 1 + max(LEAST, noise)
+            tolerance = (1 + max(LEAST, noise)) * _slowdown(before, now, row.unit)
             if factor > tolerance:
                 yield Change(now.part, former, row, factor, tolerance)
+
+
+def _slowdown(before: Report, now: Report, unit: str) -> float:
+    """Return the factor by which other programs' rates in `unit` are lower, at least 1."""
+    if not unit.endswith("/s"):
+        return 1.0
+    rates = {
+        row.key: row.value
+        for row in before.rows
+        if row.better is Better.NEITHER and row.unit == unit
+    }
+    factors = [rates[row.key] / row.value for row in now.rows if row.value and row.key in rates]
+    return max(1.0, median(factors)) if factors else 1.0
 
 
 def _times_worse(before: Row, now: Row) -> float:

@@ -85,6 +85,24 @@ def test_other_load_is_noise() -> None:
     assert [("name", 1.5)] == found(report(before, others=0.3), report(now, others=0.15))
 
 
+def test_slower_cpu_is_seen_by_the_rates_of_other_programs() -> None:
+    """By their median; higher rates of others explain nothing, and times are not rates."""
+
+    def rates(own: float, *others: float, unit: str = "M/s") -> Report:
+        better = Better.HIGHER if unit == "M/s" else Better.LOWER
+        rows = [row(own, own, unit=unit, better=better)]
+        for number, other in enumerate(others):
+            rows.append(row(other, unit=unit, better=Better.NEITHER, name=f"other {number}"))
+        return report(*rows)
+
+    before = rates(20, 10, 10, 10)
+    assert [] == found(before, rates(16, 8, 8, 10))
+    assert [("name", 1.25)] == found(before, rates(16, 8, 10, 10))
+    assert [("name", 1.25)] == found(before, rates(16, 20, 20, 20))
+    times = rates(20, 10, unit="ms")
+    assert [("name", 1.25)] == found(times, rates(25, 8, unit="ms"))
+
+
 def test_another_cpu_compares_ratios_alone() -> None:
     """Times of different CPUs do not compare."""
     rows = [row(10, 10), row(0.1, 0.1, unit=RATIO, name="ratio")]
