@@ -50,15 +50,17 @@ def name_near(query: Query, position: int, length: int, offset: int) -> str:
     ids=lambda s: f"{s.algorithm.name}-{s.encoding.name}-{s.anchor.name}-{s.case_sensitive}",
 )
 def test_finds_what_hashlib_finds(kernel: Kernel, scheme: Scheme) -> None:
-    """Names of several lengths, each with all distances, in a small keyspace searched whole."""
+    """Names of several lengths, with several distances, up to the ideal candidate and after it."""
     space = Query("", 0, 0, scheme, Keyspace(b"\xffz0", 5), b"prefix", b"suffix")
     longest = scheme.longest_name
     for length in sorted({1, 6, 7, 8, 33, longest - 1, longest} & set(range(1, longest + 1))):
         name = name_near(space, 100, length, 3 * length)
         for distance in {0, 1, len(name) // 2, len(name)}:
             query = replace(space, name=name, interesting_distance=distance)
-            expected = schemes.expected_scan(query, 0, 243, 9, 243)
-            assert expected == kernel.prepare(query).scan(0, 243, 9, 243)
+            scanner = kernel.prepare(query)
+            for start in (0, 101):
+                expected = schemes.expected_scan(query, start, 243, 9, 243)
+                assert expected == scanner.scan(start, 243, 9, 243)
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
