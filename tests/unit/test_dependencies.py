@@ -86,6 +86,16 @@ def test_what_is_imported_is_declared(folder: str) -> None:
     assert [] == [each for each in sorted(packages) if not is_declared(each)]
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_is_declared_is_imported(folder: str) -> None:
+    """Nothing is installed for no module's sake."""
+    owners = packages_distributions()
+    used = {canonicalize_name(each) for name in imported(folder) for each in owners.get(name, ())}
+    required = map(Requirement, project(folder)["dependencies"])
+    declared = {canonicalize_name(each.name) for each in required}
+    assert set() == declared - used
+
+
 def test_contract_alone_imports_all_but_what_needs_its_extra() -> None:
     """Where only gRPC and protobuf are installed."""
     command = [sys.executable, "-c", IMPORTS, *modules("proto")]
