@@ -2,7 +2,8 @@
 
 import math
 from functools import cache
-from itertools import islice
+from itertools import islice, product
+from operator import ne
 
 import pytest
 
@@ -89,6 +90,33 @@ def test_simple_chances_are_known_exactly() -> None:
     assert doctor.lower == pytest.approx(21 / 2**30, rel=1e-6)
     assert [35.4, 117.7, 235.5] == [round(doctor.hashes_for(p) / 1e6, 1) for p in (0.5, 0.9, 0.99)]
     assert 51.1 == round(doctor.expected_hashes / 1e6, 1)
+
+
+@pytest.mark.parametrize(("name", "distance"), [("abc", 1), ("aba", 1), ("aaa", 1), ("abab", 1)])
+def test_bounds_follow_from_the_chances_of_one_place_and_of_two(name: str, distance: int) -> None:
+    """Dawson and Sankoff's lower bound and Kounias's upper one, of texts that are all tried."""
+
+    def both(shift: int) -> float:
+        """Return how probably two places of a hex text hit that are so far apart."""
+        symbols = {**dict.fromkeys(name, 1 / 16), "-": 1 - len(set(name)) / 16}
+        return math.fsum(
+            math.prod(symbols[symbol] for symbol in text)
+            for text in product(symbols, repeat=len(name) + shift)
+            if all(sum(map(ne, name, place)) <= distance for place in (text, text[shift:]))
+        )
+
+    single = both(0)
+    near = [both(shift) for shift in range(1, len(name))]
+    count = 40 - len(name) + 1
+    rows = []
+    for place in range(count):
+        shifts = [abs(place - other) for other in range(count) if other != place]
+        rows.append(sum(near[s - 1] if s < len(name) else single**2 for s in shifts))
+    total, pairs = count * single, sum(rows) / 2
+    k = 1 + int(2 * pairs / total)
+    chance = Chance.of(Query(name, distance, scheme=_HEX))
+    assert chance.lower == pytest.approx(2 / (k + 1) * total - 2 * pairs / (k * (k + 1)))
+    assert chance.upper == pytest.approx(total - max(rows))
 
 
 def test_every_candidate_can_be_ideal() -> None:
