@@ -77,7 +77,7 @@ struct set {
 
 /* Up to GROUP vectors, and the scan that they belong to. */
 struct group {
-    words planes[(2 * STATE + 1) * GROUP]; /* of the digests; those after a digest's end are zeros */
+    words planes[(2 * STATE + 1) * GROUP]; /* of the digests, then zeros for the rest of the last symbol */
     words halves[2 * STATE * GROUP];       /* digests in words of 64 bits */
     struct outers outers;
     const struct kernel_plan *plan;
