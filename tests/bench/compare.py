@@ -13,7 +13,7 @@ A CPU's clock also differs between runs, and is the same for a whole run, so tha
 it. What other programs did in a run does: where their rates are lower, lower rates are explained.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -66,21 +66,20 @@ def _changes(before: Report, now: Report) -> Iterable[Change]:
         if former and row.better is not Better.NEITHER and (same_cpu or row.unit == RATIO):
             factor = _times_worse(former, row)
             noise = _noise(former) + _noise(row) + before.others + now.others
-            tolerance = (1 + max(LEAST, noise)) * _slowdown(before, now, row.unit)
+            tolerance = (1 + max(LEAST, noise)) * _slowdown(rows, now, row.unit)
             if factor > tolerance:
                 yield Change(now.part, former, row, factor, tolerance)
 
 
-def _slowdown(before: Report, now: Report, unit: str) -> float:
+def _slowdown(before: Mapping[str, Row], now: Report, unit: str) -> float:
     """Return the factor by which other programs' rates in `unit` are lower, at least 1."""
     if not unit.endswith("/s"):
         return 1.0
-    rates = {
-        row.key: row.value
-        for row in before.rows
-        if row.better is Better.NEITHER and row.unit == unit
-    }
-    factors = [rates[row.key] / row.value for row in now.rows if row.value and row.key in rates]
+    factors = [
+        before[row.key].value / row.value
+        for row in now.rows
+        if row.better is Better.NEITHER and row.unit == unit and row.value and row.key in before
+    ]
     return max(1.0, median(factors)) if factors else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Each distribution declares what its modules import."""
+"""Each distribution declares what its modules import, and nothing else."""
 
 import ast
 import subprocess
@@ -44,11 +44,11 @@ def project(folder: str) -> dict[str, Any]:
     return declared
 
 
-def requirements(folder: str) -> list[Requirement]:
-    """Return its dependencies, with those of its extras."""
+def requirements(folder: str, *, extras: bool = False) -> list[Requirement]:
+    """Return its dependencies, with those of its extras if asked."""
     declared = project(folder)
-    extras = declared.get("optional-dependencies", {}).values()
-    return [Requirement(each) for each in sum(extras, declared["dependencies"])]
+    optional = declared.get("optional-dependencies", {}).values() if extras else ()
+    return [Requirement(each) for each in sum(optional, declared["dependencies"])]
 
 
 def modules(folder: str) -> dict[str, Path]:
@@ -74,7 +74,7 @@ def imported(folder: str) -> set[str]:
 def test_what_is_imported_is_declared(folder: str) -> None:
     """As a dependency, or as one of an extra. The packages of an extra need not be installed."""
     owners = packages_distributions()
-    declared = {canonicalize_name(each.name) for each in requirements(folder)}
+    declared = {canonicalize_name(each.name) for each in requirements(folder, extras=True)}
     declared.add(project(folder)["name"])
 
     def is_declared(package: str) -> bool:
@@ -91,8 +91,7 @@ def test_what_is_declared_is_imported(folder: str) -> None:
     """Nothing is installed for no module's sake."""
     owners = packages_distributions()
     used = {canonicalize_name(each) for name in imported(folder) for each in owners.get(name, ())}
-    required = map(Requirement, project(folder)["dependencies"])
-    declared = {canonicalize_name(each.name) for each in required}
+    declared = {canonicalize_name(each.name) for each in requirements(folder)}
     assert set() == declared - used
 
 

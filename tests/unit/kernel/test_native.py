@@ -94,7 +94,7 @@ def test_threads_share_a_kernel(each_native_kernel: Kernel) -> None:
 
 
 def test_threads_share_the_tables_of_their_plans(each_native_kernel: Kernel) -> None:
-    """Scanners with other alphabets, whose tables take the place of one another, neither."""
+    """Concurrent scans do not affect each other, although their tables replace one another."""
     alphabets = [bytes(range(first, first + 33)) for first in range(0, 99, 33)]
     queries = [Query("q\0", 0, 1, keyspace=Keyspace(alphabet)) for alphabet in alphabets] * 8
     alone = [each_native_kernel.prepare(query).scan(0, RANGE, 0, RANGE) for query in queries[:3]]
@@ -106,7 +106,7 @@ def test_threads_share_the_tables_of_their_plans(each_native_kernel: Kernel) -> 
     assert alone * 8 == list(scans)
 
 
-def test_scanners_that_are_kept_share_their_memory(native_kernel: Kernel) -> None:
+def test_memory_of_all_plans_together_is_bounded(native_kernel: Kernel) -> None:
     """Tables of some 350 KiB each: all would be 200 MiB and more, those of 64 plans are 25."""
     alphabets = permutations(range(33), 33)
     before = resident_bytes(os.getpid())

@@ -50,6 +50,13 @@ def plain_server() -> grpc.aio.Server:
 ANY_PORT = TcpAddress("127.0.0.1", 0)
 
 
+async def _eventually(condition: Callable[[], bool]) -> None:
+    # The traceback in the log may take seconds of a busy CPU.
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # it is no event
+            await asyncio.sleep(0.01)
+
+
 class Served:
     """A listener under test."""
 
@@ -81,16 +88,11 @@ class Served:
 
     async def eventually_replaced(self, times: int) -> None:
         """Return when the accept loop has been replaced this often."""
-        async with asyncio.timeout(30):
-            while self.listener.replaced < times:  # noqa: ASYNC110  # it is no event
-                await asyncio.sleep(0.01)
+        await _eventually(lambda: self.listener.replaced >= times)
 
     async def eventually_failed(self) -> None:
         """Return when the owner has been called."""
-        # The traceback in the log may take seconds of a busy CPU.
-        async with asyncio.timeout(30):
-            while not self.failures:  # noqa: ASYNC110  # it is no event
-                await asyncio.sleep(0.01)
+        await _eventually(lambda: bool(self.failures))
 
     def _build(self) -> grpc.aio.Server:
         server = self.service.add_to(self._make())
